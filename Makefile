@@ -1,0 +1,92 @@
+# The commands of this project. Everything they install stays in this folder, in .venv and .tools; `make clean` removes it.
+
+PYENV_VERSIONS := $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions
+
+# The first Python that meets a condition: $(call python,condition,candidates)
+python = $(shell for p in $(2); do $$p -c 'import sys, venv, ensurepip; assert $(1); print(sys.executable)' 2>/dev/null && break; done)
+
+# Python of the virtual environments.
+PYTHON ?= $(call python,sys.version_info >= (3,11),python3 python3.13 python3.12 python3.11 $(wildcard $(PYENV_VERSIONS)/3.1[1-9]*/bin/python3))
+
+# Python of the functions, which builds and imports them. The other targets do without it.
+LAMBDA_PYTHON ?= $(call python,sys.version_info[:2] == (3,13),python3.13 python3 $(wildcard $(PYENV_VERSIONS)/3.13*/bin/python3.13))
+
+ARCHITECTURE ?= arm64
+MACHINE_ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
+FUNCTION ?= SlideScoreFunction
+
+export PYTHONPATH := $(CURDIR)/layers/shared:$(CURDIR)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export SAM_CLI_TELEMETRY := 0
+export AWS_DEFAULT_REGION ?= us-east-1
+
+.PHONY: help demo test lint format serve build size contract bench invoke clean
+.DEFAULT_GOAL := help
+
+help:  ## List the targets.
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "%-12s %s\n", $$1, $$2}'
+
+demo: .venv/installed  ## Fire sample webhooks at the whole bundle on this machine, check and draw what the viewer gets, in out/.
+	.venv/bin/python -m local.demo
+
+test: .venv/installed  ## Run the tests that need nothing but Python.
+	.venv/bin/python -m pytest tests --ignore=tests/contract
+
+lint: .venv/installed .tools/sam/installed .tools/lint/installed  ## Check format, code, types and template.
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.tools/sam/bin/sam validate --lint
+	.tools/lint/bin/cfn-lint --append-rules cfn_lint_serverless.rules --template template.yaml
+	.tools/lint/bin/checkov --file template.yaml --compact --quiet --skip-download
+
+format: .venv/installed  ## Format the code and mend what ruff can mend.
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+serve: .venv/installed  ## Keep the bundle running on this machine, with a simulated Slide Score.
+	.venv/bin/python -m local.serve
+
+build: .tools/sam/installed lambda-python  ## Build for `sam deploy` into .aws-sam/build. ARCHITECTURE=arm64 (default) or x86_64.
+	$(call sam-build,$(ARCHITECTURE),.aws-sam/build)
+
+size: .venv/installed .tools/sam/installed lambda-python  ## Build for both architectures; check each function's size, and that it imports with its own layers only.
+	$(call sam-build,arm64,.aws-sam/size/arm64)
+	$(call sam-build,x86_64,.aws-sam/size/x86_64)
+	.venv/bin/python bench/size.py --lambda-python $(LAMBDA_PYTHON) --parameter SlideScoreOrigins=https://slides.example.org .aws-sam/size/arm64 .aws-sam/size/x86_64
+
+contract: .tools/vendor/installed  ## Let the vendors' own SDKs judge our side and our simulated platforms.
+	.tools/vendor/bin/python -m pytest tests/contract
+
+bench: .venv/installed .tools/vendor/installed  ## Measure beside what users would otherwise run; writes bench/results.json.
+	VENDOR_PYTHON=.tools/vendor/bin/python .venv/bin/python -m bench
+
+invoke: .venv/installed .tools/sam/installed lambda-python  ## Run one event in a container by `sam local invoke` (needs Docker). FUNCTION=... EVENT=events/...
+	$(call sam-build,$(MACHINE_ARCHITECTURE),.aws-sam/build)
+	SAM=.tools/sam/bin/sam .venv/bin/python -m local.invoke $(FUNCTION) $(EVENT)
+
+clean:  ## Remove everything that make made.
+	rm -rf .venv .tools .aws-sam out .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find bench functions layers local tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ---- virtual environments, each made anew when its requirements change
+
+.venv/installed: requirements.txt layers/runtime/requirements.txt layers/imaging/requirements.txt
+.tools/lint/installed: .ci/lint.txt
+.tools/sam/installed: .ci/sam.txt
+.tools/vendor/installed: tests/contract/requirements.txt layers/runtime/requirements.txt layers/imaging/requirements.txt
+
+%/installed:
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer with venv was found. Say where one is: make PYTHON=/path/to/python3 ..." >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet -r $<
+	@touch $@
+
+# ---- building
+
+# $(call sam-build,architecture,folder)
+sam-build = PATH="$(dir $(LAMBDA_PYTHON)):$$PATH" .tools/sam/bin/sam build --parameter-overrides Architecture=$(1) --build-dir $(2)
+
+.PHONY: lambda-python
+lambda-python:
+	@test -n "$(LAMBDA_PYTHON)" || { echo "Building needs Python 3.13. Say where it is: make LAMBDA_PYTHON=/path/to/python3.13 ..." >&2; exit 1; }

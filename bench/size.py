@@ -1,0 +1,134 @@
+"""Checks what `sam build` built: a function with its layers fits in Lambda, and its handler imports with nothing else.
+
+    python bench/size.py --lambda-python PYTHON [--parameter NAME=VALUE]... FOLDER...
+
+Each folder is a build, named by its architecture. Prints a table; exits with 1 if a function is too large or does not
+import.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+LIMIT_MIB = 250  # AWS Lambda quotas: deployment package unzipped, with all layers
+MIB = 1 << 20
+
+# What the python3.13 runtime has besides the standard library.
+LAMBDA_HAS = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3")
+
+# A function's own folder comes first on Lambda's path, then its layers, and what the runtime has last.
+IMPORT = """
+import importlib, json, sys
+before, after, module, name = json.loads(sys.argv[1])
+sys.path[:] = [*before, *sys.path, after]
+getattr(importlib.import_module(module), name)
+"""
+
+
+def size_mib(folder: Path) -> float:
+    """Size of all files in a folder, as Lambda counts them."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / MIB
+
+
+def environment(function: Mapping[str, Any], parameters: Mapping[str, str]) -> dict[str, str]:
+    """The variables a built template sets for a function; a resource is given by its logical id."""
+    variables = function["Properties"].get("Environment", {}).get("Variables", {})
+    return {
+        name: str(parameters.get(value["Ref"], value["Ref"]) if isinstance(value, dict) else value)
+        for name, value in variables.items()
+    }
+
+
+def provide_runtime(folder: Path) -> None:
+    """Links to this interpreter's copy of what the Lambda runtime has (pure Python, any version runs it)."""
+    for name in LAMBDA_HAS:
+        spec = importlib.util.find_spec(name)
+        if spec is None or spec.origin is None:
+            raise SystemExit(f"{name} is not installed here; it stands for the one in Lambda")
+        found = Path(spec.origin).parent if spec.submodule_search_locations else Path(spec.origin)
+        (folder / found.name).symlink_to(found)
+
+
+def import_error(python: str, code: Path, layers: list[Path], handler: str, variables: Mapping[str, str]) -> str:
+    """What went wrong when a fresh Lambda-like process imported a handler; empty if nothing did."""
+    module, _, name = handler.rpartition(".")
+    with tempfile.TemporaryDirectory() as runtime:
+        provide_runtime(Path(runtime))
+        paths = [str(folder.resolve()) for folder in (code, *(layer / "python" for layer in layers))]
+        # -I and -S: no site-packages, no PYTHON* variables, no working folder. -B: the build stays as it is.
+        # LAMBDA_TASK_ROOT is how Powertools knows that it runs in Lambda and needs the X-Ray SDK.
+        done = subprocess.run(
+            [python, "-I", "-S", "-B", "-c", IMPORT, json.dumps([paths, runtime, module.replace("/", "."), name])],
+            env={
+                "LAMBDA_TASK_ROOT": str(code),
+                "AWS_REGION": "us-east-1",
+                "AWS_DEFAULT_REGION": "us-east-1",
+                **variables,
+            },
+            cwd=runtime,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    return done.stderr.strip() if done.returncode else ""
+
+
+def runs_here(architecture: str) -> bool:
+    """Whether this machine can load a build's extension modules."""
+    machine = {"aarch64": "arm64", "amd64": "x86_64"}.get(platform.machine().lower(), platform.machine())
+    return sys.platform == "linux" and machine == architecture
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
+    parser.add_argument("--lambda-python", required=True, metavar="PYTHON")
+    parser.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE")
+    arguments = parser.parse_args()
+
+    failed = False
+    row = "{:<13} {:<21} {:>9} {:>9}  {:<16} {}"
+    print(row.format("architecture", "function", "MiB", f"of {LIMIT_MIB}", "imports alone", "made of"))
+    for folder in arguments.folders:
+        template = yaml.safe_load((folder / "template.yaml").read_text())
+        parameters = {name: of["Default"] for name, of in template["Parameters"].items() if "Default" in of}
+        parameters |= dict(text.split("=", 1) for text in arguments.parameter)
+        for name, function in template["Resources"].items():
+            if function["Type"] != "AWS::Serverless::Function":
+                continue
+            code = folder / function["Properties"]["CodeUri"]
+            layers = [folder / layer["Ref"] for layer in function["Properties"].get("Layers", [])]
+            sizes = {part.name: size_mib(part) for part in (code, *layers)}
+            total = sum(sizes.values())
+            imports = "other machine"
+            if runs_here(folder.name):
+                error = import_error(
+                    arguments.lambda_python,
+                    code,
+                    layers,
+                    function["Properties"]["Handler"],
+                    environment(function, parameters),
+                )
+                imports = "NO" if error else "yes"
+                if error:
+                    failed = True
+                    print(error, file=sys.stderr)
+            failed |= total > LIMIT_MIB
+            made_of = ", ".join(f"{part} {mib:.1f}" for part, mib in sizes.items())
+            print(row.format(folder.name, name, f"{total:.1f}", f"{total / LIMIT_MIB:.0%}", imports, made_of))
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

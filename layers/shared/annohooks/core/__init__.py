@@ -1,0 +1,1 @@
+"""What every platform needs and no platform owns."""

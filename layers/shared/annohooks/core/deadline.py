@@ -1,0 +1,36 @@
+"""The moment by which a request must be answered."""
+
+import time
+from dataclasses import dataclass
+
+from annohooks.core.errors import DeadlineExceeded
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A moment on the monotonic clock, in seconds."""
+
+    moment_s: float
+
+    @classmethod
+    def after(cls, seconds: float) -> "Deadline":
+        return cls(time.monotonic() + seconds)
+
+    def earlier(self, seconds: float) -> "Deadline":
+        """The same deadline with `seconds` kept back, for what must still happen afterwards."""
+        return Deadline(self.moment_s - seconds)
+
+    def remaining_s(self) -> float:
+        """Seconds left, never negative."""
+        return max(0.0, self.moment_s - time.monotonic())
+
+    def check(self, doing: str) -> None:
+        """Raises DeadlineExceeded once the moment has come. doing: what is under way, as in "fetching pixels"."""
+        if self.remaining_s() <= 0:
+            raise DeadlineExceeded(f"The time for this request ran out while {doing}.")
+
+    def timeout_s(self, limit: float, doing: str) -> float:
+        """A time-out in seconds for one step: `limit`, or less if less is left. Raises DeadlineExceeded if none is."""
+        self.check(doing)
+        # Never 0: to a socket that means "do not block", and the clock has moved on since the check.
+        return max(0.001, min(limit, self.remaining_s()))

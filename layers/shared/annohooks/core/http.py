@@ -1,0 +1,245 @@
+"""Requests to other servers: only to allowed origins, at an address checked beforehand, within bounds.
+
+The name is resolved once, checked, and every connection goes to that address, so that it cannot change between the
+check and the use. Redirects are never followed.
+"""
+
+import copy
+import logging
+import math
+import random
+import ssl
+import threading
+import time
+from collections.abc import Container, Iterator, Mapping
+from contextlib import suppress
+from functools import cache
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+import urllib3
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ProtocolError, SSLError
+from urllib3.exceptions import TimeoutError as PoolTimeout
+
+from annohooks import __version__
+from annohooks.core.deadline import Deadline
+from annohooks.core.errors import BadRequest, Upstream, UpstreamStatus, UpstreamTimeout
+from annohooks.core.origins import Origin, Origins, permitted_address, split_url
+
+__all__ = ["Origin", "Origins", "Outbound", "Reply", "Upstream", "UpstreamStatus", "UpstreamTimeout"]
+
+# Its warnings quote URLs, and a URL may hold a token.
+logging.getLogger("urllib3").setLevel(logging.CRITICAL)
+
+_PIECE_BYTES = 64 * 1024
+_REPEATABLE = (502, 503, 504)
+
+
+class Reply(NamedTuple):
+    status: int
+    headers: urllib3.HTTPHeaderDict
+    body: bytes
+
+
+class _ConnectionFailed(Upstream):
+    """No connection, or one that broke: trying again may help."""
+
+
+class Outbound:
+    """Requests to one origin during one webhook. Threads may share it; close it, or use it in a `with` statement.
+
+    origin: from `Origins.match`. deadline: bounds every request. platform: what messages call the server. connections:
+    how many at once; more threads wait. Resolves the name: raises Forbidden if any of its addresses is not public and
+    the origin is not listed explicitly, Upstream if the name is not known.
+    """
+
+    def __init__(
+        self,
+        origin: Origin,
+        deadline: Deadline,
+        *,
+        platform: str,
+        connect_timeout_s: float = 5.0,
+        read_timeout_s: float = 30.0,
+        connections: int = 6,
+    ) -> None:
+        self.origin = str(origin)
+        self._origin = origin
+        self._deadline = deadline
+        self._platform = platform
+        self._connect_timeout_s = connect_timeout_s
+        self._read_timeout_s = read_timeout_s
+        address = permitted_address(origin, platform)
+        self._pool: urllib3.HTTPConnectionPool
+        if origin.scheme == "https":
+            self._pool = urllib3.HTTPSConnectionPool(
+                address,
+                origin.port,
+                maxsize=connections,
+                block=True,
+                server_hostname=origin.host,
+                ssl_context=_tls_context(),
+            )
+        else:
+            self._pool = urllib3.HTTPConnectionPool(address, origin.port, maxsize=connections, block=True)
+
+    def __enter__(self) -> "Outbound":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._pool.close()
+
+    def until(self, deadline: Deadline) -> "Outbound":
+        """The same connections with another deadline, for what still has to happen after the first."""
+        other = copy.copy(self)
+        other._deadline = deadline
+        return other
+
+    def locate(self, url_or_path: str) -> str:
+        """Path and query of a Location header, provided it stays on this origin. Raises Upstream otherwise."""
+        relative = url_or_path.startswith("/") and not url_or_path.startswith("//")
+        parsed = split_url(self.origin + url_or_path if relative else url_or_path)
+        if parsed is None or parsed[0] != self._origin._replace(explicit=False):
+            raise Upstream(f"{self._platform} referred to another server, which is not followed.")
+        path, _, _ = parsed[1].partition("#")
+        return path if path.startswith("/") else f"/{path}"
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        doing: str,
+        query: Mapping[str, object] | None = None,
+        form: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        max_bytes: int = 1024 * 1024,
+        accept: Container[int] = (200,),
+        attempts: int = 1,
+    ) -> Reply:
+        """One request and its whole reply.
+
+        path: absolute, with or without a query; query: appended to it; form: sent url-encoded as the body; doing: what
+        messages say was under way ("reading the slide's metadata"); max_bytes: of the reply's body; accept: statuses
+        to return; attempts: more than one repeats failed connections and 502, 503 and 504, for requests that may be
+        repeated. Raises DeadlineExceeded, UpstreamTimeout, UpstreamStatus for any other status, Upstream for everything
+        else that goes wrong, BadRequest for a header that cannot be sent.
+        """
+        target = f"{path}{'&' if '?' in path else '?'}{urlencode(query)}" if query else path
+        sent = {"User-Agent": f"annohooks/{__version__}", **(headers or {}), "Host": self._origin.netloc}
+        if form is not None:
+            body = urlencode(form).encode()
+            sent["Content-Type"] = "application/x-www-form-urlencoded"
+        for attempt in range(1, attempts + 1):
+            try:
+                return self._once(method, target, sent, body, doing, max_bytes, accept)
+            except (_ConnectionFailed, UpstreamStatus) as error:
+                repeatable = not isinstance(error, UpstreamStatus) or error.reply_status in _REPEATABLE
+                pause_s = 0.1 * 2**attempt * random.uniform(0.5, 1.0)
+                if not repeatable or attempt == attempts or pause_s >= self._deadline.remaining_s():
+                    raise
+                time.sleep(pause_s)
+        raise ValueError("attempts must be at least 1")
+
+    def _once(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        doing: str,
+        max_bytes: int,
+        accept: Container[int],
+    ) -> Reply:
+        if body:
+            headers = {**headers, "Content-Length": str(len(body))}
+        timeout = urllib3.Timeout(
+            connect=self._deadline.timeout_s(self._connect_timeout_s, doing),
+            read=self._deadline.timeout_s(self._read_timeout_s, doing),
+        )
+        try:
+            response = self._pool.urlopen(
+                method,
+                target,
+                body=self._pieces(body, doing) if body else None,
+                headers=headers,
+                timeout=timeout,
+                pool_timeout=self._deadline.timeout_s(math.inf, doing),  # type: ignore[arg-type]
+                retries=False,
+                redirect=False,
+                assert_same_host=False,
+                preload_content=False,
+            )
+            try:
+                if response.status not in accept:
+                    raise self._refusal(response.status, doing)
+                return Reply(response.status, response.headers, self._read(response, doing, max_bytes))
+            finally:
+                if response.connection is not None:
+                    response.close()
+                    response.release_conn()
+        # Without the cause: its text holds the URL.
+        except HTTPError as error:
+            self._deadline.check(doing)
+            raise self._failure(error, doing) from None
+        except ValueError:
+            raise BadRequest(f"A value in the request cannot be sent to {self._platform}.") from None
+
+    def _pieces(self, body: bytes, doing: str) -> Iterator[bytes]:
+        """The body in pieces: a time-out is for one piece, however long the body is."""
+        for start in range(0, len(body), _PIECE_BYTES):
+            self._deadline.check(doing)
+            yield body[start : start + _PIECE_BYTES]
+
+    def _read(self, response: urllib3.BaseHTTPResponse, doing: str, max_bytes: int) -> bytes:
+        content = bytearray()
+        # A read may block for the whole read time-out: at the deadline the socket is shut, which ends it.
+        watchdog = threading.Timer(self._deadline.remaining_s(), _shut, [response])
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            while True:
+                if len(content) + (getattr(response, "length_remaining", None) or 0) > max_bytes:
+                    raise Upstream(f"{self._platform} sent more than {max_bytes} bytes while {doing}.")
+                piece = response.read1(_PIECE_BYTES)
+                self._deadline.check(doing)
+                if not piece:
+                    return bytes(content)
+                content += piece
+        finally:
+            watchdog.cancel()
+
+    def _refusal(self, status: int, doing: str) -> Upstream:
+        if 300 <= status < 400:
+            return Upstream(f"{self._platform} answered with a redirect while {doing}; redirects are not followed.")
+        return UpstreamStatus(f"{self._platform} answered with status {status} while {doing}.", status)
+
+    def _failure(self, error: HTTPError, doing: str) -> Upstream:
+        if isinstance(error, (NewConnectionError, ConnectTimeoutError)):
+            return _ConnectionFailed(f"{self._platform} could not be reached while {doing}.")
+        if isinstance(error, PoolTimeout) or (
+            isinstance(error, ProtocolError) and any(isinstance(arg, TimeoutError) for arg in error.args)
+        ):
+            return UpstreamTimeout(f"{self._platform} did not answer in time while {doing}.")
+        if isinstance(error, ProtocolError):
+            return _ConnectionFailed(f"{self._platform} broke the connection off while {doing}.")
+        if isinstance(error, SSLError):
+            return Upstream(
+                f"A secure connection to {self._platform} failed while {doing}: its certificate was refused."
+            )
+        return Upstream(f"{self._platform} sent a reply that cannot be read while {doing}.")
+
+
+def _shut(response: urllib3.BaseHTTPResponse) -> None:
+    with suppress(OSError, RuntimeError, ValueError):  # already read, closed or given back
+        response.shutdown()
+
+
+@cache
+def _tls_context() -> ssl.SSLContext:
+    """Certificates are read once per process. SSL_CERT_FILE adds a private authority."""
+    return ssl.create_default_context()

@@ -1,0 +1,36 @@
+"""Settings from environment variables, checked when a function starts."""
+
+import os
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from annohooks.core.errors import SettingsError
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+def from_env(cls: type[T], environ: Mapping[str, str] = os.environ) -> T:
+    """A settings struct from the variables named like its fields in upper case: `staging_bucket` is STAGING_BUCKET.
+
+    A variable that is unset or empty leaves the field's default. A field whose type has a `parse` class method
+    (`http.Origins`) is made by it. Raises SettingsError naming the variable and what is wrong.
+    """
+    values = {}
+    for field in msgspec.structs.fields(cls):
+        name = field.name.upper()
+        text = environ.get(name, "").strip()
+        if text:
+            try:
+                values[field.name] = msgspec.convert(text, field.type, strict=False, dec_hook=_parse)
+            except msgspec.ValidationError as error:
+                # An invalid choice is quoted by msgspec; whatever was set may be a secret in the wrong place.
+                raise SettingsError(f"{name}: {str(error).replace(repr(text), 'the value')}") from None
+        elif field.required:
+            raise SettingsError(f"{name} is not set")
+    return cls(**values)
+
+
+def _parse(kind: type, text: Any) -> Any:
+    return kind.parse(text)  # type: ignore[attr-defined]

@@ -1,0 +1,65 @@
+"""Staging in S3: what must outlive the memory that made it, for a day at most (the bucket's lifecycle)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from annohooks.core.errors import Unavailable
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+
+class Staged(NamedTuple):
+    """An object in the staging bucket. size: bytes."""
+
+    key: str
+    size: int
+
+
+class Staging:
+    """The staging bucket. Every method raises Unavailable if S3 does not do it."""
+
+    def __init__(self, bucket: str) -> None:
+        self._bucket = bucket
+
+    def put(self, key: str, content: bytes) -> Staged:
+        with _s3_errors("written"):
+            _s3().put_object(Bucket=self._bucket, Key=key, Body=content)
+        return Staged(key, len(content))
+
+    def read(self, staged: Staged, start: int, length: int) -> bytes:
+        """Bytes from `start`, `length` of them or fewer at the end. ValueError if nothing is there to read."""
+        if not 0 <= start < staged.size or length < 1:
+            raise ValueError(f"no bytes at {start}, length {length}, in {staged.size}")
+        with _s3_errors("read"):
+            range_ = f"bytes={start}-{start + length - 1}"
+            return _s3().get_object(Bucket=self._bucket, Key=staged.key, Range=range_)["Body"].read()
+
+    def delete(self, staged: Staged) -> None:
+        """Removes the object; one that is gone already is no error."""
+        with _s3_errors("cleared"):
+            _s3().delete_object(Bucket=self._bucket, Key=staged.key)
+
+
+@contextmanager
+def _s3_errors(done: str) -> Iterator[None]:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise Unavailable(f"The staging bucket could not be {done}.") from error
+
+
+@cache
+def _s3() -> "S3Client":
+    """One client per process, made when first needed: boto3 takes longer to import than the rest together."""
+    import boto3
+    from botocore.config import Config
+
+    return boto3.client(
+        "s3",
+        config=Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 3, "mode": "standard"}),
+    )

@@ -1,0 +1,1 @@
+"""Pixels to findings: decoding, outlines as arrays, analyzers. Knows no platform."""

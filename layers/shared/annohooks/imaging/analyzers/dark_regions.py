@@ -1,0 +1,47 @@
+"""Whatever is darker than its surroundings: tissue on glass, ink, pigment, stained areas."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import cv2
+import msgspec
+import numpy as np
+
+from annohooks.imaging.analyzers.base import Analyzer, Parameters, otsu_threshold
+from annohooks.imaging.contours import Mask
+from annohooks.imaging.decode import Picture
+
+_LEAST_CONTRAST = 12.0  # grey values between the means of dark and bright; JPEG noise on empty glass stays below 5
+
+
+class DarkRegionsParameters(Parameters, frozen=True, kw_only=True):
+    threshold: Annotated[int, msgspec.Meta(title="darker than, 1 to 255, 0 finds the limit itself", ge=0, le=255)] = 0
+    smallest_um2: Annotated[float, msgspec.Meta(title="smallest area in um2", ge=0, le=1e9)] = 25.0
+
+
+class DarkRegions(Analyzer[DarkRegionsParameters, float]):
+    """Grey values up to a threshold, Otsu's when none is given. Source: Otsu 1979."""
+
+    name = "dark_regions"
+    title = "Dark regions"
+    color = "#0000FF"
+    parameters = DarkRegionsParameters
+    mpp = 1.0
+    halo_um = 8.0
+
+    def calibrate(self, sample: Picture, mpp: float, parameters: DarkRegionsParameters) -> float:
+        """The highest grey value that is dark; -1 when nothing stands out."""
+        if parameters.threshold:
+            return parameters.threshold - 1.0
+        limit = otsu_threshold(_grey(sample), _LEAST_CONTRAST)
+        return -1.0 if limit is None else limit
+
+    def mask(self, picture: Picture, mpp: float, parameters: DarkRegionsParameters, calibration: float) -> Mask:
+        _, dark = cv2.threshold(_grey(picture), calibration, 255, cv2.THRESH_BINARY_INV)
+        opened = cv2.morphologyEx(dark, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+        return opened.astype(np.uint8, copy=False)
+
+
+def _grey(picture: Picture) -> Mask:
+    return cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY).astype(np.uint8, copy=False)

@@ -1,0 +1,1 @@
+"""Slide Score's webhook: its request, its API, its results."""

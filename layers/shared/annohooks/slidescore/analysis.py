@@ -1,0 +1,76 @@
+"""One trigger, from the request to its results."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+from annohooks.core.deadline import Deadline
+from annohooks.core.errors import BadRequest
+from annohooks.core.http import Outbound
+from annohooks.core.observability import tracer
+from annohooks.core.staging import Staging
+from annohooks.imaging import segmentation
+from annohooks.slidescore import client as api
+from annohooks.slidescore import parameters, regions, results
+from annohooks.slidescore.client import Client, RawTiles, Screenshots
+from annohooks.slidescore.request import Webhook
+from annohooks.slidescore.results import Result
+from annohooks.slidescore.settings import Settings
+from annohooks.slidescore.upload import upload
+
+_KEPT_BACK_S = api.GIVE_UP_S + 2.0
+
+
+def run(webhook: Webhook, settings: Settings, staging: Staging, deadline: Deadline) -> list[Result]:
+    """Reads the slide, analyses what the user drew, and returns what the viewer is to show.
+
+    Work ends five seconds before the deadline, and the token is given up whatever happens, so both fit.
+    Raises Forbidden before anything is sent when the server is not allowed; BadRequest in words for the person who
+    pressed Send; Upstream, Unavailable, DeadlineExceeded.
+    """
+    working = deadline.earlier(_KEPT_BACK_S)
+    outbound = Outbound(
+        settings.slidescore_origins.match(webhook.host),
+        working,
+        platform=api.PLATFORM,
+        read_timeout_s=settings.slidescore_read_timeout_s,
+        connections=api.CONNECTIONS,
+    )
+    with outbound, Client(outbound, webhook.token, give_up_token=settings.slidescore_give_up_token) as client:
+        return _results(webhook, client, settings, staging, working)
+
+
+def _results(
+    webhook: Webhook, client: Client, settings: Settings, staging: Staging, deadline: Deadline
+) -> list[Result]:
+    analyzer = parameters.analyzer_for(webhook, settings.slidescore_analyzer)
+    chosen = parameters.parameters_for(webhook, analyzer)
+    show = parameters.show_for(webhook)
+    slide = _slide(webhook, client, settings)
+    drawn = regions.regions(webhook.answer(regions.QUESTION), slide.width, slide.height)
+    limits = segmentation.Limits(api.PICTURE_PX, settings.slidescore_max_region_px)
+    with tracer.provider.in_subsegment("## analyse"):
+        found = [segmentation.segment(slide, region, analyzer, chosen, deadline, limits) for region in drawn]
+    deadline.check("drawing up the answer")
+    answer = results.Limits(settings.slidescore_max_inline_bytes, settings.slidescore_max_outlines)
+    with tracer.provider.in_subsegment("## answer"):
+        return results.results(slide, analyzer, found, show, answer, lambda anno2: _uploaded(anno2, client, staging))
+
+
+def _slide(webhook: Webhook, client: Client, settings: Settings) -> Screenshots | RawTiles:
+    metadata = client.metadata(webhook.image_id)
+    if settings.slidescore_pixels == "screenshots":
+        return Screenshots(client, webhook.image_id, metadata)
+    if webhook.study_id is None:
+        raise BadRequest("The request body cannot be used: the key `studyid` is missing.")
+    return RawTiles(client, webhook.image_id, metadata, webhook.study_id)
+
+
+def _uploaded(anno2: bytes, client: Client, staging: Staging) -> str:
+    """Stages an anno2 zip, uploads it from there, and returns the id the viewer finds it by."""
+    staged = staging.put(f"slidescore/{uuid4()}.zip", anno2)
+    slot = client.create_orphan_anno2()
+    upload_id = upload(client.outbound, staging, staged, client.upload_metadata(slot.upload_token))
+    client.finish_upload(upload_id, slot.upload_token)
+    staging.delete(staged)
+    return slot.uuid

@@ -1,0 +1,140 @@
+"""An analyzer's parameters as Slide Score questions, and the answers back as parameters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import inspect
+
+from annohooks.core.errors import BadRequest
+from annohooks.imaging.analyzers import ANALYZERS, Analyzer, Parameters
+from annohooks.slidescore import regions
+from annohooks.slidescore.request import Webhook
+from annohooks.slidescore.results import SHOW_QUESTION, Show
+
+ANALYSIS_QUESTION = "Analysis"
+_ROI_COLOR = "#FF0000"
+
+
+class Question(NamedTuple):
+    """One line of a questions string: name, Slide Score's type, and its specification (options, or a colour)."""
+
+    name: str
+    type: str
+    specification: str = ""
+
+    def line(self) -> str:
+        return "\t".join(self).rstrip("\t")
+
+
+class _Field(NamedTuple):
+    """One parameter: the struct's field, its question's name without the default, and its choices if it has any."""
+
+    key: str
+    name: str
+    default: Any
+    choices: tuple[str, ...]
+    is_integer: bool
+    least: float
+    most: float
+
+    @property
+    def question(self) -> Question:
+        shown = f"{self.name} (default {self.default:g})" if not self.choices else f"{self.name} (default {self.default})"
+        if self.choices:
+            return Question(shown, "DropDown", ";;".join(self.choices))
+        return Question(shown, "Integer" if self.is_integer else "Real")
+
+
+def questions_string(analyzers: list[Analyzer[Any, Any]]) -> str:
+    """The form for a webhook that offers these analyzers, one question a line, fields parted by tabs.
+
+    Source: protocol reference, section 4 (questions string).
+    """
+    titles = ";;".join(analyzer.title for analyzer in analyzers)
+    questions = [
+        Question(regions.QUESTION, "AnnoShapes", _ROI_COLOR),
+        Question(ANALYSIS_QUESTION, "DropDown", titles),
+        Question(SHOW_QUESTION, "DropDown", ";;".join(show.value for show in Show)),
+    ]
+    questions += [field.question for analyzer in analyzers for field in _fields(analyzer)]
+    return "\n".join(question.line() for question in questions) + "\n"
+
+
+def analyzer_for(webhook: Webhook, default: str) -> Analyzer[Any, Any]:
+    """The analyzer the body's `analyzer` key names, else the answer to "Analysis", else the deployment's default."""
+    wanted = webhook.analyzer or _text(webhook.answer(ANALYSIS_QUESTION)) or default
+    for analyzer in ANALYZERS.values():
+        if wanted.casefold() in (analyzer.name.casefold(), analyzer.title.casefold()):
+            return analyzer
+    titles = ", ".join(analyzer.title for analyzer in ANALYZERS.values())
+    raise BadRequest(f'The answer to "{ANALYSIS_QUESTION}" is not an analysis this webhook has: {titles}.')
+
+
+def show_for(webhook: Webhook) -> Show:
+    """The answer to "Show"; outlines and centres when nothing was answered."""
+    text = _text(webhook.answer(SHOW_QUESTION))
+    for show in Show:
+        if text.casefold() in ("", show.value.casefold()):
+            return show
+    raise BadRequest(f'The answer to "{SHOW_QUESTION}" has to be one of {", ".join(show.value for show in Show)}.')
+
+
+def parameters_for(webhook: Webhook, analyzer: Analyzer[Any, Any]) -> Parameters:
+    """The analyzer's parameters, defaults where nothing was answered. Raises BadRequest naming the question."""
+    answered = {_bare(answer.name): _text(answer.value) for answer in webhook.answers}
+    chosen = {}
+    for field in _fields(analyzer):
+        text = answered.get(_bare(field.name), "")
+        if text:
+            chosen[field.key] = _value(field, text)
+    parameters: Parameters = analyzer.parameters(**chosen)
+    if parameters.smallest_um2 > parameters.largest_um2:
+        raise BadRequest(f"{analyzer.title}: the smallest area is larger than the largest area.")
+    return parameters
+
+
+def _fields(analyzer: Analyzer[Any, Any]) -> Iterator[_Field]:
+    described = inspect.type_info(analyzer.parameters)
+    assert isinstance(described, inspect.StructType)
+    for field in described.fields:
+        kind, title = field.type, field.name
+        if isinstance(kind, inspect.Metadata):
+            title = (kind.extra_json_schema or {}).get("title", title)
+            kind = kind.type
+        least, most = -math.inf, math.inf
+        if isinstance(kind, inspect.IntType | inspect.FloatType):
+            least = kind.ge if kind.ge is not None else least
+            most = kind.le if kind.le is not None else most
+        choices = tuple(map(str, kind.values)) if isinstance(kind, inspect.LiteralType) else ()
+        yield _Field(
+            field.encode_name, f"{analyzer.title}: {title}", field.default, choices, isinstance(kind, inspect.IntType), least, most
+        )
+
+
+def _value(field: _Field, text: str) -> Any:
+    if field.choices:
+        for choice in field.choices:
+            if choice.casefold() == text.casefold():
+                return choice
+        raise BadRequest(f'The answer to "{field.name}" has to be one of {", ".join(field.choices)}.')
+    try:
+        number = float(text.replace(",", "."))
+    except ValueError:
+        number = math.nan
+    if not field.least <= number <= field.most or (field.is_integer and number != int(number)):
+        kind = "a whole number" if field.is_integer else "a number"
+        raise BadRequest(f'The answer to "{field.name}" has to be {kind} from {field.least:g} to {field.most:g}.')
+    return int(number) if field.is_integer else number
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value).strip()
+
+
+def _bare(name: str) -> str:
+    """A question's name without its "(default ...)" ending, compared without case."""
+    return name.partition("(default")[0].casefold().strip()

@@ -1,0 +1,140 @@
+"""`make demo`: posts the sample events as the platforms would, shows what they received, and draws it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+import cv2
+import numpy as np
+import urllib3
+from numpy.typing import NDArray
+
+from local import anno2, stack
+from local.slidescore import SlideScore, Viewed
+from local.template import ROOT
+
+EVENTS = ROOT / "events"
+OUT = ROOT / "out"
+_ROW = "{:<32} {:>6}  {:<9} {:<24} {:>7} {:>12} {:>9} {:>7}"
+
+
+def main() -> int:
+    """Runs every event; returns how many things were off."""
+    OUT.mkdir(exist_ok=True)
+    replies = json.loads((EVENTS / "replies.json").read_text())
+    say(_ROW.format("event", "status", "type", "name", "count", "area px2", "bytes", "s"))
+    problems = []
+    with (OUT / "functions.log").open("w") as log, redirect_stdout(log), stack.running() as running:
+        for path in sorted((EVENTS / "slidescore").glob("*.json")):
+            event = json.loads(path.read_text())
+            viewed = post(running, event)
+            off = list(differences(viewed, replies[f"slidescore/{path.stem}"]))
+            show(path.stem, viewed, running.slidescore.annos)
+            problems += [f"{path.stem}: {problem}" for problem in off]
+            if viewed.results:
+                draw(path.stem, event, viewed, running.slidescore)
+        problems += [f"protocol: {violation}" for violation in running.slidescore.violations]
+    say(f"\nPictures with the outlines drawn on them are in {OUT.name}/, the functions' log in {OUT.name}/functions.log.")
+    for problem in problems:
+        print(f"OFF: {problem}", file=sys.stderr)
+    return min(len(problems), 1)
+
+
+def say(*words: object) -> None:
+    """To the screen: what the functions print is their log, and goes to out/functions.log."""
+    print(*words, file=sys.__stdout__, flush=True)
+
+
+def post(running: stack.Stack, event: dict[str, Any]) -> Viewed:
+    """An event over a socket: a POST as Slide Score sends it, a GET as an administrator's browser does."""
+    query = urlencode(event["queryStringParameters"] or {})
+    url = f"{running.origin}{event['path']}{'?' if query else ''}{query}"
+    if event["httpMethod"] == "POST":
+        return running.slidescore.trigger(url, json.loads(event["body"]))
+    reply = urllib3.request(event["httpMethod"], url, timeout=30, retries=False)
+    return Viewed(reply.status, [], reply.data.decode(), 0.0, len(reply.data), "")
+
+
+def differences(viewed: Viewed, expected: dict[str, Any]) -> Iterator[str]:
+    """What differs from events/replies.json (status, types and names of the results, words of the text), and what the
+    viewer objects to."""
+    if viewed.status != expected["status"]:
+        yield f"status {viewed.status}, not {expected['status']}: {viewed.text[:200]}"
+    results = [[result["type"], result["name"]] for result in viewed.results]
+    if results != expected.get("results", []):
+        yield f"results {results}, not {expected.get('results', [])}"
+    if expected.get("says", "") not in viewed.text:
+        yield f"the text does not say {expected['says']!r}: {viewed.text[:200]}"
+    if viewed.status == 200:
+        yield from viewed.problems
+
+
+def show(name: str, viewed: Viewed, annos: dict[str, bytes]) -> None:
+    """The table's lines for one event."""
+    head, seconds = (name, viewed.status), f"{viewed.seconds:.2f}"
+    if not viewed.results:
+        say(_ROW.format(*head, "-", "", "", "", viewed.bytes, seconds), f"\n    {viewed.text.partition(chr(10))[0]}")
+    for result in viewed.results:
+        drawing = drawn(result, annos)
+        count = len(drawing.rings) - len(drawing.holes) or len(drawing.points) or ""
+        size = len(annos[str(result["value"])]) if result["type"] == "anno2" else len(json.dumps(result["value"]))
+        area = f"{drawing.area():.0f}" if drawing.rings else ""
+        say(_ROW.format(*head, str(result["type"]), str(result["name"]), count, area, size, seconds))
+        if result["type"] == "text":
+            say(f"    {result['value']}")
+
+
+class Drawing(NamedTuple):
+    """What a result puts on the slide: rings [k, 2] and points [K, 2] in slide pixels; holes: which rings are."""
+
+    rings: list[NDArray[Any]]
+    points: NDArray[Any]
+    holes: frozenset[int] = frozenset()
+
+    def area(self) -> float:
+        areas = [cv2.contourArea(ring.astype(np.float32)) for ring in self.rings]
+        return sum(-area if index in self.holes else area for index, area in enumerate(areas))
+
+
+def drawn(result: dict[str, Any], annos: dict[str, bytes]) -> Drawing:
+    """From the answer itself, or from the anno2 it names."""
+    nothing = np.empty((0, 2), int)
+    if result["type"] == "polygons":
+        return Drawing([_xy(polygon["points"]) for polygon in result["value"]], nothing)
+    if result["type"] == "points":
+        return Drawing([], _xy(result["value"]))
+    if result["type"] == "anno2":
+        decoded = anno2.decode(annos[result["value"]])
+        holes = frozenset(hole for linked in decoded.negatives.values() for hole in linked)
+        return Drawing(list(decoded.outlines), decoded.points, holes)
+    return Drawing([], nothing)
+
+
+def _xy(points: list[dict[str, int]]) -> NDArray[Any]:
+    return np.array([(point["x"], point["y"]) for point in points])
+
+
+def draw(name: str, event: dict[str, Any], viewed: Viewed, slidescore: SlideScore) -> None:
+    """The slide with the results drawn on it, in out/<event>.png: outlines in their colour, points in red."""
+    slide = slidescore.slides[json.loads(event["body"])["imageid"]]
+    zoom = min(2000 / slide.width, 3.0)
+    smooth = cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC
+    canvas = cv2.resize(slide.pixels[:, :, ::-1], None, fx=zoom, fy=zoom, interpolation=smooth)
+    for result in viewed.results:
+        drawing = drawn(result, slidescore.annos)
+        red, green, blue = bytes.fromhex(str(result.get("color", "#000000"))[1:])
+        rings = [np.rint(ring * zoom).astype(np.int32) for ring in drawing.rings]
+        cv2.polylines(canvas, rings, isClosed=True, color=(blue, green, red), thickness=1, lineType=cv2.LINE_AA)
+        for x, y in np.rint(drawing.points * zoom).astype(int).tolist():
+            cv2.circle(canvas, (x, y), 2, (0, 0, 255), -1, cv2.LINE_AA)
+    cv2.imwrite(str(OUT / f"{name}.png"), canvas)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

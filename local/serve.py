@@ -1,0 +1,32 @@
+"""`make serve`: keeps the local stack up, on the ports the sample events name."""
+
+from __future__ import annotations
+
+import argparse
+import threading
+
+from local import stack
+
+API_PORT, AWS_PORT, SLIDESCORE_PORT = 8300, 8301, 8302
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bind", default="127.0.0.1", help="address to listen on (default %(default)s)")
+    parser.add_argument("--level-offset", type=int, default=0, help="of the simulated Slide Score's screenshots")
+    chosen = parser.parse_args()
+    ports = {"api_port": API_PORT, "aws_port": AWS_PORT, "slidescore_port": SLIDESCORE_PORT}
+    with stack.running(chosen.bind, level_offset=chosen.level_offset, **ports) as running:
+        print(f"webhook       {running.origin}/slidescore")
+        print(f"questions     {running.origin}/slidescore/questions")
+        print(f"Slide Score   {running.slidescore.origin}   (simulated; slides 1, 2 and 3)")
+        print(f"AWS           {running.aws}   (embedded; the webhook's secret is {stack.SECRET})")
+        print("Ctrl-C ends it.", flush=True)
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            print("\nended")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,209 @@
+"""A small HTTP/1.1 listener whose connections a simulated platform can hold, cut short and count."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from email.message import Message
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedIOBase
+from types import TracebackType
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+FORM = "application/x-www-form-urlencoded"
+
+
+@dataclass
+class Request:
+    """One request. params: query string and form body together, keys in lower case. Other bodies are left to `read`."""
+
+    method: str
+    target: str
+    headers: Message
+    connection: socket.socket = field(repr=False)
+    stream: BufferedIOBase = field(repr=False)
+    params: dict[str, str] = field(default_factory=dict)
+    unread: int = 0
+
+    @property
+    def path(self) -> str:
+        return urlsplit(self.target).path
+
+    def read(self, size: int) -> bytes:
+        """At most `size` bytes of what is left of the body; ConnectionError when the client stops in the middle."""
+        wanted = min(size, self.unread)
+        body = self.stream.read(wanted)
+        if len(body) < wanted:
+            raise ConnectionError("the client went away in the middle of the body")
+        self.unread -= wanted
+        return body
+
+    def drain(self) -> None:
+        while self.unread:
+            self.read(1 << 20)
+
+    def merge_parameters(self) -> None:
+        text = urlsplit(self.target).query
+        if self.headers.get_content_type() == FORM:
+            text += "&" + self.read(self.unread).decode(errors="replace")
+        self.params = {key.lower(): value for key, value in parse_qsl(text, keep_blank_values=True)}
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What goes back. hold: wait until the client hangs up instead. announced_bytes: a Content-Length that is a lie."""
+
+    status: int = 200
+    body: bytes = b""
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    hold: bool = False
+    announced_bytes: int | None = None
+
+
+class Refused(Exception):
+    """A request against the platform's protocol: what is wrong with it, and the answer that a real server gives."""
+
+    def __init__(self, violation: str, reply: Reply) -> None:
+        super().__init__(violation)
+        self.violation = violation
+        self.reply = reply
+
+
+class Dropped(Exception):
+    """Close the connection without an answer."""
+
+
+class Listener(ThreadingHTTPServer):
+    """Answers every request on one socket with `answer(request)`; start with `with`, or `start` and `stop`."""
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, bind: str, port: int, answer: Callable[[Request], Reply]) -> None:
+        super().__init__((bind, port), _Handler)
+        self.answer = answer
+        self._open: set[socket.socket] = set()
+        self._busy: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        self._serving: threading.Thread | None = None
+
+    @property
+    def origin(self) -> str:
+        bind, port = self.server_address[:2]
+        return f"http://{'127.0.0.1' if bind == '0.0.0.0' else str(bind)}:{port}"
+
+    def start(self) -> None:
+        self._serving = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        self._serving.start()
+
+    def stop(self) -> None:
+        """Ends the listener and every connection, held ones too."""
+        if self._serving is not None:
+            self.shutdown()
+            self._serving.join()
+            self._serving = None
+        with self._lock:
+            for connection in self._open:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+        self.server_close()
+
+    def __enter__(self) -> Listener:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def crowd(self) -> int:
+        """How many clients are waiting for an answer now; those that hung up do not count."""
+        with self._lock:
+            return sum(_still_there(connection) for connection in self._busy)
+
+    @contextlib.contextmanager
+    def busy(self, connection: socket.socket) -> Iterator[None]:
+        with self._lock:
+            self._busy.add(connection)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._busy.discard(connection)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._lock:
+            self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._lock:
+            self._open.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), OSError):  # a client that hangs up is no error of this server
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    disable_nagle_algorithm = True
+    server: Listener
+
+    def _serve(self) -> None:
+        request = Request(self.command, self.path, self.headers, self.connection, self.rfile)
+        request.unread = int(self.headers.get("Content-Length", 0))
+        try:
+            with self.server.busy(self.connection):
+                request.merge_parameters()
+                reply = self.server.answer(request)
+                request.drain()
+                if reply.hold:
+                    _wait_for_hang_up(self.connection)
+                    raise Dropped
+        except Dropped:
+            self.close_connection = True
+        else:
+            self._send(reply)
+
+    def _send(self, reply: Reply) -> None:
+        length = len(reply.body) if reply.announced_bytes is None else reply.announced_bytes
+        self.send_response(reply.status)
+        self.send_header("Content-Type", reply.content_type)
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+        if reply.status != 204:
+            self.send_header("Content-Length", str(length))
+        if reply.announced_bytes is not None:
+            self.close_connection = True
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(reply.body)
+
+    do_GET = do_POST = do_HEAD = do_PATCH = do_PUT = do_DELETE = do_OPTIONS = _serve
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Quiet: the simulated platform keeps its own list of calls."""
+
+
+def _wait_for_hang_up(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        connection.recv(1, socket.MSG_PEEK)
+
+
+def _still_there(connection: socket.socket) -> bool:
+    try:
+        return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False

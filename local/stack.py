@@ -1,0 +1,84 @@
+"""The whole bundle on one machine: embedded AWS, simulated platforms, and the functions behind a gateway."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import boto3
+from moto.server import ThreadedMotoServer
+
+from local import slides, template
+from local.gateway import Gateway
+from local.slidescore import SlideScore
+
+BUCKET = "annohooks-staging"
+SECRET = "sample-secret-for-slidescore"
+"""What events/slidescore/*.json carry."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Running parts. origin: of the API; aws: of the embedded AWS; environment: what a function finds."""
+
+    origin: str
+    aws: str
+    environment: dict[str, str]
+    slidescore: SlideScore
+
+
+@contextmanager
+def running(
+    bind: str = "127.0.0.1",
+    *,
+    api_port: int = 0,
+    aws_port: int = 0,
+    slidescore_port: int = 0,
+    level_offset: int = 0,
+    parameters: dict[str, str] | None = None,
+) -> Iterator[Stack]:
+    """Starts everything on free ports, or on those named. parameters: of the template, where not the default."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    aws = ThreadedMotoServer(ip_address=bind, port=aws_port, verbose=False)
+    aws.start()
+    host, port = aws.get_host_and_port()
+    environment = _environment(f"http://{_reachable(host)}:{port}")
+    try:
+        with SlideScore(slides.studio(), level_offset=level_offset, bind=bind, port=slidescore_port) as slidescore:
+            chosen = {"SlideScoreOrigins": slidescore.origin, **(parameters or {})}
+            functions = template.functions(chosen, {"StagingBucket": BUCKET})
+            os.environ.update(environment)
+            _provision(chosen)
+            with Gateway(functions, environment, bind, api_port) as gateway:
+                yield Stack(gateway.origin, environment["AWS_ENDPOINT_URL"], environment, slidescore)
+    finally:
+        aws.stop()
+
+
+def _environment(aws: str) -> dict[str, str]:
+    """Credentials that open nothing, and embedded AWS instead of the real one."""
+    return {
+        "AWS_ENDPOINT_URL": aws,
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_REGION": "eu-west-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def _provision(parameters: dict[str, str]) -> None:
+    """What the template and its reader make before the first request: the bucket and the secret."""
+    boto3.client("s3").create_bucket(
+        Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": os.environ["AWS_REGION"]}
+    )
+    default = template.load()["Parameters"]["SlideScoreSecretParameter"]["Default"]
+    name = parameters.get("SlideScoreSecretParameter", default)
+    boto3.client("ssm").put_parameter(Name=name, Value=SECRET, Type="SecureString", Overwrite=True)
+
+
+def _reachable(host: str) -> str:
+    return "127.0.0.1" if host == "0.0.0.0" else host

@@ -1,0 +1,79 @@
+"""What the local stack needs of template.yaml: each function's folder, handler, time limit, environment and routes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Function:
+    """One Lambda function. routes: (method, path) of its API events."""
+
+    name: str
+    folder: Path
+    handler: str
+    timeout_s: float
+    environment: dict[str, str]
+    routes: tuple[tuple[str, str], ...]
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads CloudFormation's short form, `!Ref X` as {"Ref": "X"} and `!Sub X` as {"Fn::Sub": "X"}."""
+
+
+def _intrinsic(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+    if isinstance(node, yaml.ScalarNode):
+        value: Any = loader.construct_scalar(node)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        value = loader.construct_mapping(node, deep=True)
+    return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
+
+
+_Loader.add_multi_constructor("!", _intrinsic)
+
+
+def load(path: Path = ROOT / "template.yaml") -> dict[str, Any]:
+    """The template as it stands, intrinsic functions in their long form."""
+    loaded: dict[str, Any] = yaml.load(path.read_text(), _Loader)  # noqa: S506  # a SafeLoader
+    return loaded
+
+
+def functions(parameters: Mapping[str, str], resources: Mapping[str, str]) -> list[Function]:
+    """The functions with an HTTP route. parameters: values where not the default; resources: what !Ref of one gives.
+
+    Raises KeyError naming what a variable refers to and nobody has given.
+    """
+    template = load()
+    values = {name: str(body["Default"]) for name, body in template["Parameters"].items() if "Default" in body}
+    values |= {**parameters, **resources}
+    found = []
+    for name, body in template["Resources"].items():
+        if body["Type"] != "AWS::Serverless::Function":
+            continue
+        properties = body["Properties"]
+        variables = properties.get("Environment", {}).get("Variables", {})
+        api = [event["Properties"] for event in properties.get("Events", {}).values() if event["Type"] == "Api"]
+        found.append(
+            Function(
+                name,
+                ROOT / properties["CodeUri"],
+                properties["Handler"],
+                float(properties["Timeout"]),
+                {key: _value(value, values) for key, value in variables.items()},
+                tuple((event["Method"].upper(), event["Path"]) for event in api),
+            )
+        )
+    return found
+
+
+def _value(value: Any, values: Mapping[str, str]) -> str:
+    return values[value["Ref"]] if isinstance(value, dict) else str(value)

@@ -1,0 +1,192 @@
+"""Promises of template.yaml that no linter keeps."""
+
+import importlib.metadata
+import json
+import re
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from local.template import load
+
+ROOT = Path(__file__).parents[2]
+TEMPLATE = load()
+RESOURCES = TEMPLATE["Resources"]
+CONSTRAINTS = {"AllowedPattern", "AllowedValues", "MinValue", "MaxValue"}
+
+# What an access log may hold: no header, no query string, no path as it was sent, nothing of a body.
+LOGGABLE = {
+    "error.responseType",
+    "httpMethod",
+    "identity.sourceIp",
+    "integrationLatency",
+    "requestId",
+    "requestTime",
+    "resourcePath",
+    "responseLatency",
+    "responseLength",
+    "status",
+    "xrayTraceId",
+}
+
+
+def of_type(kind: str) -> dict[str, dict]:
+    return {name: resource for name, resource in RESOURCES.items() if resource["Type"] == kind}
+
+
+each_function = pytest.mark.parametrize("name", of_type("AWS::Serverless::Function"))
+
+
+@pytest.mark.parametrize("name", TEMPLATE["Parameters"])
+def test_each_parameter_is_typed_described_and_constrained(name):
+    parameter = TEMPLATE["Parameters"][name]
+    assert parameter["Type"] in {"String", "Number"}
+    assert len(parameter["Description"]) > 20
+    assert CONSTRAINTS & parameter.keys()
+    if parameter["Type"] == "Number":
+        assert "AllowedValues" in parameter or {"MinValue", "MaxValue"} <= parameter.keys()
+
+
+@pytest.mark.parametrize("name", [name for name, of in TEMPLATE["Parameters"].items() if "Default" in of])
+def test_each_default_meets_its_own_constraint(name):
+    parameter = TEMPLATE["Parameters"][name]
+    default = parameter["Default"]
+    assert default in parameter.get("AllowedValues", [default])
+    assert re.fullmatch(parameter.get("AllowedPattern", ".*"), str(default))
+    assert parameter.get("MinValue", default) <= default <= parameter.get("MaxValue", default)
+
+
+@pytest.mark.parametrize("text", ["https://a.example.org", "https://*.a.org, http://10.0.0.7:8080\thttps://b"])
+def test_origins_that_the_code_reads_can_be_deployed(text):
+    assert re.fullmatch(TEMPLATE["Parameters"]["SlideScoreOrigins"]["AllowedPattern"], text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a.example.org", "https://a.example.org/", "https://a.org;https://b.org/x", "ftp://a"]
+)
+def test_origins_that_the_code_would_refuse_are_refused_at_deployment(text):
+    assert not re.fullmatch(TEMPLATE["Parameters"]["SlideScoreOrigins"]["AllowedPattern"], text)
+
+
+@each_function
+def test_each_function_logs_to_its_own_group(name):
+    group = RESOURCES[name]["Properties"]["LoggingConfig"]["LogGroup"]["Ref"]
+    users = [
+        f
+        for f, of in of_type("AWS::Serverless::Function").items()
+        if of["Properties"]["LoggingConfig"]["LogGroup"]["Ref"] == group
+    ]
+    assert users == [name]
+    assert RESOURCES[group]["Type"] == "AWS::Logs::LogGroup"
+
+
+def test_each_log_group_has_the_retention_of_the_parameter():
+    groups = of_type("AWS::Logs::LogGroup")
+    assert len(groups) > len(of_type("AWS::Serverless::Function"))
+    assert all(group["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"} for group in groups.values())
+
+
+@each_function
+def test_each_function_has_the_package_and_its_dependencies_as_layers_of_its_own_architecture(name):
+    properties = RESOURCES[name]["Properties"]
+    layers = [layer["Ref"] for layer in properties["Layers"]]
+    assert layers[:2] == ["SharedLayer", "RuntimeLayer"]
+    assert set(layers) <= of_type("AWS::Serverless::LayerVersion").keys()
+    assert properties["Architectures"] == [{"Ref": "Architecture"}]
+    for layer in layers:
+        assert RESOURCES[layer]["Metadata"]["BuildArchitecture"] == {"Ref": "Architecture"}
+        assert properties["Runtime"] in RESOURCES[layer]["Properties"]["CompatibleRuntimes"]
+
+
+@each_function
+def test_each_function_may_read_no_secret_but_its_own_and_only_its_own_part_of_the_bucket(name):
+    properties = RESOURCES[name]["Properties"]
+    statements = [statement for policy in properties["Policies"] for statement in policy["Statement"]]
+    secrets = [s for s in statements if "ssm" in json.dumps(s["Action"])]
+    prefix = name.removesuffix("Function")
+    assert [s["Action"] for s in secrets] == ["ssm:GetParameter"]
+    assert secrets[0]["Resource"]["Fn::Sub"].endswith(f":parameter${{{prefix}SecretParameter}}")
+    buckets = [s["Resource"] for s in statements if "s3:" in json.dumps(s["Action"])]
+    assert buckets == [{"Fn::Sub": f"${{StagingBucket.Arn}}/{prefix.lower()}/*"}]
+    assert "*" not in json.dumps([s["Action"] for s in statements])
+
+
+@each_function
+def test_a_secret_is_in_no_environment(name):
+    variables = RESOURCES[name]["Properties"]["Environment"]["Variables"]
+    assert {variable for variable in variables if "SECRET" in variable} == {"SLIDESCORE_SECRET_PARAMETER"}
+
+
+def test_every_route_is_throttled_by_parameters_and_leaves_no_execution_log():
+    (settings,) = RESOURCES["Api"]["Properties"]["MethodSettings"]
+    assert (settings["ResourcePath"], settings["HttpMethod"]) == ("/*", "*")
+    assert settings["ThrottlingRateLimit"] == {"Ref": "ApiRateLimit"}
+    assert settings["ThrottlingBurstLimit"] == {"Ref": "ApiBurstLimit"}
+    assert (settings["LoggingLevel"], settings["DataTraceEnabled"]) == ("OFF", False)
+
+
+def test_failures_of_the_api_itself_are_503():
+    answer = RESOURCES["Api"]["Properties"]["GatewayResponses"]["DEFAULT_5XX"]
+    assert answer["StatusCode"] == 503
+    assert json.loads(answer["ResponseTemplates"]["application/json"])["message"]
+
+
+def test_access_log_is_json_without_anything_a_caller_could_put_a_secret_in():
+    text = RESOURCES["Api"]["Properties"]["AccessLogSetting"]["Format"]
+    line = json.loads(text)
+    assert set(line.values()) == {f"$context.{name}" for name in LOGGABLE}
+    assert "\n" not in text
+
+
+def test_timeout_of_an_api_method_is_what_the_function_is_told():
+    seconds = TEMPLATE["Parameters"]["ApiTimeoutSeconds"]["AllowedValues"]
+    assert {int(key): of["Milliseconds"] for key, of in TEMPLATE["Mappings"]["ApiTimeout"].items()} == {
+        s: s * 1000 for s in seconds
+    }
+
+
+@pytest.mark.parametrize("action", ["lambda:InvokeFunctionUrl", "lambda:InvokeFunction"])
+def test_function_url_has_both_permissions_and_only_when_it_is_enabled(action):
+    (permission,) = [of for of in of_type("AWS::Lambda::Permission").values() if of["Properties"]["Action"] == action]
+    (url,) = of_type("AWS::Lambda::Url").values()
+    assert permission["Condition"] == url["Condition"] == "HasSlideScoreFunctionUrl"
+    limit = {"FunctionUrlAuthType": "NONE"} if action.endswith("Url") else {"InvokedViaFunctionUrl": True}
+    assert limit.items() <= permission["Properties"].items()
+
+
+def test_alarms_are_made_only_for_a_topic():
+    alarms = of_type("AWS::CloudWatch::Alarm").values()
+    assert {alarm["Properties"]["MetricName"] for alarm in alarms} >= {"Errors", "Throttles", "Duration"}
+    for alarm in alarms:
+        assert alarm["Condition"] == "HasAlarms"
+        assert alarm["Properties"]["AlarmActions"] == [{"Ref": "AlarmTopicArn"}]
+
+
+def test_duration_alarm_is_below_the_timeout():
+    timeout_ms = RESOURCES["SlideScoreFunction"]["Properties"]["Timeout"] * 1000
+    threshold_ms = RESOURCES["SlideScoreDurationAlarm"]["Properties"]["Threshold"]
+    assert 0.8 * timeout_ms < threshold_ms < timeout_ms
+
+
+def test_each_linter_exception_carries_its_reason():
+    skips = [skip for of in RESOURCES.values() for skip in of.get("Metadata", {}).get("checkov", {}).get("skip", [])]
+    assert skips
+    assert all(len(skip["comment"]) > 20 for skip in skips)
+    ignored = re.findall(r"^ +- [EWI]S?\d{4}\b(.*)", (ROOT / "template.yaml").read_text(), re.MULTILINE)
+    assert ignored
+    assert all(re.match(r"  # .{20}", rest) for rest in ignored)
+
+
+def test_runtime_layer_lists_everything_its_packages_need():
+    """It is installed without following dependencies. Lambda has botocore."""
+    lines = (ROOT / "layers/runtime/requirements.txt").read_text().splitlines()
+    listed = {canonicalize_name(Requirement(line.split("#")[0]).name) for line in lines if line.split("#")[0].strip()}
+    needed = {
+        canonicalize_name(requirement.name)
+        for name in listed
+        for requirement in map(Requirement, importlib.metadata.requires(name) or [])
+        if not requirement.marker or requirement.marker.evaluate({"extra": "", "python_version": "3.13"})
+    }
+    assert needed - listed == {"botocore"}
