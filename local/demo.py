@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
-from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -40,7 +39,7 @@ def main() -> int:
             if viewed.results:
                 draw(path.stem, event, viewed, running.slidescore)
         problems += [f"protocol: {violation}" for violation in running.slidescore.violations]
-    say(f"\nPictures with the outlines drawn on them are in {OUT.name}/, the functions' log in {OUT.name}/functions.log.")
+    say(f"\nPictures with the outlines drawn on them are in {OUT.name}/, the functions' log beside them.")
     for problem in problems:
         print(f"OFF: {problem}", file=sys.stderr)
     return min(len(problems), 1)

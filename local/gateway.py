@@ -52,9 +52,11 @@ class Gateway:
         self._routes: dict[tuple[str, str], tuple[Function, Handler]] = {}
         for function in functions:
             handler = load(function, environment)
-            self._routes |= {route: (function, handler) for route in function.routes}
+            self._routes |= dict.fromkeys(function.routes, (function, handler))
         # Mangum wants its thread to have an event loop, as the one thread of a Lambda instance has.
-        self._instances = ThreadPoolExecutor(_INSTANCES, "instance", lambda: asyncio.set_event_loop(asyncio.new_event_loop()))
+        self._instances = ThreadPoolExecutor(
+            _INSTANCES, "instance", lambda: asyncio.set_event_loop(asyncio.new_event_loop())
+        )
         self._listener = Listener(bind, port, self._answer)
         self.origin = self._listener.origin
 
@@ -95,7 +97,8 @@ def load(function: Function, environment: Mapping[str, str]) -> Handler:
     module_name, attribute = function.handler.rsplit(".", 1)
     path = function.folder / f"{module_name}.py"
     spec = importlib.util.spec_from_file_location(f"functions_{function.folder.name}_{module_name}", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     os.environ.update(environment)
     with _variables(function.environment):

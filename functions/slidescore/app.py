@@ -3,14 +3,6 @@
 import time
 
 import msgspec
-from aws_lambda_powertools.metrics import MetricUnit
-from mangum import Mangum
-from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
-
 from annohooks.core import observability
 from annohooks.core.auth import authenticate, secrets_from_ssm
 from annohooks.core.deadline import Deadline
@@ -21,6 +13,13 @@ from annohooks.core.staging import Staging
 from annohooks.imaging.analyzers import ANALYZERS
 from annohooks.slidescore import analysis, parameters, request
 from annohooks.slidescore.settings import Settings
+from aws_lambda_powertools.metrics import MetricUnit
+from mangum import Mangum
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
 
 settings = from_env(Settings)
 staging = Staging(settings.staging_bucket)

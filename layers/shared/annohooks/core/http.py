@@ -23,7 +23,7 @@ from urllib3.exceptions import TimeoutError as PoolTimeout
 
 from annohooks import __version__
 from annohooks.core.deadline import Deadline
-from annohooks.core.errors import BadRequest, Upstream, UpstreamStatus, UpstreamTimeout
+from annohooks.core.errors import AnnohooksError, BadRequest, Upstream, UpstreamStatus, UpstreamTimeout
 from annohooks.core.origins import Origin, Origins, permitted_address, split_url
 
 __all__ = ["Origin", "Origins", "Outbound", "Reply", "Upstream", "UpstreamStatus", "UpstreamTimeout"]
@@ -182,12 +182,13 @@ class Outbound:
                 if response.connection is not None:
                     response.close()
                     response.release_conn()
-        # Without the cause: its text holds the URL.
         except HTTPError as error:
-            self._deadline.check(doing)
-            raise self._failure(error, doing) from None
+            failure: AnnohooksError = self._failure(error, doing)
         except ValueError:
-            raise BadRequest(f"A value in the request cannot be sent to {self._platform}.") from None
+            failure = BadRequest(f"A value in the request cannot be sent to {self._platform}.")
+        # Raised here and not above, where the cause would come along: its text may hold the URL or a header.
+        self._deadline.check(doing)
+        raise failure
 
     def _pieces(self, body: bytes, doing: str) -> Iterator[bytes]:
         """The body in pieces: a time-out is for one piece, however long the body is."""
@@ -228,9 +229,9 @@ class Outbound:
         if isinstance(error, ProtocolError):
             return _ConnectionFailed(f"{self._platform} broke the connection off while {doing}.")
         if isinstance(error, SSLError):
-            return Upstream(
-                f"A secure connection to {self._platform} failed while {doing}: its certificate was refused."
-            )
+            refused = any(isinstance(arg, ssl.SSLCertVerificationError) for arg in error.args)
+            why = ": its certificate was refused." if refused else "."
+            return Upstream(f"No secure connection to {self._platform} could be made while {doing}{why}")
         return Upstream(f"{self._platform} sent a reply that cannot be read while {doing}.")
 
 

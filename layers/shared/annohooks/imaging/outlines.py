@@ -1,4 +1,4 @@
-"""Outlines as arrays: many closed rings in three arrays, so that whatever works on outlines works on all of them at once."""
+"""Outlines as arrays: any number of closed rings in three arrays, so that all of them are worked on at once."""
 
 from __future__ import annotations
 
@@ -119,11 +119,12 @@ class Outlines:
             starts = self.offsets[:-1]
             mean = np.add.reduceat(self._from_first(), starts) / self.counts[:, None]
             centre[flat] = mean[flat]
-        return (centre + self.xy[self.offsets[:-1]])[self.is_outer]
+        centre += self.xy[self.offsets[:-1]]
+        return centre[self.is_outer]
 
     def _from_first(self) -> FloatArray:
         """Vertices relative to their ring's first, which keeps the sums below small and exact."""
-        return (self.xy - np.repeat(self.xy[self.offsets[:-1]], self.counts, axis=0)).astype(np.float64)
+        return np.subtract(self.xy, np.repeat(self.xy[self.offsets[:-1]], self.counts, axis=0), dtype=np.float64)
 
     def _moments(self) -> tuple[FloatArray, FloatArray]:
         """Signed area [M] and first moments [M, 2] about each ring's first vertex."""

@@ -33,9 +33,7 @@ class Box(NamedTuple):
         return self.y + self.height
 
     def overlaps(self, other: Box) -> bool:
-        return (
-            self.x < other.right and other.x < self.right and self.y < other.bottom and other.y < self.bottom
-        )
+        return self.x < other.right and other.x < self.right and self.y < other.bottom and other.y < self.bottom
 
     def around(self, other: Box) -> Box:
         """The smallest box that holds both."""

@@ -65,7 +65,7 @@ class Findings:
 
 def downsample_for(box: Box, slide_mpp: float, target_mpp: float, region_px: int) -> int:
     """The power of two that brings a slide nearest to target_mpp, from full resolution down, and within region_px."""
-    downsample = 2 ** max(0, round(math.log2(target_mpp / slide_mpp)))
+    downsample: int = 1 << max(0, round(math.log2(target_mpp / slide_mpp)))
     while math.ceil(box.width / downsample) * math.ceil(box.height / downsample) > region_px:
         downsample *= 2
     return downsample

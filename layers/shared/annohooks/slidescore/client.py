@@ -6,7 +6,7 @@ import math
 import threading
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, TypeVar
 
 import cv2
 import msgspec
@@ -27,6 +27,8 @@ CONNECTIONS = 6
 """Requests the server takes at once."""
 GIVE_UP_S = 3.0
 """Kept free at the end of a request's time to give the token up."""
+
+T = TypeVar("T")
 
 _PICTURE_BYTES = 40_000_000
 _LEVEL_TRIES = 3
@@ -226,7 +228,7 @@ def _resized(picture: Picture, width: int, height: int) -> Picture:
     return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
-def _json(reply: Reply, into: Any, doing: str) -> Any:
+def _json(reply: Reply, into: type[T], doing: str) -> T:
     """The reply's JSON. Raises Upstream when it is something else: an error text, a login page, {"success": false}."""
     try:
         return msgspec.json.decode(reply.body, type=into)

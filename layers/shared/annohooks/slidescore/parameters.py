@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import msgspec
 from msgspec import inspect
 
 from annohooks.core.errors import BadRequest
@@ -36,17 +35,16 @@ class _Field(NamedTuple):
     key: str
     name: str
     default: Any
-    choices: tuple[str, ...]
-    is_integer: bool
-    least: float
-    most: float
+    choices: tuple[str, ...] = ()
+    is_integer: bool = False
+    least: float = -math.inf
+    most: float = math.inf
 
     @property
     def question(self) -> Question:
-        shown = f"{self.name} (default {self.default:g})" if not self.choices else f"{self.name} (default {self.default})"
         if self.choices:
-            return Question(shown, "DropDown", ";;".join(self.choices))
-        return Question(shown, "Integer" if self.is_integer else "Real")
+            return Question(f"{self.name} (default {self.default})", "DropDown", ";;".join(self.choices))
+        return Question(f"{self.name} (default {self.default:g})", "Integer" if self.is_integer else "Real")
 
 
 def questions_string(analyzers: list[Analyzer[Any, Any]]) -> str:
@@ -101,18 +99,17 @@ def _fields(analyzer: Analyzer[Any, Any]) -> Iterator[_Field]:
     described = inspect.type_info(analyzer.parameters)
     assert isinstance(described, inspect.StructType)
     for field in described.fields:
-        kind, title = field.type, field.name
-        if isinstance(kind, inspect.Metadata):
-            title = (kind.extra_json_schema or {}).get("title", title)
-            kind = kind.type
-        least, most = -math.inf, math.inf
-        if isinstance(kind, inspect.IntType | inspect.FloatType):
-            least = kind.ge if kind.ge is not None else least
-            most = kind.le if kind.le is not None else most
-        choices = tuple(map(str, kind.values)) if isinstance(kind, inspect.LiteralType) else ()
-        yield _Field(
-            field.encode_name, f"{analyzer.title}: {title}", field.default, choices, isinstance(kind, inspect.IntType), least, most
-        )
+        assert isinstance(field.type, inspect.Metadata), f"{field.name} has no title"
+        kind, title = field.type.type, (field.type.extra_json_schema or {})["title"]
+        name = f"{analyzer.title}: {title}"
+        if isinstance(kind, inspect.LiteralType):
+            yield _Field(field.encode_name, name, field.default, tuple(map(str, kind.values)))
+        else:
+            assert isinstance(kind, inspect.IntType | inspect.FloatType)
+            least = -math.inf if kind.ge is None else kind.ge
+            most = math.inf if kind.le is None else kind.le
+            is_integer = isinstance(kind, inspect.IntType)
+            yield _Field(field.encode_name, name, field.default, (), is_integer, least, most)
 
 
 def _value(field: _Field, text: str) -> Any:

@@ -93,7 +93,7 @@ def _shape(drawn: _Drawn) -> Shape | None:
         holes = [ring for points in drawn.negative if (ring := _ring(points)) is not None]
         return Shape(tuple(rings), tuple(holes)) if rings else None
     raise BadRequest(
-        f'The region of interest has a shape of a type that encloses nothing. Please draw a rectangle, an ellipse, '
+        f"The region of interest has a shape of a type that encloses nothing. Please draw a rectangle, an ellipse, "
         f'a polygon, or use the brush for the question "{QUESTION}".'
     )
 
@@ -107,9 +107,8 @@ def _pair(point: _XY | None) -> FloatArray | None:
 def _ring(points: list[_XY]) -> FloatArray | None:
     """float64 [k, 2]; None with fewer than three vertices, or a vertex without its coordinates."""
     pairs = [_pair(point) for point in points]
-    if len(pairs) < 3 or any(pair is None for pair in pairs):
-        return None
-    return np.array(pairs)
+    known = [pair for pair in pairs if pair is not None]
+    return np.stack(known) if len(known) == len(pairs) >= 3 else None
 
 
 def _rectangle(corner: FloatArray, size: FloatArray) -> FloatArray:
@@ -119,5 +118,3 @@ def _rectangle(corner: FloatArray, size: FloatArray) -> FloatArray:
 def _ellipse(centre: FloatArray, semi_axes: FloatArray) -> FloatArray:
     angle = np.linspace(0, 2 * np.pi, _ELLIPSE_VERTICES, endpoint=False)
     return centre + np.stack([np.cos(angle), np.sin(angle)], axis=1) * semi_axes
-
-

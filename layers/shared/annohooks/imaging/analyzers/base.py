@@ -49,7 +49,7 @@ class Analyzer(ABC, Generic[P, C]):
 
     @abstractmethod
     def mask(self, picture: Picture, mpp: float, parameters: P, calibration: C) -> Mask:
-        """Objects in a picture, uint8 [h, w], 0 or 255; objects that are not one must not touch, not even diagonally."""
+        """Objects in a picture, uint8 [h, w], 0 or 255. Two objects must not touch, not even diagonally."""
 
 
 def otsu_threshold(values: Mask, least_contrast: float) -> float | None:

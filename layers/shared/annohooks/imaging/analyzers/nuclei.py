@@ -26,9 +26,9 @@ _SPECK_UM2 = 8.0
 
 class NucleiParameters(Parameters, frozen=True, kw_only=True):
     stain: Annotated[stains.Stain, msgspec.Meta(title="stain")] = "H&E"
-    marker: Annotated[
-        Literal["hematoxylin", "DAB", "either"], msgspec.Meta(title="nuclei stained by (H-DAB)")
-    ] = "hematoxylin"
+    marker: Annotated[Literal["hematoxylin", "DAB", "either"], msgspec.Meta(title="nuclei stained by (H-DAB)")] = (
+        "hematoxylin"
+    )
     sensitivity: Annotated[float, msgspec.Meta(title="sensitivity, above 1 finds fainter nuclei", ge=0.2, le=5)] = 1.0
     separation: Annotated[
         float, msgspec.Meta(title="separation, towards 1 splits touching nuclei more", ge=0.3, le=0.98)
@@ -52,7 +52,7 @@ class Nuclei(Analyzer[NucleiParameters, float]):
     halo_um = 48.0
 
     def calibrate(self, sample: Picture, mpp: float, parameters: NucleiParameters) -> float:
-        """The stain amount (255 per unit of optical density) above which a pixel is nucleus; inf when none stands out."""
+        """The amount of stain (255 per unit of optical density) above which a pixel is nucleus; inf if none is."""
         limit = otsu_threshold(_stained(sample, mpp, parameters), _LEAST_CONTRAST)
         return float("inf") if limit is None else limit / parameters.sensitivity
 
@@ -91,7 +91,7 @@ def _split(mask: Mask, mpp: float, separation: float) -> Mask:
         return mask
     not_core = (~core).astype(np.uint8)
     _, nearest = cv2.distanceTransformWithLabels(not_core, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_CCOMP)
-    return np.where(inside & ~_meets_another(nearest, inside), np.uint8(255), np.uint8(0))
+    return np.where(inside & ~_meets_another(nearest.astype(np.int32, copy=False), inside), np.uint8(255), np.uint8(0))
 
 
 def _meets_another(labels: NDArray[np.int32], inside: BoolArray) -> BoolArray:
