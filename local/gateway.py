@@ -54,9 +54,7 @@ class Gateway:
             handler = load(function, environment)
             self._routes |= dict.fromkeys(function.routes, (function, handler))
         # Mangum wants its thread to have an event loop, as the one thread of a Lambda instance has.
-        self._instances = ThreadPoolExecutor(
-            _INSTANCES, "instance", lambda: asyncio.set_event_loop(asyncio.new_event_loop())
-        )
+        self._instances = ThreadPoolExecutor(_INSTANCES, "instance", _start_instance)
         self._listener = Listener(bind, port, self._answer)
         self.origin = self._listener.origin
 
@@ -90,6 +88,10 @@ class Gateway:
         content_type = headers.pop("content-type", "application/json")
         headers.pop("content-length", None)
         return Reply(answer["statusCode"], body, content_type, headers)
+
+
+def _start_instance() -> None:
+    asyncio.set_event_loop(asyncio.new_event_loop())
 
 
 def load(function: Function, environment: Mapping[str, str]) -> Handler:

@@ -102,7 +102,8 @@ def segment(
     mask &= inside
     per_um2 = 1 / mpp**2
     smallest_px = max(parameters.smallest_um2 * per_um2, 4.0)
-    mask = contours.sized(mask, smallest_px, parameters.largest_um2 * per_um2, smallest_hole_px=smallest_px)
+    largest_px = parameters.largest_um2 * per_um2 or math.inf
+    mask = contours.sized(mask, smallest_px, largest_px, smallest_hole_px=smallest_px)
     mask &= inside
     outlines = contours.mapped(contours.outlines(mask), region.box.x, region.box.y, downsample)
     return Findings(

@@ -90,7 +90,7 @@ def parameters_for(webhook: Webhook, analyzer: Analyzer[Any, Any]) -> Parameters
         if text:
             chosen[field.key] = _value(field, text)
     parameters: Parameters = analyzer.parameters(**chosen)
-    if parameters.smallest_um2 > parameters.largest_um2:
+    if 0 < parameters.largest_um2 < parameters.smallest_um2:
         raise BadRequest(f"{analyzer.title}: the smallest area is larger than the largest area.")
     return parameters
 

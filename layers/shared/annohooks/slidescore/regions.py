@@ -101,14 +101,15 @@ def _shape(drawn: _Drawn) -> Shape | None:
 def _pair(point: _XY | None) -> FloatArray | None:
     if point is None or point.x is None or point.y is None:
         return None
-    return np.clip(np.array([point.x, point.y]), -1e9, 1e9)
+    pair: FloatArray = np.clip(np.array([point.x, point.y]), -1e9, 1e9)
+    return pair
 
 
 def _ring(points: list[_XY]) -> FloatArray | None:
     """float64 [k, 2]; None with fewer than three vertices, or a vertex without its coordinates."""
     pairs = [_pair(point) for point in points]
-    known = [pair for pair in pairs if pair is not None]
-    return np.stack(known) if len(known) == len(pairs) >= 3 else None
+    ring: FloatArray = np.array([pair for pair in pairs if pair is not None])
+    return ring if len(ring) == len(pairs) >= 3 else None
 
 
 def _rectangle(corner: FloatArray, size: FloatArray) -> FloatArray:

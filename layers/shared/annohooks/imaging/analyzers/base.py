@@ -16,7 +16,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     """What a user may choose for any analyzer. `title` is the question's text; bounds and unit stand beside it."""
 
     smallest_um2: Annotated[float, msgspec.Meta(title="smallest area in um2", ge=0, le=1e9)] = 10.0
-    largest_um2: Annotated[float, msgspec.Meta(title="largest area in um2", ge=0, le=1e12)] = 1e12
+    largest_um2: Annotated[float, msgspec.Meta(title="largest area in um2, 0 for any", ge=0, le=1e12)] = 0.0
 
 
 P = TypeVar("P", bound=Parameters)

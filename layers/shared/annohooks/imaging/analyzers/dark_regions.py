@@ -16,7 +16,7 @@ _LEAST_CONTRAST = 12.0  # grey values between the means of dark and bright; JPEG
 
 
 class DarkRegionsParameters(Parameters, frozen=True, kw_only=True):
-    threshold: Annotated[int, msgspec.Meta(title="darker than, 1 to 255, 0 finds the limit itself", ge=0, le=255)] = 0
+    threshold: Annotated[int, msgspec.Meta(title="darker than this grey value, 0 for Otsu's", ge=0, le=255)] = 0
     smallest_um2: Annotated[float, msgspec.Meta(title="smallest area in um2", ge=0, le=1e9)] = 25.0
 
 

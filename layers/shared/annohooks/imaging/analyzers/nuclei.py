@@ -34,7 +34,7 @@ class NucleiParameters(Parameters, frozen=True, kw_only=True):
         float, msgspec.Meta(title="separation, towards 1 splits touching nuclei more", ge=0.3, le=0.98)
     ] = 0.75
     smallest_um2: Annotated[float, msgspec.Meta(title="smallest area in um2", ge=0, le=1e9)] = 8.0
-    largest_um2: Annotated[float, msgspec.Meta(title="largest area in um2", ge=0, le=1e12)] = 1000.0
+    largest_um2: Annotated[float, msgspec.Meta(title="largest area in um2, 0 for any", ge=0, le=1e12)] = 1000.0
 
 
 class Nuclei(Analyzer[NucleiParameters, float]):
