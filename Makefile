@@ -14,11 +14,11 @@ LAMBDA_PYTHON ?= $(call python,sys.version_info[:2] == (3,13),python3.13 python3
 ARCHITECTURE ?= arm64
 MACHINE_ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 FUNCTION ?= SlideScoreFunction
+EVENT ?= events/slidescore/nuclei_in_a_rectangle.json
 
 export PYTHONPATH := $(CURDIR)/layers/shared:$(CURDIR)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export SAM_CLI_TELEMETRY := 0
-export AWS_DEFAULT_REGION ?= us-east-1
 
 .PHONY: help demo test lint format serve build size contract bench invoke clean
 .DEFAULT_GOAL := help
@@ -62,7 +62,7 @@ bench: .venv/installed .tools/vendor/installed  ## Measure beside what users wou
 	VENDOR_PYTHON=.tools/vendor/bin/python .venv/bin/python -m bench
 
 invoke: .venv/installed .tools/sam/installed lambda-python  ## Run one event in a container by `sam local invoke` (needs Docker). FUNCTION=... EVENT=events/...
-	$(call sam-build,$(MACHINE_ARCHITECTURE),.aws-sam/build)
+	$(call sam-build,$(MACHINE_ARCHITECTURE),.aws-sam/invoke)
 	SAM=.tools/sam/bin/sam .venv/bin/python -m local.invoke $(FUNCTION) $(EVENT)
 
 clean:  ## Remove everything that make made.

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from local.slidescore.listener import Listener, Reply, Request
+from local.listener import Listener, Reply, Request
 from local.template import Function
 
 Handler = Callable[[dict[str, Any], "Context"], dict[str, Any]]

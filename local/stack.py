@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import boto3
@@ -72,9 +72,9 @@ def _environment(aws: str) -> dict[str, str]:
 
 def _provision(parameters: dict[str, str]) -> None:
     """What the template and its reader make before the first request: the bucket and the secret."""
-    boto3.client("s3").create_bucket(
-        Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": os.environ["AWS_REGION"]}
-    )
+    s3 = boto3.client("s3")
+    with suppress(s3.exceptions.BucketAlreadyOwnedByYou):  # embedded AWS has one memory for all stacks of a process
+        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": os.environ["AWS_REGION"]})
     default = template.load()["Parameters"]["SlideScoreSecretParameter"]["Default"]
     name = parameters.get("SlideScoreSecretParameter", default)
     boto3.client("ssm").put_parameter(Name=name, Value=SECRET, Type="SecureString", Overwrite=True)

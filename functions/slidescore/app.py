@@ -3,6 +3,14 @@
 import time
 
 import msgspec
+from aws_lambda_powertools.metrics import MetricUnit
+from mangum import Mangum
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
 from annohooks.core import observability
 from annohooks.core.auth import authenticate, secrets_from_ssm
 from annohooks.core.deadline import Deadline
@@ -13,13 +21,6 @@ from annohooks.core.staging import Staging
 from annohooks.imaging.analyzers import ANALYZERS
 from annohooks.slidescore import analysis, parameters, request
 from annohooks.slidescore.settings import Settings
-from aws_lambda_powertools.metrics import MetricUnit
-from mangum import Mangum
-from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
 
 settings = from_env(Settings)
 staging = Staging(settings.staging_bucket)
@@ -41,7 +42,7 @@ def _analysed(body: bytes, key: str | None, deadline: Deadline) -> Response:
             secret = fields.get("secret", key)
             accepted = secrets_from_ssm(settings.slidescore_secret_parameter)
             authenticate(secret if isinstance(secret, str) else None, accepted)
-            results = analysis.run(request.parse(fields), settings, staging, deadline)
+            results = analysis.run(fields, settings, staging, deadline)
     except AnnohooksError as error:
         logger.warning("refused", extra={"status": error.status, "reason": error.message})
         metrics.add_metric("Refused", MetricUnit.Count, 1)

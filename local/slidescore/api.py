@@ -9,10 +9,10 @@ import secrets
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
+from local.listener import Refused, Reply, Request
 from local.slides import Pixels, Slide
 from local.slidescore import pixels
 from local.slidescore.faults import Faults
-from local.slidescore.listener import Refused, Reply, Request
 from local.slidescore.study import CASE_ID, STUDY_ID, Study
 from local.slidescore.uploads import Uploads
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from email.message import Message
 from types import TracebackType
 
+from local.listener import Dropped, Listener, Refused, Reply, Request
 from local.slides import Slide
 from local.slidescore import viewer
 from local.slidescore.api import Api
 from local.slidescore.faults import Faults
-from local.slidescore.listener import Dropped, Listener, Refused, Reply, Request
 from local.slidescore.study import Score, Study
 from local.slidescore.uploads import Uploads
 

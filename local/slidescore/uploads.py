@@ -12,8 +12,8 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from local.listener import Dropped, Refused, Reply, Request
 from local.slidescore.faults import Faults
-from local.slidescore.listener import Dropped, Refused, Reply, Request
 
 PATCH_TYPE = "application/offset+octet-stream"
 

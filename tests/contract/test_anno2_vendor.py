@@ -13,8 +13,6 @@ import msgpack
 import numpy as np
 import png
 import pytest
-from annohooks.imaging.outlines import Outlines
-from annohooks.slidescore.anno2 import points_zip, polygons_zip
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from slidescore import APIClient
@@ -22,6 +20,8 @@ from slidescore.lib.AnnoClasses import EfficientArray
 from slidescore.lib.Decoder import Decoder
 from slidescore.lib.simplify import simplifyPolygons
 
+from annohooks.imaging.outlines import Outlines
+from annohooks.slidescore.anno2 import points_zip, polygons_zip
 from local.anno2 import decode
 
 SIDE_PX = 5_000

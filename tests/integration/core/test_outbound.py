@@ -196,6 +196,17 @@ def test_nothing_is_sent_once_the_deadline_is_past(serve, outbound):
     assert server.connections == 0
 
 
+def test_a_later_deadline_uses_the_same_connections_once_the_first_is_past(serve, outbound):
+    server = serve(answering(reply()))
+    client = outbound(server.url)
+    client.request("GET", "/", doing="asking")
+    later = client.until(Deadline.after(5))
+    with pytest.raises(DeadlineExceeded):
+        client.until(Deadline.after(0)).request("GET", "/", doing="asking")
+    assert later.request("POST", "/", doing="giving the token up").status == 200
+    assert [request.connection for request in server.requests] == [1, 1]
+
+
 def test_a_reply_announced_larger_than_allowed_is_not_read(serve, outbound):
     def answer(connection, request):
         connection.sendall(reply(body=b"", Content_Length=10**12))
@@ -390,6 +401,15 @@ def test_connections_are_given_back_when_a_reply_is_refused(serve, outbound):
         with pytest.raises(UpstreamStatus):
             client.request("GET", "/", doing="asking")
     assert len(server.requests) == 3
+
+
+def test_no_thread_stays_behind_a_reply(serve, outbound):
+    client = outbound(serve(answering(reply())).url)
+    client.request("GET", "/", doing="asking")
+    timers = [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
+    for timer in timers:
+        timer.join(timeout=1)
+    assert not any(timer.is_alive() for timer in timers)
 
 
 def test_waiting_for_a_connection_ends_at_the_deadline(serve, outbound):

@@ -2,6 +2,7 @@ import datetime
 import socket
 import ssl
 import threading
+from contextlib import suppress
 
 import pytest
 from cryptography import x509
@@ -99,7 +100,7 @@ def test_plain_http_where_https_is_listed_gets_nothing(outbound, certified):
 
     def speak_plainly(listener):
         connection, _ = listener.accept()
-        with connection:
+        with connection, suppress(ConnectionResetError):
             connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
             while piece := connection.recv(4096):
                 received.extend(piece)

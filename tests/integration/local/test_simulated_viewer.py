@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from simulated_client import IMAGE, Client, anno2_zip
 
+from local.listener import Dropped, Listener, Reply, Request
 from local.slides import Slide
 from local.slidescore import SlideScore
-from local.slidescore.listener import Dropped, Listener, Reply, Request
 
 BODY = {"host": "", "imageid": IMAGE, "answers": [], "apitoken": ""}
 TRIANGLE = [{"x": 0, "y": 0}, {"x": 700, "y": 0}, {"x": 0, "y": 500}]

@@ -4,6 +4,7 @@ import logging
 import subprocess
 import sys
 import threading
+import warnings
 from types import SimpleNamespace
 from urllib.parse import quote, quote_plus
 
@@ -154,8 +155,10 @@ def test_metrics_are_written_once_per_call_and_none_are_fine(capsys):
             metrics.add_metric(name="Outlines", unit="Count", value=event)
 
     handle = instrument(handler)
-    handle(3, CONTEXT)
-    handle(0, CONTEXT)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        handle(3, CONTEXT)
+        handle(0, CONTEXT)
     (line,) = capsys.readouterr().out.splitlines()
     assert json.loads(line)["Outlines"] == [3.0]
     assert json.loads(line)["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "annohooks"

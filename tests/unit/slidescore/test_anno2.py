@@ -13,12 +13,12 @@ import brotli
 import msgpack
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from annohooks.imaging.outlines import Outlines
 from annohooks.slidescore.anno2 import points_zip, polygons_zip
 from annohooks.slidescore.anno2.simplification import simplify
-from hypothesis import given
-from hypothesis import strategies as st
-
 from local.anno2 import decode
 
 SIDE_PX = 20_000
@@ -81,6 +81,7 @@ def rings_anywhere(draw):
 rings = st.lists(rings_anywhere(), min_size=1, max_size=20)
 
 
+@settings(deadline=None)
 @given(rings)
 def test_decoding_gives_back_the_outlines_simplified_to_one_pixel(rings):
     given_outlines = Outlines.from_rings(rings)
@@ -89,6 +90,7 @@ def test_decoding_gives_back_the_outlines_simplified_to_one_pixel(rings):
     assert outlines(encode(*rings)) == expected
 
 
+@settings(deadline=None)
 @given(st.lists(vertices, min_size=1, max_size=200))
 def test_decoding_gives_back_the_points_in_their_order_with_duplicates(points):
     decoded = decode(encode_points(points))
@@ -96,6 +98,7 @@ def test_decoding_gives_back_the_points_in_their_order_with_duplicates(points):
     assert decoded.points.tolist() == [list(point) for point in points]
 
 
+@settings(deadline=None)
 @given(rings)
 def test_every_tile_an_outline_has_a_vertex_in_lists_that_outline(rings):
     zipped = encode(*rings)

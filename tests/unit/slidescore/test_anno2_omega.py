@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from annohooks.slidescore.anno2 import omega
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from annohooks.slidescore.anno2 import omega
 from local.anno2 import omega as decode_all
 from local.anno2 import signed
 
@@ -33,11 +33,13 @@ def test_codes_of_small_numbers_are_those_elias_gives(number, code):
     assert omega.encode(np.array([number])) == packed(code)
 
 
+@settings(deadline=None)
 @given(st.lists(numbers, min_size=1, max_size=300))
 def test_codes_follow_one_another_as_a_plain_encoder_writes_them(values):
     assert omega.encode(np.array(values, np.int64)) == packed("".join(map(plain, values)))
 
 
+@settings(deadline=None)
 @given(st.lists(numbers, min_size=1, max_size=300))
 def test_decoding_gives_back_the_numbers_and_ones_for_the_padding(values):
     decoded = list(decode_all(omega.encode(np.array(values, np.int64))))
@@ -46,6 +48,7 @@ def test_decoding_gives_back_the_numbers_and_ones_for_the_padding(values):
     assert len(decoded) - len(values) < 8
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(-(2**31) + 1, 2**31 - 1) | st.integers(-5, 5), min_size=1, max_size=300))
 def test_signed_numbers_come_back(values):
     decoded = list(decode_all(omega.encode_signed(np.array(values, np.int64))))

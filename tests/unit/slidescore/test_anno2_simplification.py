@@ -6,10 +6,11 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from annohooks.slidescore.anno2 import simplification
 from annohooks.slidescore.anno2.simplification import kept_vertices, simplify
-from hypothesis import given
-from hypothesis import strategies as st
 
 near = st.integers(0, 30)
 wide = st.integers(0, 2**26)
@@ -57,11 +58,13 @@ def simplified(rings, tolerance):
     return [list(map(tuple, ring.tolist())) for ring in np.split(xy, offsets[1:-1])]
 
 
+@settings(deadline=None)
 @given(rings, st.sampled_from([1.0, 16.0]))
 def test_every_outline_is_simplified_as_by_recursion(rings, tolerance):
     assert simplified(rings, tolerance) == [plain(ring, tolerance) for ring in rings]
 
 
+@settings(deadline=None)
 @given(rings)
 def test_outlines_do_not_depend_on_how_they_are_grouped_into_blocks(rings):
     together = simplified(rings, 1.0)

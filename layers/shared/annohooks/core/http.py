@@ -242,5 +242,5 @@ def _shut(response: urllib3.BaseHTTPResponse) -> None:
 
 @cache
 def _tls_context() -> ssl.SSLContext:
-    """Certificates are read once per process. SSL_CERT_FILE adds a private authority."""
+    """Certificates are read once per process. SSL_CERT_FILE names another bundle, for a private authority."""
     return ssl.create_default_context()

@@ -14,6 +14,7 @@ from annohooks.imaging.contours import Mask
 from annohooks.imaging.outlines import FloatArray
 
 _SUBPIXEL_BITS = 4
+_FARTHEST_PX = 2**26  # what cv2.fillPoly takes, with the bits above
 
 
 class Box(NamedTuple):
@@ -82,7 +83,8 @@ class Region:
     def _fill(self, canvas: Mask, rings: Sequence[FloatArray], value: int, downsample: float) -> None:
         for ring in rings:
             centres = (ring - (self.box.x, self.box.y)) / downsample - 0.5
-            fixed: NDArray[np.int32] = np.rint(centres * (1 << _SUBPIXEL_BITS)).astype(np.int32)
+            near = np.clip(centres, -_FARTHEST_PX, _FARTHEST_PX)
+            fixed: NDArray[np.int32] = np.rint(near * (1 << _SUBPIXEL_BITS)).astype(np.int32)
             cv2.fillPoly(canvas, [fixed], value, shift=_SUBPIXEL_BITS)
 
 

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from annohooks.core.deadline import Deadline
+from annohooks.core.errors import BadRequest
 from annohooks.imaging import contours
 from annohooks.imaging.analyzers.base import Analyzer, Parameters
 from annohooks.imaging.contours import Mask
@@ -83,11 +84,14 @@ def segment(
 
     Tiles overlap by the analyzer's halo and share one calibration; their inner parts make up one mask, which is traced
     in one piece, so an object cut by a tile border is one outline, holes included.
-    Raises DeadlineExceeded between tiles, and whatever slide.picture raises.
+    Raises BadRequest when slide or region would have to be read too coarsely for the analyzer, DeadlineExceeded between
+    tiles, and whatever slide.picture raises.
     """
     slide_mpp = slide.mpp or ASSUMED_MPP
     downsample = downsample_for(region.box, slide_mpp, analyzer.mpp, limits.region_px)
     mpp = slide_mpp * downsample
+    if mpp > analyzer.coarsest_mpp:
+        raise BadRequest(_too_coarse(slide_mpp, analyzer, limits))
     grid = _Grid(region.box, downsample, math.ceil(analyzer.halo_um / mpp), limits.picture_px, slide)
     mask = np.zeros((grid.rows, grid.columns), np.uint8)
     calibration = None
@@ -112,6 +116,16 @@ def segment(
         region_um2=cv2.countNonZero(inside) / per_um2,
         downsample=downsample,
     )
+
+
+def _too_coarse(slide_mpp: float, analyzer: Analyzer[Any, Any], limits: Limits) -> str:
+    if slide_mpp > analyzer.coarsest_mpp:
+        return (
+            f"{analyzer.title} cannot be told apart on this slide: it has {slide_mpp:.2g} um per pixel, and "
+            f"{analyzer.coarsest_mpp:.2g} or less is needed."
+        )
+    largest_mm2 = limits.region_px * (analyzer.coarsest_mpp / 1000) ** 2
+    return f"The region is too large to look for {analyzer.title.lower()}: please draw one below {largest_mm2:.0f} mm2."
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
 from uuid import uuid4
 
 from annohooks.core.deadline import Deadline
@@ -11,7 +13,7 @@ from annohooks.core.observability import tracer
 from annohooks.core.staging import Staging
 from annohooks.imaging import segmentation
 from annohooks.slidescore import client as api
-from annohooks.slidescore import parameters, regions, results
+from annohooks.slidescore import parameters, regions, request, results
 from annohooks.slidescore.client import Client, RawTiles, Screenshots
 from annohooks.slidescore.request import Webhook
 from annohooks.slidescore.results import Result
@@ -21,23 +23,24 @@ from annohooks.slidescore.upload import upload
 _KEPT_BACK_S = api.GIVE_UP_S + 2.0
 
 
-def run(webhook: Webhook, settings: Settings, staging: Staging, deadline: Deadline) -> list[Result]:
-    """Reads the slide, analyses what the user drew, and returns what the viewer is to show.
+def run(fields: Mapping[str, Any], settings: Settings, staging: Staging, deadline: Deadline) -> list[Result]:
+    """Reads the slide, analyses what the user drew, and returns what the viewer is to show. fields: the request body's.
 
     Work ends five seconds before the deadline, and the token is given up whatever happens, so both fit.
     Raises Forbidden before anything is sent when the server is not allowed; BadRequest in words for the person who
     pressed Send; Upstream, Unavailable, DeadlineExceeded.
     """
+    sender = request.sender(fields)
     working = deadline.earlier(_KEPT_BACK_S)
     outbound = Outbound(
-        settings.slidescore_origins.match(webhook.host),
+        settings.slidescore_origins.match(sender.host),
         working,
         platform=api.PLATFORM,
         read_timeout_s=settings.slidescore_read_timeout_s,
         connections=api.CONNECTIONS,
     )
-    with outbound, Client(outbound, webhook.token, give_up_token=settings.slidescore_give_up_token) as client:
-        return _results(webhook, client, settings, staging, working)
+    with outbound, Client(outbound, sender.token, give_up_token=settings.slidescore_give_up_token) as client:
+        return _results(request.parse(fields), client, settings, staging, working)
 
 
 def _results(

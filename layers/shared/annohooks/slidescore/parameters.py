@@ -44,6 +44,8 @@ class _Field(NamedTuple):
     def question(self) -> Question:
         if self.choices:
             return Question(f"{self.name} (default {self.default})", "DropDown", ";;".join(self.choices))
+        if isinstance(self.default, str):
+            return Question(f"{self.name} (default {self.default})", "FreeText")
         return Question(f"{self.name} (default {self.default:g})", "Integer" if self.is_integer else "Real")
 
 
@@ -104,6 +106,8 @@ def _fields(analyzer: Analyzer[Any, Any]) -> Iterator[_Field]:
         name = f"{analyzer.title}: {title}"
         if isinstance(kind, inspect.LiteralType):
             yield _Field(field.encode_name, name, field.default, tuple(map(str, kind.values)))
+        elif isinstance(kind, inspect.StrType):
+            yield _Field(field.encode_name, name, field.default)
         else:
             assert isinstance(kind, inspect.IntType | inspect.FloatType)
             least = -math.inf if kind.ge is None else kind.ge
@@ -118,6 +122,8 @@ def _value(field: _Field, text: str) -> Any:
             if choice.casefold() == text.casefold():
                 return choice
         raise BadRequest(f'The answer to "{field.name}" has to be one of {", ".join(field.choices)}.')
+    if isinstance(field.default, str):
+        return text
     try:
         number = float(text.replace(",", "."))
     except ValueError:

@@ -62,7 +62,7 @@ def _drawn(answer: Any) -> list[_Drawn]:
             drawn = msgspec.json.decode(answer, type=list[_Drawn])
         else:
             drawn = msgspec.convert(answer, list[_Drawn])
-    except (msgspec.MsgspecError, UnicodeEncodeError):
+    except (msgspec.MsgspecError, RecursionError, UnicodeEncodeError):
         raise BadRequest(
             f'The answer to "{QUESTION}" is not a list of shapes; the question has to be of type AnnoShapes.'
         ) from None

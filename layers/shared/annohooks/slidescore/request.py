@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 from annohooks.core.errors import BadRequest
+
+T = TypeVar("T")
 
 _DECODER = msgspec.json.Decoder()
 _PERSONAL = ("apitoken", "secret", "email", "imagename", "casename")
@@ -20,7 +22,14 @@ class Answer(msgspec.Struct, frozen=True):
     value: Any = None
 
 
-class Webhook(msgspec.Struct, frozen=True, rename={"image_id": "imageid", "study_id": "studyid", "token": "apitoken"}):
+class Sender(msgspec.Struct, frozen=True, rename={"token": "apitoken"}):
+    """The server a trigger comes from, and the token it brought."""
+
+    host: Annotated[str, msgspec.Meta(min_length=1)]
+    token: Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class Webhook(msgspec.Struct, frozen=True, rename={"image_id": "imageid", "study_id": "studyid"}):
     """What a trigger asks for.
 
     Keys that are not used (the names, the case, the email, the webhook's own id in either generation of the template)
@@ -28,9 +37,7 @@ class Webhook(msgspec.Struct, frozen=True, rename={"image_id": "imageid", "study
     that fixes the analysis. Source: protocol reference, section 4.
     """
 
-    host: Annotated[str, msgspec.Meta(min_length=1)]
     image_id: int
-    token: Annotated[str, msgspec.Meta(min_length=1)]
     answers: list[Answer]
     study_id: Any = None
     analyzer: str | None = None
@@ -45,6 +52,8 @@ def decode(body: bytes) -> dict[str, Any]:
     """The body's JSON object, its keys not yet looked at. Raises BadRequest saying where the text stops being JSON."""
     try:
         fields = _DECODER.decode(body)
+    except RecursionError:
+        raise BadRequest("The request body cannot be used: it is nested too deeply.") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         where = str(error) if isinstance(error, msgspec.DecodeError) else "it is not UTF-8"
         raise BadRequest(
@@ -56,10 +65,19 @@ def decode(body: bytes) -> dict[str, Any]:
     return fields
 
 
+def sender(fields: Mapping[str, Any]) -> Sender:
+    """Raises BadRequest naming the key that is missing or of the wrong type, never its value."""
+    return _converted(fields, Sender)
+
+
 def parse(fields: Mapping[str, Any]) -> Webhook:
     """Raises BadRequest naming the key that is missing or of the wrong type, never its value."""
+    return _converted(fields, Webhook)
+
+
+def _converted(fields: Mapping[str, Any], into: type[T]) -> T:
     try:
-        return msgspec.convert(fields, Webhook, strict=False)
+        return msgspec.convert(fields, into, strict=False)
     except msgspec.ValidationError as error:
         raise BadRequest(f"The request body cannot be used: {error}.") from None
 

@@ -40,6 +40,8 @@ class Analyzer(ABC, Generic[P, C]):
     """The class P."""
     mpp: ClassVar[float]
     """Resolution it works at, micrometres per pixel; a finer slide is read at the level nearest to it."""
+    coarsest_mpp: ClassVar[float]
+    """Where its objects can no longer be told apart."""
     halo_um: ClassVar[float]
     """How far from a pixel others may lie that decide about it; tiles overlap by this much, and join exactly."""
 

@@ -28,6 +28,7 @@ class DarkRegions(Analyzer[DarkRegionsParameters, float]):
     color = "#0000FF"
     parameters = DarkRegionsParameters
     mpp = 1.0
+    coarsest_mpp = float("inf")
     halo_um = 8.0
 
     def calibrate(self, sample: Picture, mpp: float, parameters: DarkRegionsParameters) -> float:

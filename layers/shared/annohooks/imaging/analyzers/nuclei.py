@@ -49,6 +49,7 @@ class Nuclei(Analyzer[NucleiParameters, float]):
     color = "#00C800"
     parameters = NucleiParameters
     mpp = 0.5
+    coarsest_mpp = 1.0
     halo_um = 48.0
 
     def calibrate(self, sample: Picture, mpp: float, parameters: NucleiParameters) -> float:

@@ -18,7 +18,7 @@ def grey_png(pixels: NDArray[np.uint8]) -> bytes:
     rows = np.zeros((height, width + 1), np.uint8)  # each row begins with its filter type: 0, none
     rows[:, 1:] = pixels
     header = struct.pack(">2I5B", width, height, 8, 0, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows, LEVEL)), (b"IEND", b""))
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.data, LEVEL)), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*chunk) for chunk in chunks)
 
 

@@ -1,0 +1,81 @@
+"""`make invoke`: one event through `sam local invoke`, in a container, with the local stack's AWS and platforms."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from local import stack, template
+
+_ARCHITECTURE = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
+BUILT = template.ROOT / ".aws-sam" / "invoke"
+
+
+def main() -> int:
+    """Returns what SAM returns, or 1 when the function failed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("function", help="its name in template.yaml")
+    parser.add_argument("event", type=Path, help="a file of events/")
+    chosen = parser.parse_args()
+    bind, seen_as = _host()
+    with stack.running(bind) as running:
+        running.slidescore.origin = running.slidescore.origin.replace(bind, seen_as)
+        environment = {
+            "AWS_ENDPOINT_URL": running.aws.replace(bind, seen_as),
+            "SLIDESCORE_ORIGINS": running.slidescore.origin,
+            "STAGING_BUCKET": stack.BUCKET,
+        }
+        local_template = _with_environment(chosen.function, environment)
+        event = _filled(json.loads(chosen.event.read_text()), running)
+        command = [os.environ.get("SAM", "sam"), "local", "invoke", chosen.function, "--template", str(local_template)]
+        command += ["--event", "-", "--region", running.environment["AWS_REGION"], "--skip-pull-image"]
+        command += ["--parameter-overrides", f"Architecture={_ARCHITECTURE}"]
+        done = subprocess.run(command, input=json.dumps(event), stdout=subprocess.PIPE, text=True, check=False)
+        print(done.stdout)
+        for violation in running.slidescore.violations:
+            print(f"protocol: {violation}", file=sys.stderr)
+        return done.returncode or int('"statusCode"' not in done.stdout)
+
+
+def _host() -> tuple[str, str]:
+    """The address to listen on so that a container can reach it, and what the container calls it."""
+    bridge = "{{with index .IPAM.Config 0}}{{or .Gateway .Subnet}}{{end}}"
+    found = subprocess.run(
+        ["docker", "network", "inspect", "bridge", "--format", bridge], stdout=subprocess.PIPE, text=True, check=False
+    )
+    if found.returncode:
+        sys.exit("No Docker engine answers. `make demo` runs the same events without one.")
+    if sys.platform != "linux":  # Docker Desktop
+        return "127.0.0.1", "host.docker.internal"
+    address, is_subnet, _ = found.stdout.strip().partition("/")
+    gateway = str(ipaddress.ip_address(address) + 1) if is_subnet else address
+    return gateway, gateway
+
+
+def _with_environment(function: str, environment: dict[str, str]) -> Path:
+    """The built template with more variables for one function: SAM passes none that the template does not name."""
+    built = template.load(BUILT / "template.yaml")
+    built["Resources"][function]["Properties"]["Environment"]["Variables"] |= environment
+    path = BUILT / "local.json"
+    path.write_text(json.dumps(built))
+    return path
+
+
+def _filled(event: dict[str, Any], running: stack.Stack) -> dict[str, Any]:
+    """The event with the simulated platform's address and a token it knows."""
+    if event["body"] is None:
+        return event
+    own = {"host": running.slidescore.origin, "apitoken": running.slidescore.token()}
+    body = {key: own.get(key, value) for key, value in json.loads(event["body"]).items()}
+    return {**event, "body": json.dumps(body)}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

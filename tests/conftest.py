@@ -1,0 +1,107 @@
+"""The local stack, for the tests of a whole function."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from unittest import mock
+
+import boto3
+import pytest
+
+from annohooks.core import auth, staging
+from local import stack, template
+from local.gateway import Gateway, Handler, load
+from local.slidescore import SlideScore, Viewed
+from local.stack import Stack
+
+
+@pytest.fixture
+def forgetful() -> Iterator[None]:
+    """Clients of AWS, and the secrets they read, are kept as long as a process lives: not beyond this test."""
+    yield from _forgetful()
+
+
+@pytest.fixture(scope="module")
+def running_stack() -> Iterator[Stack]:
+    """One for each module: tests that mock AWS in this process clear the memory of an embedded AWS, too."""
+    forgetful = _forgetful()
+    next(forgetful)
+    with stack.running() as running:
+        yield running
+    next(forgetful, None)
+
+
+def _forgetful() -> Iterator[None]:
+    with mock.patch.dict(os.environ):
+        _forget()
+        yield
+        _forget()
+
+
+def _forget() -> None:
+    auth._ssm.cache_clear()
+    staging._s3.cache_clear()
+
+
+@pytest.fixture
+def slidescore(running_stack: Stack) -> Iterator[SlideScore]:
+    """The stack's Slide Score as it was at the start. Whatever goes wrong, nobody may call it against its protocol."""
+    server = running_stack.slidescore
+    for noted in (server.calls, server.violations, server.given_up, server.elsewhere_calls):
+        noted.clear()
+    server.annos.clear()
+    yield server
+    server.faults.clear()
+    assert server.violations == []
+
+
+@dataclasses.dataclass
+class Bundle:
+    """The function behind a socket. handler: the same function, to be called with an event."""
+
+    url: str
+    handler: Handler
+    slidescore: SlideScore
+
+    def trigger(self, body: Mapping[str, object], *, query: str = "", given_up: int = 1) -> Viewed:
+        """Posts a webhook as Slide Score does. given_up: how often its token is, once whatever the outcome."""
+        viewed = self.slidescore.trigger(self.url + query, body)
+        assert self.slidescore.given_up.count(viewed.token) == given_up
+        return viewed
+
+
+@pytest.fixture
+def bundle(running_stack: Stack, slidescore: SlideScore) -> Iterator[Callable[..., Bundle]]:
+    """bundle(SLIDESCORE_ANALYZER="nuclei", ...): the function with other settings than the template's defaults.
+
+    server: a Slide Score other than the stack's, which is then the one that is allowed.
+    """
+    with ExitStack() as gateways:
+
+        def start(server: SlideScore = slidescore, **environment: str) -> Bundle:
+            parameters = {"SlideScoreOrigins": server.origin}
+            functions = [
+                dataclasses.replace(function, environment=function.environment | environment)
+                for function in template.functions(parameters, {"StagingBucket": stack.BUCKET})
+            ]
+            gateway = gateways.enter_context(Gateway(functions, running_stack.environment))
+            (function,) = (function for function in functions if function.folder.name == "slidescore")
+            return Bundle(f"{gateway.origin}/slidescore", load(function, running_stack.environment), server)
+
+        yield start
+
+
+@pytest.fixture
+def secrets(running_stack: Stack) -> Callable[[str], str]:
+    """secrets("text"): the name of a new parameter that holds the text."""
+
+    def put(text: str) -> str:
+        name = f"/annohooks/tests/{uuid.uuid4()}"
+        boto3.client("ssm").put_parameter(Name=name, Value=text, Type="SecureString")
+        return name
+
+    return put

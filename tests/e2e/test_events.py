@@ -1,0 +1,118 @@
+"""Every sample event over sockets, through the whole stack, and the demo that shows them to a person."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import urllib3
+
+from annohooks.imaging.analyzers import ANALYZERS
+from local import demo, slides
+from local.slidescore import SlideScore
+from local.stack import Stack
+
+EVENTS = {
+    path.relative_to(demo.EVENTS).with_suffix("").as_posix(): path
+    for path in sorted(demo.EVENTS.glob("*/*.json"))
+}  # fmt: skip
+REPLIES = json.loads((demo.EVENTS / "replies.json").read_text())
+
+
+def read(name: str) -> dict[str, Any]:
+    event: dict[str, Any] = json.loads(EVENTS[name].read_text())
+    return event
+
+
+def test_every_event_has_a_reply_and_every_reply_an_event() -> None:
+    assert EVENTS
+    assert EVENTS.keys() == REPLIES.keys()
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_an_event_gets_its_reply(name: str, running_stack: Stack, slidescore: SlideScore) -> None:
+    assert list(demo.differences(demo.post(running_stack, read(name)), REPLIES[name])) == []
+
+
+def questions(origin: str, query: str = "") -> list[list[str]]:
+    """The questions string, as Slide Score's editor reads it: a question a line, parted by tabs."""
+    reply = urllib3.request("GET", f"{origin}/slidescore/questions{query}", retries=False)
+    assert reply.status == 200
+    assert reply.headers["Content-Type"].startswith("text/plain")
+    return [line.split("\t") for line in reply.data.decode().splitlines()]
+
+
+class TestTheQuestionsString:
+    def test_asks_for_the_region_first_and_then_for_the_analysis(self, running_stack: Stack) -> None:
+        first, second, *_ = questions(running_stack.origin)
+        assert first == ["ROI", "AnnoShapes", "#FF0000"]
+        assert second == ["Analysis", "DropDown", "Dark regions;;Nuclei"]
+
+    @pytest.mark.parametrize("analyzer", ANALYZERS)
+    def test_asks_for_every_parameter_of_an_analyzer_and_of_no_other(self, running_stack: Stack, analyzer: str) -> None:
+        chosen = ANALYZERS[analyzer]
+        asked = questions(running_stack.origin, f"?analyzer={analyzer}")[3:]
+        assert len(asked) == len(chosen.parameters.__struct_fields__)
+        assert all(question[0].startswith(f"{chosen.title}: ") for question in asked)
+
+    def test_has_only_types_that_slide_score_knows_with_options_where_they_are_needed(
+        self, running_stack: Stack
+    ) -> None:
+        for _, kind, *specification in questions(running_stack.origin)[1:]:
+            if kind == "DropDown":
+                assert all(specification[0].split(";;"))
+            else:
+                assert (kind, specification) in [("Integer", []), ("Real", [])]
+
+    def test_of_an_analyzer_that_is_not_there_is_an_error_that_names_those_that_are(self, running_stack: Stack) -> None:
+        reply = urllib3.request("GET", f"{running_stack.origin}/slidescore/questions?analyzer=astrology", retries=False)
+        assert (reply.status, reply.data) == (400, b"There is no such analyzer; there are dark_regions, nuclei.\n")
+
+    def test_answered_with_the_defaults_it_shows_gives_what_no_answers_give(
+        self, running_stack: Stack, slidescore: SlideScore
+    ) -> None:
+        body = json.loads(read("slidescore/dark_regions_of_an_older_server")["body"])
+        with_defaults = [
+            {"name": name, "value": default[:-1]}
+            for name, _, default in (
+                question[0].partition(" (default ") for question in questions(running_stack.origin)
+            )
+            if default
+        ]
+        assert len(with_defaults) == sum(len(each.parameters.__struct_fields__) for each in ANALYZERS.values())
+        answered = body | {"answers": [*body["answers"], *with_defaults]}
+        plain, chosen = (slidescore.trigger(f"{running_stack.origin}/slidescore", each) for each in (body, answered))
+        assert plain.status == chosen.status == 200
+        assert [each for each in chosen.results if each["type"] != "anno2"] == [
+            each for each in plain.results if each["type"] != "anno2"
+        ]
+        first, second = slidescore.annos.values()
+        assert first == second
+
+
+@pytest.mark.usefixtures("forgetful")
+def test_the_demo_finds_nothing_off_and_draws_what_was_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(demo, "OUT", tmp_path / "out")
+    (tmp_path / "out").mkdir()
+    assert demo.main() == 0
+    shown, complaints = capfd.readouterr()
+    assert complaints == ""
+    assert all(path.stem in shown for path in EVENTS.values())
+
+    with_results = {name.partition("/")[2] for name, reply in REPLIES.items() if reply.get("results")}
+    assert {path.stem for path in demo.OUT.glob("*.png")} == with_results
+
+    drawn = cv2.imread(str(demo.OUT / "nuclei_in_a_rectangle.png"))
+    assert drawn is not None
+    field = slides.immunohistochemistry().pixels[:, :, ::-1]
+    plain = cv2.resize(field, drawn.shape[1::-1], interpolation=cv2.INTER_CUBIC)
+    changed = np.any(drawn != plain, axis=2)
+    assert 0.02 < changed.mean() < 0.5
+    blue, green, red = drawn[changed].astype(int).T
+    assert np.mean(green > np.maximum(blue, red)) > 0.5  # the colour of nuclei

@@ -1,0 +1,101 @@
+"""What Slide Score posts, and what a Lambda function is called with when it does."""
+
+from __future__ import annotations
+
+import json
+import time
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import Any
+
+from local.stack import SECRET
+
+Shape = dict[str, Any]
+
+
+def rect(x: float | None, y: float | None, width: float | None, height: float | None) -> Shape:
+    return {"type": "rect", "corner": {"x": x, "y": y}, "size": {"x": width, "y": height}}
+
+
+REGION = rect(128, 128, 256, 256)
+"""On slide 1: some hundred nuclei, and dark regions with holes."""
+
+
+def webhook(*shapes: Shape, answers: Mapping[str, object] | None = None, **fields: object) -> dict[str, object]:
+    """The body of a trigger on slide 1: nuclei in REGION or in these shapes. answers, fields: others, or in addition.
+
+    A field or answer that is ... is left out.
+    """
+    answered = {
+        "ROI": json.dumps(list(shapes or [REGION])),
+        "Analysis": "Nuclei",
+        "Nuclei: stain": "H-DAB",
+        "Show": "Outlines",
+        **(answers or {}),
+    }
+    body = {
+        "secret": SECRET,
+        "host": "https://filled-in-by.the-server.example",
+        "studyid": 1,
+        "imageid": 1,
+        "imagename": "ihc-colon-04.svs",
+        "caseid": 12,
+        "casename": "Case 12",
+        "email": "pathologist@example.org",
+        "analysisid": 4,
+        "analysisname": "annohooks",
+        "answers": [{"name": name, "value": value} for name, value in answered.items() if value is not ...],
+        "apitoken": "filled-in-by-the-server",
+        **fields,
+    }
+    return {key: value for key, value in body.items() if value is not ...}
+
+
+WITH_HOLES = {"Analysis": "Dark regions"}
+"""Answers whose result is an anno2 at any size."""
+
+
+def through_api(body: str | bytes, *, waited_s: float = 0.0) -> dict[str, Any]:
+    """The event of the REST API. waited_s: how long ago the request arrived there."""
+    return {
+        "resource": "/slidescore",
+        "path": "/slidescore",
+        "httpMethod": "POST",
+        "headers": {"Content-Type": "application/json"},
+        "multiValueHeaders": {"Content-Type": ["application/json"]},
+        "queryStringParameters": None,
+        "multiValueQueryStringParameters": None,
+        "requestContext": {
+            "resourcePath": "/slidescore",
+            "httpMethod": "POST",
+            "stage": "v1",
+            "requestTimeEpoch": int((time.time() - waited_s) * 1000),
+            "identity": {"sourceIp": "203.0.113.10"},
+        },
+        **_body(body),
+    }
+
+
+def through_url(body: str | bytes) -> dict[str, Any]:
+    """The event of a function URL."""
+    return {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": "/slidescore",
+        "rawQueryString": "",
+        "headers": {"content-type": "application/json", "host": "abc.lambda-url.eu-west-1.on.aws"},
+        "requestContext": {
+            "domainName": "abc.lambda-url.eu-west-1.on.aws",
+            "http": {"method": "POST", "path": "/slidescore", "protocol": "HTTP/1.1", "sourceIp": "203.0.113.10"},
+            "requestId": "3f6c2a55-4d0f-4a53-9d64-0a5f6c1f8f11",
+            "stage": "$default",
+            "timeEpoch": int(time.time() * 1000),
+        },
+        **_body(body),
+    }
+
+
+def _body(body: str | bytes) -> dict[str, object]:
+    if isinstance(body, str):
+        return {"body": body, "isBase64Encoded": False}
+    return {"body": b64encode(body).decode(), "isBase64Encoded": True}
