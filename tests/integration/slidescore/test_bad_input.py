@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+import boto3
 import cv2
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from webhooks import REGION, WITH_HOLES, rect, webhook
 
 from local import anno2, demo
 from local.slidescore import SlideScore, Viewed
-from local.stack import SECRET
+from local.stack import BUCKET, SECRET
 
 CANARY = "canary-4711"
 OTHER_SECRET = "another-secret-of-32-characters!"
@@ -103,7 +104,6 @@ class TestBody:
             (CANARY.encode(), "not JSON"),
             (f'{{"email": "{CANARY}", "caseid": }}'.encode(), "not JSON"),
             (f'{{"email": "{CANARY}"'.encode(), "not JSON"),
-            (f'{{"email": "{CANARY}\xff"}}'.encode("latin-1"), "not JSON"),
             (f'"{CANARY}"'.encode(), "not a JSON object"),
             (f'["{CANARY}"]'.encode(), "not a JSON object"),
             (b"null", "not a JSON object"),
@@ -137,7 +137,7 @@ class TestBody:
     def test_whose_host_or_token_is_unusable_is_told_so_and_nothing_is_called(
         self, bundle: Start, slidescore: SlideScore, key: str, wrong: object
     ) -> None:
-        reply = post(bundle().url, webhook(host=slidescore.origin) | webhook(**{key: wrong, "email": CANARY}))
+        reply = post(bundle().url, webhook(**{"host": slidescore.origin, "email": CANARY, key: wrong}))
         assert reply.status in (400, 403)
         assert CANARY not in reply.data.decode()
         assert slidescore.calls == []
@@ -247,7 +247,7 @@ class TestServer:
 
     def test_that_sends_the_upload_elsewhere_is_not_followed(self, bundle: Start, slidescore: SlideScore) -> None:
         slidescore.faults.add("foreign_location")
-        refused = refusal(bundle().trigger(webhook(answers=WITH_HOLES)))
+        refused = refusal(bundle().trigger(webhook(answered=WITH_HOLES)))
         assert refused == (502, "Slide Score referred to another server, which is not followed.")
         assert slidescore.elsewhere_calls == []
 
@@ -257,7 +257,7 @@ class TestRegion:
 
     @pytest.mark.parametrize("answer", [..., None, "", "[]", []])
     def test_that_was_not_drawn_is_asked_for(self, bundle: Start, answer: object) -> None:
-        refused = refusal(bundle().trigger(webhook(answers={"ROI": answer})))
+        refused = refusal(bundle().trigger(webhook(answered={"ROI": answer})))
         assert refused == (400, f'No region of interest was drawn (question "ROI"). {self.AGAIN}')
 
     @pytest.mark.parametrize(
@@ -304,7 +304,7 @@ class TestRegion:
         assert refused == (400, f"The region of interest has no area: it is a point or a line. {self.AGAIN}")
 
     def test_drawn_from_lower_right_to_upper_left_is_the_same_region(self, bundle: Start) -> None:
-        one, other = (bundle().trigger(webhook(shape)) for shape in (REGION, rect(384, 384, -256, -256)))
+        one, other = (bundle().trigger(webhook(shape)) for shape in (REGION, rect(440, 470, -420, -440)))
         good(one)
         assert other.results == one.results
 
@@ -312,7 +312,7 @@ class TestRegion:
         "answer", [CANARY, "{", "7", '"text"', "[7]", '[{"x": 1, "y": 2}]', {"type": "rect"}, 7, "[" * 99_999]
     )
     def test_that_is_not_made_of_shapes_is_refused(self, bundle: Start, answer: object) -> None:
-        status, says = refusal(bundle().trigger(webhook(answers={"ROI": answer})))
+        status, says = refusal(bundle().trigger(webhook(answered={"ROI": answer})))
         assert status == 400
         assert says == 'The answer to "ROI" is not a list of shapes; the question has to be of type AnnoShapes.'
 
@@ -337,7 +337,7 @@ class TestRegion:
 
 
 class TestQuestions:
-    @pytest.mark.parametrize("fields", [{"answers": {"Analysis": CANARY}}, {"analyzer": CANARY}])
+    @pytest.mark.parametrize("fields", [{"answered": {"Analysis": CANARY}}, {"analyzer": CANARY}])
     def test_about_an_unknown_analysis_are_refused(self, bundle: Start, fields: dict[str, Any]) -> None:
         refused = refusal(bundle().trigger(webhook(**fields)))
         expected = 'The answer to "Analysis" is not an analysis this webhook has: Dark regions, Nuclei.'
@@ -358,24 +358,24 @@ class TestQuestions:
     def test_answered_with_what_is_out_of_range_are_named(
         self, bundle: Start, question: str, answer: str, says: str
     ) -> None:
-        refused = refusal(bundle().trigger(webhook(answers={question: answer})))
+        refused = refusal(bundle().trigger(webhook(answered={question: answer})))
         assert refused == (400, f'The answer to "{question}" has to be {says}.')
 
     def test_about_whole_numbers_take_no_others(self, bundle: Start) -> None:
         question = "Dark regions: darker than this grey value, 0 for Otsu's"
-        status, says = refusal(bundle().trigger(webhook(answers={"Analysis": "Dark regions", question: "7.5"})))
+        status, says = refusal(bundle().trigger(webhook(answered={"Analysis": "Dark regions", question: "7.5"})))
         assert (status, says) == (400, f'The answer to "{question}" has to be a whole number from 0 to 255.')
 
     def test_that_contradict_each_other_are_refused(self, bundle: Start) -> None:
         answers = {"Nuclei: smallest area in um2": "50", "Nuclei: largest area in um2, 0 for any": "20"}
-        refused = refusal(bundle().trigger(webhook(answers=answers)))
+        refused = refusal(bundle().trigger(webhook(answered=answers)))
         assert refused == (400, "Nuclei: the smallest area is larger than the largest area.")
 
     def test_are_found_whatever_default_their_name_shows_and_however_it_is_written(self, bundle: Start) -> None:
         started = bundle()
         name = "Nuclei: smallest area in um2"
         viewed = [
-            started.trigger(webhook(answers={question: answer}))
+            started.trigger(webhook(answered={question: answer}))
             for question, answer in [(name, "40.5"), (f"{name} (default 8)", " 40,5 "), (name.upper(), 40.5)]
         ]
         good(viewed[0])
@@ -417,7 +417,7 @@ class TestSlideScoreThatFails:
         self, bundle: Start, slidescore: SlideScore, fault: str, says: str, pixels: str
     ) -> None:
         slidescore.faults.add(fault)
-        refused = refusal(bundle(SLIDESCORE_PIXELS=pixels).trigger(webhook(answers=WITH_HOLES)))
+        refused = refusal(bundle(SLIDESCORE_PIXELS=pixels).trigger(webhook(answered=WITH_HOLES)))
         assert refused == (502, f"Slide Score {says}.")
         assert slidescore.annos == {}
 
@@ -442,9 +442,9 @@ class TestSlideScoreThatFails:
     @pytest.mark.parametrize("fault", ["upload_breaks", "upload_conflict", "absolute_location"])
     def test_during_an_upload_is_made_up_for(self, bundle: Start, slidescore: SlideScore, fault: str) -> None:
         started = bundle()
-        good(started.trigger(webhook(answers=WITH_HOLES)))
+        good(started.trigger(webhook(answered=WITH_HOLES)))
         slidescore.faults.add(fault)
-        assert good(started.trigger(webhook(answers=WITH_HOLES))) == [
+        assert good(started.trigger(webhook(answered=WITH_HOLES))) == [
             ["anno2", "Dark regions"],
             ["text", "Dark regions"],
         ]
@@ -454,7 +454,7 @@ class TestSlideScoreThatFails:
 
     def test_is_not_what_a_missing_bucket_is_called(self, bundle: Start) -> None:
         started = bundle(STAGING_BUCKET="nobody-made-this-bucket")
-        refused = refusal(started.trigger(webhook(answers=WITH_HOLES)))
+        refused = refusal(started.trigger(webhook(answered=WITH_HOLES)))
         assert refused == (503, "The staging bucket could not be written.")
 
 
@@ -465,11 +465,11 @@ class TestToken:
     ) -> None:
         slidescore.faults = {fault} if fault else set()
         started = bundle(SLIDESCORE_GIVE_UP_TOKEN="false")
-        viewed = started.trigger(webhook(answers=WITH_HOLES), given_up=0)
+        viewed = started.trigger(webhook(answered=WITH_HOLES), given_up=0)
         assert viewed.status == (502 if fault else 200)
 
     def test_is_given_up_last(self, bundle: Start, slidescore: SlideScore) -> None:
-        good(bundle().trigger(webhook(answers=WITH_HOLES)))
+        good(bundle().trigger(webhook(answered=WITH_HOLES)))
         paths = [call.path for call in slidescore.calls]
         assert paths.index("/Api/GiveUpToken") == len(paths) - 1
         assert paths[-2] == "/Api/FinishUpload"
@@ -478,7 +478,7 @@ class TestToken:
 class TestResults:
     def test_are_a_text_alone_when_nothing_was_found(self, bundle: Start) -> None:
         viewed = bundle().trigger(
-            webhook(rect(100, 100, 500, 400), imageid=3, answers={"Show": "Outlines and centres"})
+            webhook(rect(100, 100, 500, 400), imageid=3, answered={"Show": "Outlines and centres"})
         )
         assert good(viewed) == [["text", "Nuclei"]]
         assert "nothing found in the region" in text(viewed)
@@ -501,9 +501,9 @@ class TestResults:
         assert sorted(kept, reverse=True) == areas[:20]
 
     def test_are_anno2_when_they_are_too_much_for_the_answer(self, bundle: Start, slidescore: SlideScore) -> None:
-        inline = bundle().trigger(webhook(answers={"Show": "Outlines and centres"}))
+        inline = bundle().trigger(webhook(answered={"Show": "Outlines and centres"}))
         assert good(inline) == [["polygons", "Nuclei"], ["points", "Nuclei: centres"], ["text", "Nuclei"]]
-        beyond = bundle(SLIDESCORE_MAX_INLINE_BYTES="500").trigger(webhook(answers={"Show": "Outlines and centres"}))
+        beyond = bundle(SLIDESCORE_MAX_INLINE_BYTES="500").trigger(webhook(answered={"Show": "Outlines and centres"}))
         assert good(beyond) == [["anno2", "Nuclei"], ["anno2", "Nuclei: centres"], ["text", "Nuclei"]]
         assert "shown as anno2 only" in text(beyond)
         for small, large in zip(inline.results[:2], beyond.results[:2], strict=True):
@@ -514,10 +514,9 @@ class TestResults:
                 np.testing.assert_array_equal(ring, same)
 
     def test_leave_nothing_behind_in_the_bucket(self, bundle: Start, slidescore: SlideScore) -> None:
-        started = bundle()
-        good(started.trigger(webhook(answers=WITH_HOLES)))
+        good(bundle().trigger(webhook(answered=WITH_HOLES)))
         assert slidescore.annos
-        assert staged() == []
+        assert boto3.client("s3").list_objects_v2(Bucket=BUCKET)["KeyCount"] == 0
 
 
 def area(polygon: dict[str, Any]) -> float:

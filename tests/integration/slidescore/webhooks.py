@@ -17,21 +17,21 @@ def rect(x: float | None, y: float | None, width: float | None, height: float | 
     return {"type": "rect", "corner": {"x": x, "y": y}, "size": {"x": width, "y": height}}
 
 
-REGION = rect(128, 128, 256, 256)
+REGION = rect(20, 30, 420, 440)
 """On slide 1: some hundred nuclei, and dark regions with holes."""
 
 
-def webhook(*shapes: Shape, answers: Mapping[str, object] | None = None, **fields: object) -> dict[str, object]:
-    """The body of a trigger on slide 1: nuclei in REGION or in these shapes. answers, fields: others, or in addition.
+def webhook(*shapes: Shape, answered: Mapping[str, object] | None = None, **fields: object) -> dict[str, object]:
+    """The body of a trigger on slide 1: nuclei in REGION or in these shapes. answered, fields: others, or in addition.
 
     A field or answer that is ... is left out.
     """
-    answered = {
+    answers = {
         "ROI": json.dumps(list(shapes or [REGION])),
         "Analysis": "Nuclei",
         "Nuclei: stain": "H-DAB",
         "Show": "Outlines",
-        **(answers or {}),
+        **(answered or {}),
     }
     body = {
         "secret": SECRET,
@@ -44,7 +44,7 @@ def webhook(*shapes: Shape, answers: Mapping[str, object] | None = None, **field
         "email": "pathologist@example.org",
         "analysisid": 4,
         "analysisname": "annohooks",
-        "answers": [{"name": name, "value": value} for name, value in answered.items() if value is not ...],
+        "answers": [{"name": name, "value": value} for name, value in answers.items() if value is not ...],
         "apitoken": "filled-in-by-the-server",
         **fields,
     }

@@ -54,13 +54,14 @@ def results(
     """Outlines and centres, in the answer while small and without holes, as anno2 beyond; and a text that sums up.
 
     The viewer's polygons have no holes, so outlines with holes are anno2 whatever their number. With nothing found
-    there is the text alone. Outlines in the answer are simplified to one pixel, as those in an anno2 are.
+    there is the text alone. More outlines than the viewer can take are anno2, too, the largest of them. Outlines in the answer are simplified to one pixel, as those in an anno2 are.
     """
     outlines = Outlines.concatenate([findings.outlines for findings in found])
     notes = []
     total = int(outlines.is_outer.sum())
     if total > limits.outlines:
         outlines = _largest(outlines, limits.outlines)
+        limits = Limits(0, limits.outlines)
         notes.append(f"The viewer can take {limits.outlines} outlines: the largest are shown.")
     shown: list[Result] = []
     if total and show is not Show.CENTRES:
