@@ -74,7 +74,7 @@ clean:  ## Remove everything that make made.
 .venv/installed: requirements.txt layers/runtime/requirements.txt layers/imaging/requirements.txt
 .tools/lint/installed: .ci/lint.txt
 .tools/sam/installed: .ci/sam.txt
-.tools/vendor/installed: tests/contract/requirements.txt layers/runtime/requirements.txt layers/imaging/requirements.txt
+.tools/vendor/installed: tests/contract/requirements.txt requirements.txt layers/runtime/requirements.txt layers/imaging/requirements.txt
 
 %/installed:
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer with venv was found. Say where one is: make PYTHON=/path/to/python3 ..." >&2; exit 1; }

@@ -151,9 +151,9 @@ class TestBody:
             ("imageid", 1.5, "$.imageid"),
             ("answers", CANARY, "$.answers"),
             ("answers", {"ROI": CANARY}, "$.answers"),
-            ("answers", [CANARY], "$.answers[...]"),
-            ("answers", [{"value": CANARY}], "`name` - at `$.answers[...]`"),
-            ("answers", [{"name": [CANARY]}], "$.answers[...].name"),
+            ("answers", [CANARY], "$.answers[0]"),
+            ("answers", [{"value": CANARY}], "`name` - at `$.answers[0]`"),
+            ("answers", [{"name": [CANARY]}], "$.answers[0].name"),
             ("analyzer", [CANARY], "$.analyzer"),
         ],
     )
@@ -514,9 +514,14 @@ class TestResults:
                 np.testing.assert_array_equal(ring, same)
 
     def test_leave_nothing_behind_in_the_bucket(self, bundle: Start, slidescore: SlideScore) -> None:
+        before = staged()
         good(bundle().trigger(webhook(answered=WITH_HOLES)))
         assert slidescore.annos
-        assert boto3.client("s3").list_objects_v2(Bucket=BUCKET)["KeyCount"] == 0
+        assert staged() == before
+
+
+def staged() -> list[str]:
+    return [staged["Key"] for staged in boto3.client("s3").list_objects_v2(Bucket=BUCKET).get("Contents", [])]
 
 
 def area(polygon: dict[str, Any]) -> float:

@@ -32,6 +32,8 @@ T = TypeVar("T")
 
 _PICTURE_BYTES = 40_000_000
 _LEVEL_TRIES = 3
+_LEAST_TELLING_PX = 32
+_TELLING_PX = 256
 _READ_ATTEMPTS = 2
 
 
@@ -152,7 +154,8 @@ class Screenshots(_Pixels):
     """Pixels through GetScreenshot, whose levels are counted differently from server to server.
 
     Full resolution is level ceil(log2(longest side)) plus an offset nobody documents: the first picture's size tells
-    it, and all later ones are asked for with it.
+    it, and all later ones are asked for with it. A first picture too small to tell, or so large that at the wrong level
+    it could be more than the server makes, is preceded by one of its surroundings.
     """
 
     def __init__(self, client: Client, image_id: int, metadata: Metadata) -> None:
@@ -162,12 +165,21 @@ class Screenshots(_Pixels):
         self._measuring = threading.Lock()
 
     def picture(self, box: Box, downsample: int) -> Picture:
+        size = math.ceil(box.width / downsample), math.ceil(box.height / downsample)
         with self._measuring:
             if self._offset is None:
-                picture, self._offset = self._measured(box, downsample)
-                return _resized(picture, math.ceil(box.width / downsample), math.ceil(box.height / downsample))
-        picture = self._screenshot(box, downsample, self._offset)
-        return _resized(picture, math.ceil(box.width / downsample), math.ceil(box.height / downsample))
+                telling = self._telling(box, downsample)
+                picture, self._offset = self._measured(telling, downsample)
+                if telling == box:
+                    return _resized(picture, *size)
+        return _resized(self._screenshot(box, downsample, self._offset), *size)
+
+    def _telling(self, box: Box, downsample: int) -> Box:
+        """The box if its picture's size can tell the offset, else one at the same place whose picture's can."""
+        if _LEAST_TELLING_PX <= max(box.width, box.height) / downsample <= PICTURE_PX / 2:
+            return box
+        width, height = (min(_TELLING_PX * downsample, side) for side in (self.width, self.height))
+        return Box(min(box.x, self.width - width), min(box.y, self.height - height), width, height)
 
     def _measured(self, box: Box, downsample: int) -> tuple[Picture, int]:
         """The picture, and the level offset that gave it its size."""

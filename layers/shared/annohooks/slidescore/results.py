@@ -53,8 +53,9 @@ def results(
 ) -> list[Result]:
     """Outlines and centres, in the answer while small and without holes, as anno2 beyond; and a text that sums up.
 
-    The viewer's polygons have no holes, so outlines with holes are anno2 whatever their number. With nothing found
-    there is the text alone. More outlines than the viewer can take are anno2, too, the largest of them. Outlines in the answer are simplified to one pixel, as those in an anno2 are.
+    The viewer's polygons have no holes, so outlines with holes are anno2 whatever their number. Of more outlines than
+    the viewer can take the largest are, as anno2. With nothing found there is the text alone. Outlines in the answer
+    are simplified to one pixel, as those in an anno2 are.
     """
     outlines = Outlines.concatenate([findings.outlines for findings in found])
     notes = []

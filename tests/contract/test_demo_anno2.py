@@ -1,0 +1,69 @@
+"""The demo's own anno2 zips, uploaded through the whole stack, judged by slidescore-sdk's decoder."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import zipfile
+
+import numpy as np
+import pytest
+from slidescore.lib.AnnoClasses import EfficientArray
+from slidescore.lib.Decoder import Decoder
+from slidescore.lib.simplify import simplifyPolygons
+
+from annohooks.slidescore import anno2
+from local import demo, stack
+
+
+@pytest.fixture(scope="module")
+def written():
+    """What was encoded, (what kind, outlines or points, zip), as the demo's events made it."""
+    recorded = []
+
+    def recording(kind, encode):
+        def wrapped(content, metadata, **size):
+            recorded.append((kind, content, encode(content, metadata, **size)))
+            return recorded[-1][2]
+
+        return wrapped
+
+    with pytest.MonkeyPatch.context() as patch, stack.running() as running:
+        patch.setattr(anno2, "polygons_zip", recording("polygons", anno2.polygons_zip))
+        patch.setattr(anno2, "points_zip", recording("points", anno2.points_zip))
+        for path in sorted((demo.EVENTS / "slidescore").glob("*.json")):
+            demo.post(running, json.loads(path.read_text()))
+        uploaded = set(running.slidescore.annos.values())
+    assert uploaded == {zipped for _, _, zipped in recorded}
+    return recorded
+
+
+def decoded(zipped):
+    with contextlib.redirect_stdout(io.StringIO()), zipfile.ZipFile(io.BytesIO(zipped)) as archive:
+        decoder = Decoder(archive)
+        decoder.decode()
+    return decoder.items
+
+
+def test_the_demo_writes_outlines_with_holes_and_points_as_anno2(written):
+    assert {kind for kind, _, _ in written} == {"polygons", "points"}
+    assert any(not content.is_outer.all() for kind, content, _ in written if kind == "polygons")
+
+
+def test_vendor_decoder_gives_back_the_demos_outlines_as_the_vendor_simplifies_them(written):
+    for outlines, zipped in [(content, zipped) for kind, content, zipped in written if kind == "polygons"]:
+        rings = EfficientArray()
+        for number in range(len(outlines)):
+            rings.addValues(outlines.ring(number).ravel().tolist())
+        simplified = simplifyPolygons(rings, 1)
+        items = decoded(zipped)
+        assert len(items) == len(simplified) == len(outlines)
+        for number in range(len(items)):
+            expected = np.reshape(simplified.getValues(number), (-1, 2)).tolist()
+            assert [list(vertex) for vertex in items[number]["positiveVertices"]] == expected
+
+
+def test_vendor_decoder_gives_back_the_demos_points(written):
+    for points, zipped in [(content, zipped) for kind, content, zipped in written if kind == "points"]:
+        assert [list(point) for point in decoded(zipped)] == points.tolist()

@@ -1,0 +1,130 @@
+"""Screenshots of servers that count levels differently, and raw tiles: the same outlines from all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from webhooks import REGION, rect, webhook
+
+from local import demo, slides
+from local.slidescore import SlideScore, Viewed
+
+Start = Callable[..., Any]
+LARGE = rect(0, 0, 2300, 1100)
+"""On the mosaic: more than one picture of 2000 px."""
+
+
+@pytest.fixture(scope="module")
+def studio() -> dict[int, slides.Slide]:
+    return {1: slides.immunohistochemistry(), 2: slides.mosaic(2400, 1200)}
+
+
+@pytest.fixture(params=[-1, 0, 1, 2])
+def another_server(request: pytest.FixtureRequest, studio: dict[int, slides.Slide]) -> Iterator[SlideScore]:
+    with SlideScore(studio, level_offset=request.param) as server:
+        yield server
+    assert server.violations == []
+
+
+@pytest.fixture
+def usual_server(studio: dict[int, slides.Slide]) -> Iterator[SlideScore]:
+    with SlideScore(studio) as server:
+        yield server
+    assert server.violations == []
+
+
+def shown(viewed: Viewed, server: SlideScore) -> list[demo.Drawing]:
+    assert (viewed.status, viewed.problems) == (200, [])
+    return [demo.drawn(result, server.annos) for result in viewed.results if result["type"] != "text"]
+
+
+def assert_same(one: list[demo.Drawing], other: list[demo.Drawing]) -> None:
+    for first, second in zip(one, other, strict=True):
+        np.testing.assert_array_equal(first.points, second.points)
+        assert first.holes == second.holes
+        assert len(first.rings) == len(second.rings) > 0
+        for ring, same in zip(first.rings, second.rings, strict=True):
+            np.testing.assert_array_equal(ring, same)
+
+
+def reads(server: SlideScore, endpoint: str = "GetScreenshot") -> int:
+    return sum(call.path == f"/Api/{endpoint}" for call in server.calls)
+
+
+@pytest.mark.parametrize("analysis", ["Nuclei", "Dark regions"])
+class TestAnyLevelOfFullResolution:
+    def test_gives_the_same_outlines_for_at_most_one_more_picture(
+        self, bundle: Start, usual_server: SlideScore, another_server: SlideScore, analysis: str
+    ) -> None:
+        answered = {"Analysis": analysis}
+        expected = shown(bundle(usual_server).trigger(webhook(answered=answered)), usual_server)
+        assert reads(usual_server) == 1
+        found = shown(bundle(another_server).trigger(webhook(answered=answered)), another_server)
+        assert_same(found, expected)
+        assert reads(another_server) <= 2
+
+    def test_gives_the_same_outlines_of_a_region_larger_than_a_picture(
+        self, bundle: Start, usual_server: SlideScore, another_server: SlideScore, analysis: str
+    ) -> None:
+        body = webhook(LARGE, answered={"Analysis": analysis}, imageid=2)
+        expected = shown(bundle(usual_server).trigger(body), usual_server)
+        found = shown(bundle(another_server).trigger(body), another_server)
+        assert_same(found, expected)
+        assert reads(another_server) <= reads(usual_server) + 1
+
+    def test_is_not_mistaken_when_the_first_region_is_a_speck(
+        self, bundle: Start, usual_server: SlideScore, another_server: SlideScore, analysis: str
+    ) -> None:
+        speck = rect(5, 5, 0.5, 0.5)
+        body = webhook(speck, REGION, answered={"Analysis": analysis})
+        expected = shown(bundle(usual_server).trigger(body), usual_server)
+        assert_same(shown(bundle(another_server).trigger(body), another_server), expected)
+
+
+def covered(drawings: list[demo.Drawing]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """What the first drawing's outlines cover of slide 1."""
+    mask = np.zeros((512, 512), np.uint8)
+    drawing = drawings[0]
+    for index, ring in enumerate(drawing.rings):
+        cv2.fillPoly(mask, [ring.astype(np.int32)], 0 if index in drawing.holes else 1)
+    return mask
+
+
+class TestRawTiles:
+    @pytest.mark.parametrize(("analysis", "overlap"), [("Nuclei", 0.8), ("Dark regions", 0.95)])
+    def test_give_what_screenshots_give_but_for_the_jpeg(
+        self, bundle: Start, usual_server: SlideScore, analysis: str, overlap: float
+    ) -> None:
+        body = webhook(answered={"Analysis": analysis})
+        by_screenshots = shown(bundle(usual_server).trigger(body), usual_server)
+        assert reads(usual_server, "GetRawTile") == 0
+        by_tiles = shown(bundle(usual_server, SLIDESCORE_PIXELS="raw_tiles").trigger(body), usual_server)
+        assert (reads(usual_server), reads(usual_server, "GetRawTile")) == (1, 1)
+        one, other = covered(by_screenshots), covered(by_tiles)
+        assert (one & other).sum() > overlap * (one | other).sum()
+        assert other.sum() == pytest.approx(one.sum(), rel=0.03)
+        assert len(by_tiles[0].rings) == pytest.approx(len(by_screenshots[0].rings), rel=0.05, abs=1)
+
+    def test_of_a_region_larger_than_one_give_what_screenshots_give(
+        self, bundle: Start, usual_server: SlideScore
+    ) -> None:
+        body = webhook(LARGE, imageid=2)
+        by_screenshots = shown(bundle(usual_server).trigger(body), usual_server)
+        by_tiles = shown(bundle(usual_server, SLIDESCORE_PIXELS="raw_tiles").trigger(body), usual_server)
+        assert by_tiles[0].area() == pytest.approx(by_screenshots[0].area(), rel=0.02)
+        assert len(by_tiles[0].rings) == pytest.approx(len(by_screenshots[0].rings), rel=0.02)
+
+    @pytest.mark.parametrize("study", [..., None])
+    def test_need_the_study_and_say_so(self, bundle: Start, usual_server: SlideScore, study: object) -> None:
+        viewed = bundle(usual_server, SLIDESCORE_PIXELS="raw_tiles").trigger(webhook(studyid=study))
+        assert (viewed.status, viewed.text) == (400, "The request body cannot be used: the key `studyid` is missing.")
+        assert reads(usual_server, "GetRawTile") == 0
+
+    def test_are_what_a_study_is_needed_for_and_screenshots_are_not(
+        self, bundle: Start, usual_server: SlideScore
+    ) -> None:
+        assert shown(bundle(usual_server).trigger(webhook(studyid=...)), usual_server)
