@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
+import cv2
 import msgspec
 import numpy as np
 
@@ -59,7 +60,7 @@ def otsu_threshold(values: Mask, least_contrast: float) -> float | None:
 
     values: uint8 [h, w]. Source: Otsu 1979.
     """
-    histogram = np.bincount(values.ravel(), minlength=256).astype(np.float64)
+    histogram = cv2.calcHist([values], [0], None, [256], [0, 256]).ravel().astype(np.float64)
     grey = np.arange(256)
     below, below_sum = np.cumsum(histogram), np.cumsum(histogram * grey)
     above, above_sum = below[-1] - below, below_sum[-1] - below_sum
