@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
+from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BufferedIOBase
 from types import TracebackType
@@ -27,7 +28,6 @@ class Request:
     headers: Message
     connection: socket.socket = field(repr=False)
     stream: BufferedIOBase = field(repr=False)
-    params: dict[str, str] = field(default_factory=dict)
     unread: int = 0
 
     @property
@@ -47,11 +47,13 @@ class Request:
         while self.unread:
             self.read(1 << 20)
 
-    def merge_parameters(self) -> None:
+    @cached_property
+    def params(self) -> dict[str, str]:
+        """Query string and form body together, keys in lower case. Reads a form; any other body is left to `read`."""
         text = urlsplit(self.target).query
         if self.headers.get_content_type() == FORM:
             text += "&" + self.read(self.unread).decode(errors="replace")
-        self.params = {key.lower(): value for key, value in parse_qsl(text, keep_blank_values=True)}
+        return {key.lower(): value for key, value in parse_qsl(text, keep_blank_values=True)}
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,6 @@ class _Handler(BaseHTTPRequestHandler):
         request.unread = int(self.headers.get("Content-Length", 0))
         try:
             with self.server.busy(self.connection):
-                request.merge_parameters()
                 reply = self.server.answer(request)
                 request.drain()
                 if reply.hold:

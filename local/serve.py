@@ -16,12 +16,20 @@ def main() -> None:
     parser.add_argument("--level-offset", type=int, default=0, help="of the simulated Slide Score's screenshots")
     chosen = parser.parse_args()
     ports = {"api_port": API_PORT, "aws_port": AWS_PORT, "slidescore_port": SLIDESCORE_PORT}
-    with stack.running(chosen.bind, level_offset=chosen.level_offset, **ports) as running:
+    with stack.running(chosen.bind, level_offset=chosen.level_offset, sample_token=stack.TOKEN, **ports) as running:
         print(f"webhook       {running.origin}/slidescore")
         print(f"questions     {running.origin}/slidescore/questions")
         print(f"Slide Score   {running.slidescore.origin}   (simulated; slides 1, 2 and 3)")
         print(f"AWS           {running.aws}   (embedded; the webhook's secret is {stack.SECRET})")
-        print("Ctrl-C ends it.", flush=True)
+        print(
+            f"""
+Post a sample event:
+  python3 -c 'import json; print(json.load(open("events/slidescore/nuclei_in_a_rectangle.json"))["body"])' |
+  curl --data-binary @- {running.origin}/slidescore
+
+Ctrl-C ends it.""",
+            flush=True,
+        )
         try:
             threading.Event().wait()
         except KeyboardInterrupt:

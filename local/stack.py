@@ -17,6 +17,7 @@ from local.slidescore import SlideScore
 
 BUCKET = "annohooks-staging"
 SECRET = "sample-secret-for-slidescore"
+TOKEN = "eyJ0b2tlbiI6ImlzLXJlcGxhY2VkLWJ5LXRoZS12aWV3ZXIifQ"
 """What events/slidescore/*.json carry."""
 
 
@@ -38,6 +39,7 @@ def running(
     aws_port: int = 0,
     slidescore_port: int = 0,
     level_offset: int = 0,
+    sample_token: str | None = None,
     parameters: dict[str, str] | None = None,
 ) -> Iterator[Stack]:
     """Starts everything on free ports, or on those named. parameters: of the template, where not the default."""
@@ -47,7 +49,9 @@ def running(
     host, port = aws.get_host_and_port()
     environment = _environment(f"http://{_reachable(host)}:{port}")
     try:
-        with SlideScore(slides.studio(), level_offset=level_offset, bind=bind, port=slidescore_port) as slidescore:
+        with SlideScore(
+            slides.studio(), level_offset=level_offset, sample_token=sample_token, bind=bind, port=slidescore_port
+        ) as slidescore:
             chosen = {"SlideScoreOrigins": slidescore.origin, **(parameters or {})}
             functions = template.functions(chosen, {"StagingBucket": BUCKET})
             os.environ.update(environment)

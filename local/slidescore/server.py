@@ -43,6 +43,8 @@ class SlideScore:
     slides: by image id. level_offset: how far GetScreenshot's level of full resolution lies above ceil(log2(longer
     side)). faults: names from FAULTS; they can be changed at any time.
 
+    sample_token: one that stays good when it is given up, so that a sample event can be posted again and again.
+
     origin: the host that webhooks are told. calls: every request. violations: what the client did against the protocol.
     given_up: the token of each GiveUpToken call, refused ones too. annos: finished anno2 zips by annoUUID. scores: what
     UploadResults stored. questions: the study's, type by name. elsewhere, elsewhere_calls: another origin, which some
@@ -55,6 +57,7 @@ class SlideScore:
         *,
         level_offset: int = 0,
         faults: Iterable[str] = (),
+        sample_token: str | None = None,
         bind: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
@@ -65,7 +68,8 @@ class SlideScore:
         self.elsewhere_calls: list[Call] = []
         self._faults = Faults(faults)
         self._arrived = threading.Condition()
-        self._tokens: dict[str, bool] = {}  # every token issued; False once given up
+        self._sample_token = sample_token
+        self._tokens = {sample_token: True} if sample_token else {}  # every token issued; False once given up
         self._answered_503: set[str] = set()
         self._study = Study()
         self._uploads = Uploads(self._faults)
@@ -194,7 +198,7 @@ class SlideScore:
         if not self._accepts(token):
             return Reply(401)
         if endpoint is None:
-            self._tokens[token] = False
+            self._tokens[token] = token == self._sample_token
             return Reply(body=b'{"success":true}')
         return endpoint(request)
 

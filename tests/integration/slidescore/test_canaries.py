@@ -72,7 +72,7 @@ ENDINGS = [
     Ending("a region that is none", 400, {"answered": {"ROI": "canary-region-4711"}}),
     Ending("a region of an unknown type", 400, {"answered": {"ROI": '[{"type": "canary-4711"}]'}}),
     Ending("an unfinished region", 400, {"answered": {"ROI": json.dumps([rect(None, None, None, None)])}}),
-    Ending("a body over the limit", 413, environment={"MAX_BODY_BYTES": "1000"}),
+    Ending("a body over the limit", 413, {"casename": "canary " * 200}, environment={"MAX_BODY_BYTES": "1000"}),
     Ending("a server that is not allowed", 403, environment={"SLIDESCORE_ORIGINS": "https://slides.example.org"}),
     Ending("no study for raw tiles", 400, {"studyid": ...}, environment={"SLIDESCORE_PIXELS": "raw_tiles"}),
     Ending("no bucket", 503, {"answered": WITH_HOLES}, environment={"STAGING_BUCKET": "nobody-made-this-bucket"}),

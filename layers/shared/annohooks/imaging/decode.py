@@ -12,6 +12,7 @@ Picture = NDArray[np.uint8]
 """uint8 [height, width, 3], channels blue, green, red, as OpenCV has them."""
 
 _FRAME_HEADERS = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
+_WITHOUT_LENGTH = frozenset({0x00, 0x01, *range(0xD0, 0xDA)})  # none of them belongs before the first scan
 
 
 class NotAPicture(ValueError):
@@ -49,6 +50,8 @@ def _jpeg_size(content: bytes) -> tuple[int, int]:
         if marker == 0xFF:  # fill byte
             position += 1
             continue
+        if marker in _WITHOUT_LENGTH:
+            break
         (length,) = struct.unpack_from(">H", content, position + 2)
         if marker in _FRAME_HEADERS and position + 9 <= len(content):
             height, width = struct.unpack_from(">HH", content, position + 5)

@@ -14,6 +14,7 @@ from annohooks.imaging.contours import Mask
 from annohooks.imaging.outlines import FloatArray
 
 _SUBPIXEL_BITS = 4
+_FARTHEST_PX = 2**26  # of a vertex from the picture, so that its position fits 32 bits with the bits above
 _FARTHEST_PX = 2**26  # what cv2.fillPoly takes, with the bits above
 
 
@@ -71,7 +72,7 @@ class Region:
     shapes: tuple[Shape, ...]
 
     def mask(self, size: tuple[int, int], downsample: float) -> Mask:
-        """The shapes drawn on a picture of the box; size: (height, width) of the picture in pixels."""
+        """The shapes drawn on a picture of the box, edges included; size: (height, width) of the picture in pixels."""
         inside = np.zeros(size, np.uint8)
         for shape in self.shapes:
             drawn = np.zeros(size, np.uint8)

@@ -21,6 +21,9 @@ _SURROUNDINGS_UM = 8.0  # about a nucleus: a nucleus is darker than what surroun
 _OPENING_UM = 1.5
 _NUCLEUS_UM = 7.0  # within this the deepest point of a nucleus is looked for
 _LEAST_DEPTH_UM = 0.7
+_MOST_DEPTH_UM = 8.0  # a nucleus is no deeper; what lies deeper counts as this deep
+_REACH_UM = 12.0  # farther than this from a core nothing is cut
+_LONGEST_CORE_UM = 24.0  # cores longer than this are not of nuclei, and not told apart
 _SPECK_UM2 = 8.0
 
 
@@ -83,16 +86,24 @@ def _split(mask: Mask, mpp: float, separation: float) -> Mask:
     """Objects cut at their necks, one pixel wide.
 
     Where an object is at least `separation` times as deep as its deepest point nearby lies a core; each pixel belongs
-    to the nearest core, and where two cores' pixels meet the upper or left one is cleared.
+    to the nearest core within reach, and where two cores' pixels meet the upper or left one is cleared. Depth, reach
+    and length of a core are bounded, or sheets of stain larger than the halo would be cut otherwise in each tile.
     """
     inside = mask > 0
-    depth = cv2.GaussianBlur(cv2.distanceTransform(mask, cv2.DIST_L2, 5), (0, 0), 0.5 / mpp)
+    from_edge = np.minimum(cv2.distanceTransform(mask, cv2.DIST_L2, 5), np.float32(_MOST_DEPTH_UM / mpp))
+    depth = cv2.GaussianBlur(from_edge, (0, 0), 0.5 / mpp)
     core = inside & (depth >= separation * cv2.dilate(depth, _disc(_NUCLEUS_UM, mpp))) & (depth * mpp > _LEAST_DEPTH_UM)
     if not core.any():
         return mask
     not_core = (~core).astype(np.uint8)
-    _, nearest = cv2.distanceTransformWithLabels(not_core, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_CCOMP)
-    return np.where(inside & ~_meets_another(nearest.astype(np.int32, copy=False), inside), np.uint8(255), np.uint8(0))
+    from_core, nearest = cv2.distanceTransformWithLabels(not_core, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_CCOMP)
+    _, cores, stats, _ = cv2.connectedComponentsWithStats(1 - not_core, connectivity=8, ltype=cv2.CV_32S)
+    longest = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
+    told_apart = np.zeros(int(nearest.max()) + 1, np.int32)
+    told_apart[nearest[core]] = np.where(longest * mpp <= _LONGEST_CORE_UM, np.arange(len(stats)), 0)[cores[core]]
+    reached = inside & (from_core * mpp <= _REACH_UM)
+    cut = reached & _meets_another(told_apart[nearest], reached)
+    return np.where(inside & ~cut, np.uint8(255), np.uint8(0))
 
 
 def _meets_another(labels: NDArray[np.int32], inside: BoolArray) -> BoolArray:

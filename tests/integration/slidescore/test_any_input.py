@@ -1,0 +1,205 @@
+"""Whatever is posted, there is an answer: results that can be shown, or an error of the caller's or the platform's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from webhooks import through_api, through_url, webhook
+
+from annohooks.imaging.analyzers import ANALYZERS
+from local import slides, stack, template
+from local.gateway import Context, Handler, load
+from local.slidescore import SlideScore
+from local.stack import Stack
+
+WIDTH, HEIGHT = 120, 90
+MANY = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+words = st.text(max_size=12)
+numbers = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)
+values = st.recursive(
+    numbers | words, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(words, inner, max_size=4), max_leaves=8
+)
+left_out = st.just(...)
+
+coordinates = (
+    st.integers(-200, 300)
+    | st.floats(-200, 300)
+    | st.sampled_from([None, 0, 1e8, -1e8, 3e9, -3e9, 1e30, -1e30, 1e308, 2**63, 5e-324])
+)
+points = st.fixed_dictionaries({}, optional={"x": coordinates, "y": coordinates})
+rings = st.lists(points, max_size=6)
+drawn = st.fixed_dictionaries(
+    {"type": st.sampled_from(["rect", "ellipse", "polygon", "brush", "RECT"]) | words},
+    optional={
+        "corner": points | st.none(),
+        "center": points | st.none(),
+        "size": points | st.none(),
+        "points": rings,
+        "positivePolygons": st.lists(rings, max_size=3),
+        "negativePolygons": st.lists(rings, max_size=3),
+        "label": values,
+    },
+)
+shapes = st.one_of(
+    st.builds(
+        lambda x, y, width, height: {"type": "rect", "corner": {"x": x, "y": y}, "size": {"x": width, "y": height}},
+        *[coordinates] * 4,
+    ),
+    st.builds(
+        lambda x, y, a, b: {"type": "ellipse", "center": {"x": x, "y": y}, "size": {"x": a, "y": b}}, *[coordinates] * 4
+    ),
+    st.builds(
+        lambda ring: {"type": "polygon", "points": [{"x": x, "y": y} for x, y in ring]},
+        st.lists(st.tuples(coordinates, coordinates), min_size=3, max_size=6),
+    ),
+    drawn,
+)
+
+
+class Function:
+    """The function with a Slide Score of a small slide, called as Lambda calls it."""
+
+    def __init__(self, handler: Handler, slidescore: SlideScore) -> None:
+        self._handler, self._slidescore = handler, slidescore
+
+    def status_and_text(self, body: str | bytes, event: Callable[..., dict[str, Any]] = through_url) -> tuple[int, str]:
+        answer = self._handler(event(body), Context("SlideScoreFunction", 300.0))
+        return answer["statusCode"], answer["body"]
+
+    def asked(self, **body: Any) -> int:
+        """The status of a trigger of ours whose token works; results must be fit to show."""
+        token = self._slidescore.token()
+        filled = webhook(**{"host": self._slidescore.origin, "apitoken": token, **body})
+        status, text = self.status_and_text(json.dumps(filled))
+        if status == 200:
+            check(json.loads(text))
+        if status in (200, 400) and (filled.get("host"), filled.get("apitoken")) == (self._slidescore.origin, token):
+            assert self._slidescore.given_up[-1:] == [token]
+        return status
+
+
+def check(results: list[dict[str, Any]]) -> None:
+    assert results[-1]["type"] == "text"
+    for result in results[:-1]:
+        if result["type"] != "anno2":
+            rings = (
+                [entry["points"] for entry in result["value"]] if result["type"] == "polygons" else [result["value"]]
+            )
+            assert all(0 <= xy["x"] <= WIDTH and 0 <= xy["y"] <= HEIGHT for ring in rings for xy in ring)
+
+
+@pytest.fixture(scope="module")
+def function(running_stack: Stack) -> Iterator[Function]:
+    field = slides.immunohistochemistry().pixels[:HEIGHT, :WIDTH]
+    with SlideScore({1: slides.Slide("field", field, mpp=0.5)}) as slidescore:
+        functions = template.functions({"SlideScoreOrigins": slidescore.origin}, {"StagingBucket": stack.BUCKET})
+        (chosen,) = (function for function in functions if function.folder.name == "slidescore")
+        yield Function(load(chosen, running_stack.environment), slidescore)
+        assert set(slidescore.violations) <= {"image does not exist"}
+
+
+@MANY
+@given(body=st.binary(max_size=300), event=st.sampled_from([through_api, through_url]))
+def test_bytes_are_refused(function: Function, body: bytes, event: Callable[..., dict[str, Any]]) -> None:
+    status, text = function.status_and_text(body, event)
+    assert status in (400, 401)
+    assert text
+
+
+@MANY
+@given(body=values, event=st.sampled_from([through_api, through_url]))
+def test_json_without_the_secret_is_refused(
+    function: Function, body: object, event: Callable[..., dict[str, Any]]
+) -> None:
+    assert function.status_and_text(json.dumps(body), event)[0] == (401 if isinstance(body, dict) else 400)
+
+
+FIELDS = ("host", "apitoken", "secret", "studyid", "imageid", "answers", "analyzer", "email", "casename")
+
+
+@MANY
+@given(fields=st.dictionaries(st.sampled_from(FIELDS) | words, values | left_out, min_size=1, max_size=3))
+def test_a_field_may_be_anything(function: Function, fields: dict[str, Any]) -> None:
+    assert function.asked(**fields) in (200, 400, 401, 403, 502)
+
+
+@MANY
+@given(answer=st.lists(shapes, max_size=3), as_text=st.booleans(), analysis=st.sampled_from(["Nuclei", "Dark regions"]))
+def test_a_region_may_be_any_shapes(function: Function, answer: list[Any], as_text: bool, analysis: str) -> None:
+    roi = json.dumps(answer) if as_text else answer
+    assert function.asked(answered={"ROI": roi, "Analysis": analysis, "Show": ...}) in (200, 400)
+
+
+@MANY
+@given(answer=values | st.builds(json.dumps, values) | st.text())
+def test_a_region_may_be_anything(function: Function, answer: object) -> None:
+    assert function.asked(answered={"ROI": answer}) == 400
+
+
+QUESTIONS = [
+    f"{analyzer.title}: {title}"
+    for analyzer in ANALYZERS.values()
+    for title in ("smallest area in um2", "largest area in um2, 0 for any")
+] + [
+    "Nuclei: stain",
+    "Nuclei: nuclei stained by (H-DAB)",
+    "Nuclei: sensitivity, above 1 finds fainter nuclei",
+    "Nuclei: separation, towards 1 splits touching nuclei more",
+    "Dark regions: darker than this grey value, 0 for Otsu's",
+    "Analysis",
+    "Show",
+]
+likely = st.sampled_from(
+    ["0", "1", "0.5", "40", "1000", "1e3", "nan", "inf", "-0", "H-DAB", "DAB", "either", "Centres"]
+)
+
+
+@MANY
+@given(answered=st.dictionaries(st.sampled_from(QUESTIONS), likely | values | numbers.map(str), max_size=5))
+def test_answers_may_be_anything(function: Function, answered: dict[str, Any]) -> None:
+    assert function.asked(answered=answered) in (200, 400)
+
+
+@pytest.mark.parametrize("question", ["ROI", "Analysis", "Show", "Nuclei: stain", "Comment"])
+def test_answers_may_be_nested_to_any_depth(function: Function, question: str) -> None:
+    body = webhook(answered={question: "NESTED"}, host=function._slidescore.origin)
+    for depth in [*range(0, 1100, 50), *range(900, 1000, 7), 20_000, 200_000]:
+        nested = "[" * depth + "]" * depth
+        for value in (nested, json.dumps(nested)):
+            status, _ = function.status_and_text(json.dumps(body).replace('"NESTED"', value or "null"))
+            assert status in (400, 502), depth
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a\udc00b", "\x00", "\u202e", "e\u0301", "\U0001f9ec" * 99, "\r\nHost: x"])
+@pytest.mark.parametrize("key", ["secret", "host", "apitoken", "studyid", "analyzer", "email", "casename"])
+@pytest.mark.parametrize("event", [through_api, through_url])
+def test_text_may_be_unusual(function: Function, event: Callable[..., dict[str, Any]], key: str, text: str) -> None:
+    body = webhook(**{"host": function._slidescore.origin, key: text})
+    for content in (json.dumps(body), json.dumps(body, ensure_ascii=False).encode(errors="surrogatepass")):
+        status, _ = function.status_and_text(content, event)
+        assert status in (400, 401, 403, 502)
+
+
+@pytest.mark.parametrize("size", [1e9, 2e8, 1.4e8, 1e6])
+def test_a_region_far_larger_than_the_slide_is_the_whole_slide(function: Function, size: float) -> None:
+    corner, far = -size / 2, size / 2
+    square = [{"x": x, "y": y} for x, y in [(corner, corner), (far, corner), (far, far), (corner, far)]]
+    texts = []
+    for shape in (
+        {"type": "rect", "corner": {"x": 0, "y": 0}, "size": {"x": WIDTH, "y": HEIGHT}},
+        {"type": "rect", "corner": {"x": corner, "y": corner}, "size": {"x": size, "y": size}},
+        {"type": "polygon", "points": square},
+        {"type": "brush", "positivePolygons": [square]},
+    ):
+        body = webhook(shape, host=function._slidescore.origin, apitoken=function._slidescore.token())
+        status, text = function.status_and_text(json.dumps(body))
+        assert status == 200
+        texts.append(json.loads(text)[-1]["value"])
+    assert "of the region (2,701 um2)" in texts[0]  # all of it
+    assert len(set(texts)) == 1

@@ -1,0 +1,195 @@
+"""Outlines against a plain oracle that walks one ring at a time."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from annohooks.imaging.outlines import Outlines
+from hypothesis import given
+from hypothesis import strategies as st
+
+SQUARE = [(0, 0), (10, 0), (10, 10), (0, 10)]
+HOLE = [(2, 2), (2, 4), (4, 4), (4, 2)]
+TRIANGLE = [(0, 0), (30, 0), (0, 30)]
+FAR = 10_000_000
+
+vertices = st.tuples(st.integers(0, FAR), st.integers(0, FAR)) | st.tuples(st.integers(0, 50), st.integers(0, 50))
+rings = st.lists(vertices, min_size=1, max_size=12)
+
+
+@st.composite
+def ring_families(draw):
+    """Rings in any order, each hole naming an outer ring before or after it."""
+    some = draw(st.lists(rings, max_size=12))
+    outer = [draw(st.booleans()) for _ in some]
+    parents = [i for i, is_outer in enumerate(outer) if is_outer]
+    if not parents:
+        return Outlines.from_rings(some)
+    parent = [-1 if is_outer else draw(st.sampled_from(parents)) for is_outer in outer]
+    return Outlines.from_rings(some, parent)
+
+
+def moments(ring):
+    """Signed area and first moments by the shoelace formula, exactly."""
+    area, moment_x, moment_y = Fraction(0), Fraction(0), Fraction(0)
+    for (x, y), (next_x, next_y) in zip(ring, [*ring[1:], ring[0]], strict=True):
+        cross = x * next_y - next_x * y
+        area += Fraction(cross, 2)
+        moment_x += Fraction((x + next_x) * cross, 6)
+        moment_y += Fraction((y + next_y) * cross, 6)
+    return area, moment_x, moment_y
+
+
+def unsigned(ring):
+    area, moment_x, moment_y = moments(ring)
+    sign = -1 if area < 0 else 1
+    return sign * area, sign * moment_x, sign * moment_y
+
+
+def centroid(outer, holes):
+    """By area where there is any left, else the mean of the outer ring's vertices."""
+    total = list(unsigned(outer))
+    for hole in holes:
+        total = [whole - part for whole, part in zip(total, unsigned(hole), strict=True)]
+    area, moment_x, moment_y = total
+    if area > 0:
+        return float(moment_x / area), float(moment_y / area)
+    return sum(x for x, _ in outer) / len(outer), sum(y for _, y in outer) / len(outer)
+
+
+def families(outlines):
+    """[(ring, [its holes])] of the outer rings, in order."""
+    all_rings = [[tuple(vertex) for vertex in outlines.ring(i).tolist()] for i in range(len(outlines))]
+    return [
+        (all_rings[i], [all_rings[h] for h in np.flatnonzero(outlines.parent == i)])
+        for i in np.flatnonzero(outlines.is_outer)
+    ]
+
+
+@given(ring_families())
+def test_areas_are_the_shoelace_formulas(outlines):
+    expected = [float(unsigned(outlines.ring(i).tolist())[0]) for i in range(len(outlines))]
+    assert outlines.areas() == pytest.approx(expected, abs=1e-6)
+
+
+@given(st.lists(st.tuples(st.integers(0, FAR), st.integers(0, FAR), st.integers(4, 500)), min_size=1, max_size=6))
+def test_centroids_are_those_of_the_area_however_far_from_the_origin(triangles):
+    outlines = Outlines.from_rings([[(x, y), (x + side, y), (x, y + side)] for x, y, side in triangles])
+    expected = [(x + side / 3, y + side / 3) for x, y, side in triangles]
+    assert outlines.centroids() == pytest.approx(np.array(expected), abs=1e-6)
+
+
+@given(st.lists(rings, min_size=1, max_size=8))
+def test_centroids_are_the_shoelace_formulas(some):
+    compact = [ring for ring in some if abs(moments(ring)[0]) * 50 > extent(ring) ** 2 or moments(ring)[0] == 0]
+    expected = np.array([centroid(ring, []) for ring in compact]).reshape(-1, 2)
+    assert Outlines.from_rings(compact).centroids() == pytest.approx(expected, rel=1e-9, abs=1e-3)
+
+
+def extent(ring):
+    return max(max(x for x, _ in ring) - min(x for x, _ in ring), max(y for _, y in ring) - min(y for _, y in ring))
+
+
+@given(st.integers(0, FAR), st.integers(0, FAR), st.integers(0, 5), st.integers(0, 5), st.booleans())
+def test_holes_are_taken_off_a_centroid_whichever_way_they_turn(x, y, dx, dy, reverse):
+    hole = [(x + dx + a, y + dy + b) for a, b in (HOLE[::-1] if reverse else HOLE)]
+    square = [(x + a, y + b) for a, b in SQUARE]
+    outlines = Outlines.from_rings([hole, square], [1, -1])
+    assert outlines.centroids() == pytest.approx(np.array([centroid(square, [hole])]), rel=1e-12)
+
+
+def test_areas_of_holes_are_their_own_and_are_not_taken_off():
+    assert Outlines.from_rings([SQUARE, HOLE], [-1, 0]).areas().tolist() == [100, 4]
+
+
+def test_there_is_one_centroid_for_each_outer_ring_in_ring_order():
+    outlines = Outlines.from_rings([HOLE, TRIANGLE, SQUARE], [2, -1, -1])
+    assert outlines.centroids() == pytest.approx(np.array([(10, 10), (500 - 12, 500 - 12)]) / [[1], [96]])
+
+
+@pytest.mark.parametrize(
+    ("ring", "centre"),
+    [
+        ([(7, 8)], (7, 8)),
+        ([(7, 8), (9, 8)], (8, 8)),
+        ([(0, 0), (3, 3), (9, 9)], (4, 4)),
+        ([(5, 5), (5, 5), (5, 5)], (5, 5)),
+        ([(0, 0), (2, 2), (2, 0), (0, 2)], (1, 1)),
+    ],
+    ids=["a point", "a line", "on one line", "the same point", "a bow tie"],
+)
+def test_ring_without_area_has_the_mean_of_its_vertices_as_centroid(ring, centre):
+    outlines = Outlines.from_rings([SQUARE, ring])
+    assert outlines.areas().tolist() == [100, 0]
+    assert outlines.centroids().tolist() == [[5, 5], list(centre)]
+
+
+def test_outer_ring_filled_by_its_hole_has_the_mean_of_its_vertices_as_centroid():
+    assert Outlines.from_rings([SQUARE, SQUARE], [-1, 0]).centroids().tolist() == [[5, 5]]
+
+
+def test_empty_outlines_have_no_areas_and_no_centroids():
+    empty = Outlines.from_rings([])
+    assert len(empty) == 0
+    assert empty.areas().shape == (0,)
+    assert empty.centroids().shape == (0, 2)
+    assert empty.take(np.empty(0, np.bool_)).counts.tolist() == []
+    assert empty.clipped(5, 5).xy.shape == (0, 2)
+
+
+@given(ring_families(), st.data())
+def test_take_keeps_families_together_and_drops_holes_with_their_outer_ring(outlines, data):
+    keep = np.array(data.draw(st.lists(st.booleans(), min_size=len(outlines), max_size=len(outlines))), np.bool_)
+    taken = outlines.take(keep)
+    expected = [
+        (
+            outlines.ring(i).tolist(),
+            [outlines.ring(h).tolist() for h in np.flatnonzero(outlines.parent == i) if keep[h]],
+        )
+        for i in np.flatnonzero(outlines.is_outer)
+        if keep[i]
+    ]
+    assert [(list(map(list, o)), [list(map(list, h)) for h in hs]) for o, hs in families(taken)] == expected
+    assert len(taken) == sum(1 + len(holes) for _, holes in expected)
+    assert taken.xy.dtype == np.int32
+    assert taken.offsets.dtype == np.int64
+    assert taken.parent.dtype == np.int32
+
+
+@given(st.lists(ring_families(), max_size=4))
+def test_concatenation_keeps_every_ring_and_every_family_in_order(parts):
+    whole = Outlines.concatenate(parts)
+    assert families(whole) == [family for part in parts for family in families(part)]
+    assert whole.counts.tolist() == [count for part in parts for count in part.counts]
+    assert whole.parent.dtype == np.int32
+
+
+@given(st.lists(rings, max_size=10))
+def test_rings_come_back_as_they_were_given(some):
+    outlines = Outlines.from_rings(some)
+    assert [outlines.ring(i).tolist() for i in range(len(outlines))] == [[list(vertex) for vertex in r] for r in some]
+    assert outlines.counts.tolist() == [len(ring) for ring in some]
+    assert outlines.is_outer.all()
+
+
+def test_fractional_vertices_are_rounded():
+    assert Outlines.from_rings([[(0.4, 0.6), (1.9, -0.2)]]).xy.tolist() == [[0, 1], [2, 0]]
+
+
+def test_rings_of_opencv_with_their_middle_axis_are_taken():
+    assert Outlines.from_rings([np.array([[[1, 2]], [[3, 4]]], np.int32)]).xy.tolist() == [[1, 2], [3, 4]]
+
+
+@given(ring_families(), st.integers(1, 60), st.integers(1, 60))
+def test_clipping_moves_vertices_off_the_slide_to_its_edge_and_no_others(outlines, width, height):
+    clipped = outlines.clipped(width, height)
+    expected = [[min(max(x, 0), width), min(max(y, 0), height)] for x, y in outlines.xy.tolist()]
+    assert clipped.xy.tolist() == expected
+    assert clipped.xy.dtype == np.int32
+    assert clipped.parent.tolist() == outlines.parent.tolist()
+
+
+def test_clipping_brings_negative_vertices_to_zero():
+    assert Outlines.from_rings([[(-3, 4), (2, -1)]]).clipped(10, 10).xy.tolist() == [[0, 4], [2, 0]]
