@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import os
 import uuid
@@ -19,14 +20,24 @@ from local.slidescore import SlideScore, Viewed
 from local.stack import Stack
 
 
+@pytest.fixture(scope="session")
+def event_loop_of_the_instance() -> Iterator[None]:
+    """Mangum wants its thread to have an event loop, as Lambda's has."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    asyncio.set_event_loop(None)
+    loop.close()
+
+
 @pytest.fixture
-def forgetful() -> Iterator[None]:
+def forgetful(event_loop_of_the_instance: None) -> Iterator[None]:
     """Clients of AWS, and the secrets they read, are kept as long as a process lives: not beyond this test."""
     yield from _forgetful()
 
 
 @pytest.fixture(scope="module")
-def running_stack() -> Iterator[Stack]:
+def running_stack(event_loop_of_the_instance: None) -> Iterator[Stack]:
     """One for each module: tests that mock AWS in this process clear the memory of an embedded AWS, too."""
     forgetful = _forgetful()
     next(forgetful)

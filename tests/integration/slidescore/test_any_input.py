@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,7 +19,7 @@ from local.slidescore import SlideScore
 from local.stack import Stack
 
 WIDTH, HEIGHT = 120, 90
-MANY = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 words = st.text(max_size=12)
 numbers = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)
@@ -66,7 +67,7 @@ class Function:
     """The function with a Slide Score of a small slide, called as Lambda calls it."""
 
     def __init__(self, handler: Handler, slidescore: SlideScore) -> None:
-        self._handler, self._slidescore = handler, slidescore
+        self._handler, self.slidescore = handler, slidescore
 
     def status_and_text(self, body: str | bytes, event: Callable[..., dict[str, Any]] = through_url) -> tuple[int, str]:
         answer = self._handler(event(body), Context("SlideScoreFunction", 300.0))
@@ -74,13 +75,13 @@ class Function:
 
     def asked(self, **body: Any) -> int:
         """The status of a trigger of ours whose token works; results must be fit to show."""
-        token = self._slidescore.token()
-        filled = webhook(**{"host": self._slidescore.origin, "apitoken": token, **body})
+        token = self.slidescore.token()
+        filled = webhook(**{"host": self.slidescore.origin, "apitoken": token, **body})
         status, text = self.status_and_text(json.dumps(filled))
         if status == 200:
             check(json.loads(text))
-        if status in (200, 400) and (filled.get("host"), filled.get("apitoken")) == (self._slidescore.origin, token):
-            assert self._slidescore.given_up[-1:] == [token]
+        if status in (200, 400) and (filled.get("host"), filled.get("apitoken")) == (self.slidescore.origin, token):
+            assert self.slidescore.given_up[-1:] == [token]
         return status
 
 
@@ -101,7 +102,7 @@ def function(running_stack: Stack) -> Iterator[Function]:
         functions = template.functions({"SlideScoreOrigins": slidescore.origin}, {"StagingBucket": stack.BUCKET})
         (chosen,) = (function for function in functions if function.folder.name == "slidescore")
         yield Function(load(chosen, running_stack.environment), slidescore)
-        assert set(slidescore.violations) <= {"image does not exist"}
+        assert [said for said in slidescore.violations if not re.fullmatch(r"image -?\d+ does not exist", said)] == []
 
 
 @MANY
@@ -168,7 +169,7 @@ def test_answers_may_be_anything(function: Function, answered: dict[str, Any]) -
 
 @pytest.mark.parametrize("question", ["ROI", "Analysis", "Show", "Nuclei: stain", "Comment"])
 def test_answers_may_be_nested_to_any_depth(function: Function, question: str) -> None:
-    body = webhook(answered={question: "NESTED"}, host=function._slidescore.origin)
+    body = webhook(answered={question: "NESTED"}, host=function.slidescore.origin)
     for depth in [*range(0, 1100, 50), *range(900, 1000, 7), 20_000, 200_000]:
         nested = "[" * depth + "]" * depth
         for value in (nested, json.dumps(nested)):
@@ -180,7 +181,7 @@ def test_answers_may_be_nested_to_any_depth(function: Function, question: str) -
 @pytest.mark.parametrize("key", ["secret", "host", "apitoken", "studyid", "analyzer", "email", "casename"])
 @pytest.mark.parametrize("event", [through_api, through_url])
 def test_text_may_be_unusual(function: Function, event: Callable[..., dict[str, Any]], key: str, text: str) -> None:
-    body = webhook(**{"host": function._slidescore.origin, key: text})
+    body = webhook(**{"host": function.slidescore.origin, key: text})
     for content in (json.dumps(body), json.dumps(body, ensure_ascii=False).encode(errors="surrogatepass")):
         status, _ = function.status_and_text(content, event)
         assert status in (400, 401, 403, 502)
@@ -197,7 +198,7 @@ def test_a_region_far_larger_than_the_slide_is_the_whole_slide(function: Functio
         {"type": "polygon", "points": square},
         {"type": "brush", "positivePolygons": [square]},
     ):
-        body = webhook(shape, host=function._slidescore.origin, apitoken=function._slidescore.token())
+        body = webhook(shape, host=function.slidescore.origin, apitoken=function.slidescore.token())
         status, text = function.status_and_text(json.dumps(body))
         assert status == 200
         texts.append(json.loads(text)[-1]["value"])

@@ -309,7 +309,18 @@ class TestRegion:
         assert other.results == one.results
 
     @pytest.mark.parametrize(
-        "answer", [CANARY, "{", "7", '"text"', "[7]", '[{"x": 1, "y": 2}]', {"type": "rect"}, 7, "[" * 99_999]
+        "answer",
+        [
+            CANARY,
+            "{",
+            "7",
+            '"text"',
+            "[7]",
+            '[{"x": 1, "y": 2}]',
+            {"type": "rect"},
+            7,
+            '[{"type": "rect", "label": ' + "[" * 99_999,
+        ],
     )
     def test_that_is_not_made_of_shapes_is_refused(self, bundle: Start, answer: object) -> None:
         status, says = refusal(bundle().trigger(webhook(answered={"ROI": answer})))

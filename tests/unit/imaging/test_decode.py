@@ -7,10 +7,11 @@ import struct
 import cv2
 import numpy as np
 import pytest
-from annohooks.imaging import decode
-from annohooks.imaging.decode import NotAPicture
 from hypothesis import given
 from hypothesis import strategies as st
+
+from annohooks.imaging import decode
+from annohooks.imaging.decode import NotAPicture
 
 WIDTH, HEIGHT = 37, 21
 END = b"\xff\xd9"

@@ -6,9 +6,10 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from annohooks.imaging.outlines import Outlines
 from hypothesis import given
 from hypothesis import strategies as st
+
+from annohooks.imaging.outlines import Outlines
 
 SQUARE = [(0, 0), (10, 0), (10, 10), (0, 10)]
 HOLE = [(2, 2), (2, 4), (4, 4), (4, 2)]

@@ -15,7 +15,7 @@ BoolArray = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outlines:
-    """M closed rings of N vertices in all.
+    """M closed rings of N vertices in all, each of at least one.
 
     xy: int32 [N, 2], x then y, pixels of whatever picture or slide they belong to.
     offsets: int64 [M + 1]; ring m is xy[offsets[m]:offsets[m + 1]], its first vertex not repeated at the end.
@@ -109,17 +109,20 @@ class Outlines:
         area, moment = self._moments()
         sign = np.where(area < 0, -1.0, 1.0)
         area, moment = area * sign, moment * sign[:, None]
+        first = self.xy[self.offsets[:-1]]
         holes = ~self.is_outer
         if holes.any():
-            np.subtract.at(area, self.parent[holes], area[holes])
-            np.subtract.at(moment, self.parent[holes], moment[holes])
+            outer = self.parent[holes]
+            about_outer = moment[holes] + area[holes, None] * (first[holes] - first[outer])
+            np.subtract.at(area, outer, area[holes])
+            np.subtract.at(moment, outer, about_outer)
         flat = area <= 0
         centre = np.divide(moment, area[:, None], out=np.zeros_like(moment), where=~flat[:, None])
         if flat.any():
             starts = self.offsets[:-1]
             mean = np.add.reduceat(self._from_first(), starts) / self.counts[:, None]
             centre[flat] = mean[flat]
-        centre += self.xy[self.offsets[:-1]]
+        centre += first
         return centre[self.is_outer]
 
     def _from_first(self) -> FloatArray:

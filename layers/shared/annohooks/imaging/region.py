@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from annohooks.imaging.contours import Mask
-from annohooks.imaging.outlines import FloatArray
+from annohooks.imaging.outlines import BoolArray, FloatArray
 
-_SUBPIXEL_BITS = 4
-_FARTHEST_PX = 2**26  # of a vertex from the picture, so that its position fits 32 bits with the bits above
+_BAND_PX = 32  # rows drawn at once, which bounds the memory that many long edges take
 _FARTHEST_PX = 2**26  # what cv2.fillPoly takes, with the bits above
 
 
@@ -72,21 +69,42 @@ class Region:
     shapes: tuple[Shape, ...]
 
     def mask(self, size: tuple[int, int], downsample: float) -> Mask:
-        """The shapes drawn on a picture of the box, edges included; size: (height, width) of the picture in pixels."""
-        inside = np.zeros(size, np.uint8)
-        for shape in self.shapes:
-            drawn = np.zeros(size, np.uint8)
-            self._fill(drawn, shape.rings, 255, downsample)
-            self._fill(drawn, shape.holes, 0, downsample)
-            inside |= drawn
-        return inside
+        """The shapes drawn on a picture of the box: pixels whose centre is in one.
 
-    def _fill(self, canvas: Mask, rings: Sequence[FloatArray], value: int, downsample: float) -> None:
-        for ring in rings:
-            centres = (ring - (self.box.x, self.box.y)) / downsample - 0.5
-            near = np.clip(centres, -_FARTHEST_PX, _FARTHEST_PX)
-            fixed: NDArray[np.int32] = np.rint(near * (1 << _SUBPIXEL_BITS)).astype(np.int32)
-            cv2.fillPoly(canvas, [fixed], value, shift=_SUBPIXEL_BITS)
+        size: (height, width) of the picture in pixels.
+        """
+        inside = np.zeros(size, np.bool_)
+        for shape in self.shapes:
+            drawn = np.zeros(size, np.bool_)
+            for ring in shape.rings:
+                drawn |= self._within(ring, size, downsample)
+            for hole in shape.holes:
+                drawn &= ~self._within(hole, size, downsample)
+            inside |= drawn
+        return inside * np.uint8(255)
+
+    def _within(self, ring: FloatArray, size: tuple[int, int], downsample: float) -> BoolArray:
+        """Pixels whose centre is in a ring, by the even-odd rule, bool [height, width].
+
+        The ring may reach beyond the picture: cv2.fillPoly draws along the border then, and edges in full always.
+        """
+        x, y = ((ring - (self.box.x, self.box.y)) / downsample - 0.5).T
+        to_x, to_y = np.roll(x, -1), np.roll(y, -1)
+        height, width = size
+        within = np.empty(size, np.bool_)
+        for top in range(0, height, _BAND_PX):
+            bottom = min(top + _BAND_PX, height)
+            first = np.clip(np.ceil(np.minimum(y, to_y)), top, bottom).astype(np.int64)
+            end = np.clip(np.ceil(np.maximum(y, to_y)), top, bottom).astype(np.int64)
+            rows = end - first
+            edge = np.repeat(np.arange(len(ring)), rows)
+            row = np.arange(len(edge)) + np.repeat(end - np.cumsum(rows), rows)
+            crossing = x[edge] + (row - y[edge]) * (to_x - x)[edge] / (to_y - y)[edge]
+            column = np.clip(np.ceil(crossing), 0, width).astype(np.int64)
+            turns = np.sort((row - top) * width + column)  # in and out by turns, and out at the end of each row
+            runs = np.diff(turns, prepend=0, append=(bottom - top) * width)
+            within[top:bottom] = np.repeat(np.arange(len(runs)) % 2 > 0, runs).reshape(-1, width)
+        return within
 
 
 def joined(shapes: Iterable[Shape], width: int, height: int) -> list[Region]:

@@ -195,8 +195,8 @@ def _fetched(slide: Slide, grid: _Grid) -> Iterator[tuple[_Tile, Picture]]:
 def _sample(slide: Slide, grid: _Grid) -> Picture:
     """Pieces spread evenly over the region, side by side, at the resolution of the analysis."""
     size = min(_SAMPLE_PIECE_PX, grid.rows, grid.columns)
-    rows = np.linspace(0, grid.rows - size, _SAMPLE_PIECES).astype(int)
-    columns = np.linspace(0, grid.columns - size, _SAMPLE_PIECES).astype(int)
+    rows = np.unique(np.linspace(0, grid.rows - size, _SAMPLE_PIECES).astype(int))
+    columns = np.unique(np.linspace(0, grid.columns - size, _SAMPLE_PIECES).astype(int))
     with ThreadPoolExecutor(_TILES_AHEAD, thread_name_prefix="sample") as pool:
         boxes = [grid.part(int(row), int(column), size, size) for row in rows for column in columns]
         pieces = list(pool.map(lambda box: slide.picture(box, grid.downsample), boxes))

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
 from annohooks.core.deadline import Deadline
-from annohooks.core.errors import BadRequest
+from annohooks.core.errors import BadRequest, Unavailable
 from annohooks.core.http import Outbound
 from annohooks.core.observability import tracer
 from annohooks.core.staging import Staging
 from annohooks.imaging import segmentation
 from annohooks.slidescore import client as api
 from annohooks.slidescore import parameters, regions, request, results
-from annohooks.slidescore.client import Client, RawTiles, Screenshots
+from annohooks.slidescore.client import Client
+from annohooks.slidescore.pixels import RawTiles, Screenshots
 from annohooks.slidescore.request import Webhook
 from annohooks.slidescore.results import Result
 from annohooks.slidescore.settings import Settings
@@ -72,8 +74,11 @@ def _slide(webhook: Webhook, client: Client, settings: Settings) -> Screenshots 
 def _uploaded(anno2: bytes, client: Client, staging: Staging) -> str:
     """Stages an anno2 zip, uploads it from there, and returns the id the viewer finds it by."""
     staged = staging.put(f"slidescore/{uuid4()}.zip", anno2)
-    slot = client.create_orphan_anno2()
-    upload_id = upload(client.outbound, staging, staged, client.upload_metadata(slot.upload_token))
-    client.finish_upload(upload_id, slot.upload_token)
-    staging.delete(staged)
-    return slot.uuid
+    try:
+        slot = client.create_orphan_anno2()
+        upload_id = upload(client.outbound, staging, staged, client.upload_metadata(slot.upload_token))
+        client.finish_upload(upload_id, slot.upload_token)
+        return slot.uuid
+    finally:
+        with suppress(Unavailable):  # the bucket's lifecycle clears what is left
+            staging.delete(staged)

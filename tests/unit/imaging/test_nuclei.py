@@ -1,0 +1,149 @@
+"""Nuclei on the real picture, and on discs of a stain's colour."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from annohooks.imaging import contours, stains
+from annohooks.imaging.analyzers.nuclei import Nuclei, NucleiParameters
+
+ANALYZER = Nuclei()
+MPP = 0.5
+HEMATOXYLIN_BGR = (0.286, 0.704, 0.650)
+DAB_BGR = (0.776, 0.570, 0.268)
+
+
+def found(picture, stain="H-DAB", **chosen):
+    parameters = NucleiParameters(stain=stain, **chosen)
+    return ANALYZER.mask(picture, MPP, parameters, ANALYZER.calibrate(picture, MPP, parameters))
+
+
+def number(mask):
+    """Objects, where touching at a corner is touching."""
+    return cv2.connectedComponents(mask, connectivity=8)[0] - 1
+
+
+def stained(discs, color=HEMATOXYLIN_BGR, side=160):
+    """Discs (x, y, radius in pixels) of one stain on bright glass, uint8 BGR."""
+    y, x = np.indices((side, side))
+    amount = np.zeros((side, side))
+    for column, row, radius in discs:
+        amount[np.hypot(x - column, y - row) <= radius] = 0.7
+    return np.rint(240 * 10 ** -(amount[..., None] * np.array(color))).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def nuclei(tissue):
+    return found(tissue)
+
+
+def test_as_many_nuclei_are_found_as_a_person_would_count_give_or_take(nuclei):
+    assert 250 < number(nuclei) < 600
+
+
+def test_nuclei_have_the_size_of_nuclei(nuclei):
+    areas_um2 = cv2.connectedComponentsWithStats(nuclei)[2][1:, cv2.CC_STAT_AREA] * MPP**2
+    assert 20 < np.median(areas_um2) < 70
+    assert areas_um2.mean() < 80
+
+
+def test_nuclei_hold_more_hematoxylin_than_the_rest(tissue, nuclei):
+    hematoxylin = stains.concentrations(tissue, "H-DAB")[..., 0]
+    assert hematoxylin[nuclei > 0].mean() > 3 * hematoxylin[nuclei == 0].mean()
+
+
+def test_nuclei_stained_brown_hold_more_dab_than_the_rest(tissue):
+    brown = found(tissue, marker="DAB")
+    amount = stains.concentrations(tissue, "H-DAB")[..., 1]
+    assert number(brown) > 50
+    assert amount[brown > 0].mean() > 1.5 * amount[brown == 0].mean()
+
+
+def test_every_object_becomes_one_outline(nuclei):
+    enclosing = contours.sized(nuclei, 9, math.inf, 0)
+    assert contours.outlines(enclosing).is_outer.sum() >= 0.9 * number(enclosing)
+
+
+def test_empty_glass_gives_nothing(glass):
+    for stain in ("H&E", "H-DAB"):
+        assert not found(glass, stain).any()
+
+
+@pytest.mark.parametrize("marker", ["hematoxylin", "DAB", "either"])
+def test_picture_of_one_colour_gives_nothing(marker):
+    assert not found(np.full((90, 80, 3), 128, np.uint8), marker=marker).any()
+
+
+@pytest.mark.parametrize("stain", ["H&E", "H-DAB"])
+def test_single_disc_is_one_object_of_about_its_size(stain):
+    mask = found(stained([(80, 80, 9)]), stain)
+    assert number(mask) == 1
+    assert cv2.countNonZero(mask) == pytest.approx(math.pi * 9**2, rel=0.15)
+
+
+@pytest.mark.parametrize("degrees", range(0, 180, 15))
+@pytest.mark.parametrize("apart", [1.85, 1.9, 1.95])
+def test_two_discs_that_touch_are_split_in_two_of_about_their_size(degrees, apart):
+    radius, angle = 10, math.radians(degrees)
+    right, down = math.cos(angle) * apart * radius / 2, math.sin(angle) * apart * radius / 2
+    mask = found(stained([(80 + right, 80 + down, radius), (80 - right, 80 - down, radius)]))
+    without_crumbs_of_the_cut = contours.sized(mask, NucleiParameters().smallest_um2 / MPP**2, math.inf, 0)
+    assert number(without_crumbs_of_the_cut) == 2
+    areas = cv2.connectedComponentsWithStats(without_crumbs_of_the_cut, connectivity=8)[2][1:, cv2.CC_STAT_AREA]
+    assert min(areas) > 0.9 * max(areas)
+    assert sum(areas) > 0.85 * 2 * math.pi * radius**2
+    assert contours.outlines(without_crumbs_of_the_cut).is_outer.tolist() == [True, True]
+
+
+def test_discs_in_a_row_are_told_apart():
+    assert number(found(stained([(20 + 17 * k, 80 + k % 2, 9) for k in range(8)]))) == 8
+
+
+def test_a_long_nucleus_is_not_split():
+    assert number(found(stained([(80 + step, 80, 6) for step in range(-12, 13)]))) == 1
+
+
+def test_brown_discs_are_found_only_when_brown_marks_nuclei():
+    blue, brown = stained([(40, 80, 9)]), stained([(120, 80, 9)], DAB_BGR)
+    both = np.minimum(blue, brown)
+    assert number(found(both, marker="either")) == 2
+    by_blue, by_brown = found(both, marker="hematoxylin"), found(both, marker="DAB")
+    assert (by_blue[80, 40], by_blue[80, 120]) == (255, 0)
+    assert (by_brown[80, 40], by_brown[80, 120]) == (0, 255)
+
+
+def test_marker_does_not_matter_in_eosin(tissue):
+    assert np.array_equal(found(tissue, "H&E", marker="DAB"), found(tissue, "H&E", marker="hematoxylin"))
+
+
+def test_more_separation_splits_more(tissue):
+    numbers = [number(found(tissue, separation=separation)) for separation in (0.3, 0.5, 0.7, 0.9)]
+    assert numbers == sorted(set(numbers))
+
+
+def test_more_sensitivity_finds_more(tissue):
+    areas = [cv2.countNonZero(found(tissue, sensitivity=sensitivity)) for sensitivity in (0.4, 0.7, 1, 1.5, 3)]
+    assert areas == sorted(set(areas))
+
+
+@given(
+    arrays.arrays(np.uint8, (12, 14), elements=st.sampled_from([0, 0, 255])),
+    st.sampled_from([0.3, 0.75, 0.98]),
+    st.sampled_from([0.25, 0.5]),
+)
+def test_splitting_only_takes_pixels_away_and_loses_no_object(blobs, separation, mpp):
+    coarse = cv2.resize(blobs, None, fx=6, fy=6, interpolation=cv2.INTER_NEAREST)
+    picture = np.rint(240 * 10 ** -((coarse > 0)[..., None] * 0.7 * np.array(HEMATOXYLIN_BGR))).astype(np.uint8)
+    parameters = NucleiParameters(stain="H-DAB", separation=separation)
+    whole = ANALYZER.mask(picture, mpp, NucleiParameters(stain="H-DAB", separation=0.0001), 60.0)
+    split = ANALYZER.mask(picture, mpp, parameters, 60.0)
+    assert set(np.unique(split)) <= {0, 255}
+    assert number(split) >= number(whole)
+    assert cv2.countNonZero(split & ~whole) <= cv2.countNonZero(whole) * 0.2
