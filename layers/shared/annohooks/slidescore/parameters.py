@@ -135,7 +135,8 @@ def _value(field: _Field, text: str) -> Any:
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else str(value).strip()
+    """What was answered, as text; empty for nothing, and for a drawing, which is no answer to such a question."""
+    return str(value).strip() if isinstance(value, str | int | float) else ""
 
 
 def _bare(name: str) -> str:
