@@ -134,7 +134,7 @@ def main() -> None:
     if not vendor_python:
         parser.error("VENDOR_PYTHON must say where the Python is that has slidescore-sdk, FastAPI and OpenCV")
     if (load := os.getloadavg()[0]) > 1:
-        _say(f"this machine has other work to do (load {load:.1f}): the times will be too long")
+        _say(f"this machine has other work to do (load {load:.1f}): the times may be too long")
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
         sides = Sides(Path(folder), Path(vendor_python))

@@ -54,10 +54,8 @@ def segment(slide, region, analyzer=None, parameters=None, limits=None, deadline
 
 def assert_same(findings, other):
     assert len(findings.outlines) > 0
-    for of, of_other in ((findings.outlines, other.outlines),):
-        assert np.array_equal(of.xy, of_other.xy)
-        assert np.array_equal(of.offsets, of_other.offsets)
-        assert np.array_equal(of.parent, of_other.parent)
+    for array in ("xy", "offsets", "parent"):
+        assert np.array_equal(getattr(findings.outlines, array), getattr(other.outlines, array)), array
     assert (findings.area_um2, findings.region_um2) == (other.area_um2, other.region_um2)
     assert findings.downsample == other.downsample
 
@@ -90,9 +88,7 @@ def test_nuclei_in_tiles_are_those_in_one_piece(mosaic, mpp, downsample, marker)
         assert len(slide.read) >= 2 * 2
 
 
-@pytest.mark.parametrize(
-    ("seed", "size_px", "separation"), [(1, 10, 0.75), (4, 20, 0.98), (7, 40, 0.9), (8, 40, 0.98), (12, 20, 0.6)]
-)
+@pytest.mark.parametrize(("seed", "size_px", "separation"), [(2, 40, 0.9), (3, 40, 0.9), (4, 20, 0.98)])
 def test_sheets_of_stain_wider_than_the_halo_join_too(seed, size_px, separation):
     random = np.random.default_rng(seed)
     field = cv2.GaussianBlur(random.normal(size=(860, 930)), (0, 0), size_px)

@@ -1,0 +1,230 @@
+"""The questions a study asks, and what their answers choose."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annohooks.core.errors import BadRequest
+from annohooks.imaging.analyzers import ANALYZERS
+from annohooks.imaging.analyzers.dark_regions import DarkRegionsParameters
+from annohooks.imaging.analyzers.nuclei import NucleiParameters
+from annohooks.slidescore.parameters import analyzer_for, parameters_for, questions_string, show_for
+from annohooks.slidescore.request import Answer, Webhook
+from annohooks.slidescore.results import Show
+
+DARK, NUCLEI = ANALYZERS["dark_regions"], ANALYZERS["nuclei"]
+TYPES = {"AnnoShapes", "DropDown", "Integer", "Real"}
+
+
+def webhook(answers=None, analyzer=None):
+    listed = [Answer(name, value) for name, value in (answers or {}).items()]
+    return Webhook(1, listed, analyzer=analyzer)
+
+
+def questions(*analyzers):
+    """{name: (type, specification)}"""
+    lines = questions_string(list(analyzers or ANALYZERS.values())).splitlines()
+    return {name: (kind, *specification) for name, kind, *specification in (line.split("\t") for line in lines)}
+
+
+def refused(answers, analyzer=NUCLEI):
+    with pytest.raises(BadRequest) as raised:
+        parameters_for(webhook(answers), analyzer)
+    return raised.value.message
+
+
+# Questions
+
+
+def test_every_question_has_a_type_that_slide_score_knows_and_a_name_of_its_own():
+    lines = questions_string(list(ANALYZERS.values())).splitlines()
+    assert {line.split("\t")[1] for line in lines} <= TYPES
+    assert len(questions()) == len(lines)
+
+
+def test_region_analysis_and_what_to_show_are_asked_first():
+    asked = questions()
+    assert list(asked)[:3] == ["ROI", "Analysis", "Show"]
+    assert asked["ROI"] == ("AnnoShapes", "#FF0000")
+    assert asked["Analysis"] == ("DropDown", "Dark regions;;Nuclei")
+    assert asked["Show"] == ("DropDown", "Outlines and centres;;Outlines;;Centres")
+
+
+def test_parameters_are_asked_with_their_default_and_choices():
+    asked = questions(NUCLEI)
+    assert asked["Nuclei: stain (default H&E)"] == ("DropDown", "H&E;;H-DAB")
+    assert asked["Nuclei: sensitivity, above 1 finds fainter nuclei (default 1)"] == ("Real",)
+    assert questions(DARK)["Dark regions: darker than this grey value, 0 for Otsu's (default 0)"] == ("Integer",)
+
+
+def test_form_of_one_analyzer_asks_nothing_of_another():
+    assert not [name for name in questions(NUCLEI) if name.startswith("Dark")]
+    assert questions(NUCLEI)["Analysis"] == ("DropDown", "Nuclei")
+
+
+@pytest.mark.parametrize("analyzer", ANALYZERS.values(), ids=ANALYZERS)
+def test_form_answered_with_its_own_defaults_gives_the_defaults(analyzer):
+    answers = {
+        name: name.rpartition("(default ")[2].rstrip(")") if "(default " in name else "" for name in questions(analyzer)
+    }
+    assert parameters_for(webhook(answers), analyzer) == analyzer.parameters()
+
+
+@pytest.mark.parametrize("analyzer", ANALYZERS.values(), ids=ANALYZERS)
+def test_every_option_a_form_offers_can_be_answered(analyzer):
+    for name, (kind, *specification) in questions(analyzer).items():
+        for option in specification[0].split(";;") if kind == "DropDown" else ():
+            answered = webhook({name: option})
+            parameters_for(answered, analyzer)
+            assert analyzer_for(answered, analyzer.name) is analyzer
+            show_for(answered)
+
+
+def named(asked, part):
+    return next(name for name in asked if part in name)
+
+
+@given(
+    st.sampled_from(["H&E", "H-DAB"]),
+    st.sampled_from(["hematoxylin", "DAB", "either"]),
+    st.floats(0.2, 5),
+    st.floats(0.3, 0.98),
+    st.floats(0, 500),
+    st.floats(501, 1e12),
+)
+def test_answers_by_the_names_of_the_form_are_the_parameters(stain, marker, sensitivity, separation, least, most):
+    asked = questions(NUCLEI)
+    answers = {
+        named(asked, "stain (default"): stain,
+        named(asked, "stained by"): marker,
+        named(asked, "sensitivity"): repr(sensitivity),
+        named(asked, "separation"): repr(separation),
+        named(asked, "smallest"): repr(least),
+        named(asked, "largest"): repr(most),
+    }
+    assert parameters_for(webhook(answers), NUCLEI) == NucleiParameters(
+        stain=stain,
+        marker=marker,
+        sensitivity=sensitivity,
+        separation=separation,
+        smallest_um2=least,
+        largest_um2=most,
+    )
+
+
+# Answers
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Dark regions: smallest area in um2 (default 25)",
+        "Dark regions: smallest area in um2",
+        "dark regions: SMALLEST area in um2 (default 99)",
+        " Dark regions: smallest area in um2 ",
+    ],
+)
+def test_answer_is_found_with_or_without_the_default_in_its_name(name):
+    assert parameters_for(webhook({name: "50"}), DARK) == DarkRegionsParameters(smallest_um2=50)
+
+
+@pytest.mark.parametrize("unanswered", [None, "", "   "])
+def test_question_left_open_takes_the_default(unanswered):
+    answers = dict.fromkeys(questions(), unanswered)
+    assert parameters_for(webhook(answers), NUCLEI) == NucleiParameters()
+    assert show_for(webhook(answers)) is Show.BOTH
+    assert analyzer_for(webhook(answers), "dark_regions") is DARK
+
+
+@pytest.mark.parametrize(("text", "number"), [("12,5", 12.5), ("12.5", 12.5), (" 7 ", 7), ("1e3", 1000), (12, 12)])
+def test_numbers_may_have_a_decimal_comma_and_be_numbers_already(text, number):
+    answers = {"Nuclei: smallest area in um2": text, "Nuclei: largest area in um2, 0 for any": "0"}
+    assert parameters_for(webhook(answers), NUCLEI).smallest_um2 == number
+
+
+@pytest.mark.parametrize("text", ["many", "nan", "-1", "1e10", "inf", "-inf", "1.000,5", "1e999"])
+def test_number_that_is_none_or_out_of_bounds_is_refused_with_the_bounds(text):
+    message = refused({"Nuclei: smallest area in um2": text})
+    assert message == 'The answer to "Nuclei: smallest area in um2" has to be a number from 0 to 1e+09.'
+
+
+@pytest.mark.parametrize("text", ["128.5", "256", "-1", "dark", "nan", "inf"])
+def test_whole_number_that_is_none_is_refused_with_the_bounds(text):
+    message = refused({"Dark regions: darker than this grey value, 0 for Otsu's": text}, DARK)
+    assert "a whole number from 0 to 255" in message
+
+
+@pytest.mark.parametrize("text", ["0", "128", "255", "128.0", "128,0"])
+def test_whole_number_within_its_bounds_is_taken_as_one(text):
+    answers = {"Dark regions: darker than this grey value, 0 for Otsu's": text}
+    threshold = parameters_for(webhook(answers), DARK).threshold
+    assert isinstance(threshold, int)
+    assert threshold == float(text.replace(",", "."))
+
+
+def test_choice_is_taken_whatever_its_case_and_any_other_is_refused_with_the_choices():
+    assert parameters_for(webhook({"Nuclei: stain": "h-dab"}), NUCLEI).stain == "H-DAB"
+    assert refused({"Nuclei: stain": "PAS"}) == 'The answer to "Nuclei: stain" has to be one of H&E, H-DAB.'
+
+
+def test_smallest_above_the_largest_is_refused():
+    answers = {"Nuclei: smallest area in um2": "50", "Nuclei: largest area in um2, 0 for any": "40"}
+    assert "smallest area is larger" in refused(answers)
+    answers["Nuclei: largest area in um2, 0 for any"] = "0"
+    assert parameters_for(webhook(answers), NUCLEI).largest_um2 == 0
+
+
+@pytest.mark.parametrize("drawing", [["x"], [{"x": 1, "y": 2}], {"x": 1}])
+def test_drawing_is_no_answer_to_a_question_about_a_parameter(drawing):
+    answers = dict.fromkeys(questions(), drawing)
+    assert parameters_for(webhook(answers), NUCLEI) == NucleiParameters()
+
+
+def test_answers_for_another_analyzer_are_not_looked_at():
+    answers = {"Dark regions: smallest area in um2": "canary", "Unknown": ["x"]}
+    assert parameters_for(webhook(answers), NUCLEI) == NucleiParameters()
+
+
+@pytest.mark.parametrize("wanted", ["Nuclei", "nuclei", " NUCLEI "])
+def test_analysis_is_chosen_by_its_title_or_name(wanted):
+    assert analyzer_for(webhook({"Analysis": wanted}), "dark_regions") is NUCLEI
+
+
+def test_analysis_the_body_names_goes_before_the_answer_and_the_default():
+    assert analyzer_for(webhook({"Analysis": "Nuclei"}, analyzer="dark_regions"), "nuclei") is DARK
+    assert analyzer_for(webhook({"Analysis": "Nuclei"}), "dark_regions") is NUCLEI
+    assert analyzer_for(webhook(), "dark_regions") is DARK
+
+
+def test_unknown_analysis_is_refused_with_those_there_are():
+    with pytest.raises(BadRequest, match="Dark regions, Nuclei") as raised:
+        analyzer_for(webhook({"Analysis": "canary"}), "nuclei")
+    assert "canary" not in raised.value.message
+
+
+@pytest.mark.parametrize(
+    ("answer", "show"), [("Outlines", Show.OUTLINES), ("centres", Show.CENTRES), ("Outlines and centres", Show.BOTH)]
+)
+def test_what_to_show_is_chosen_by_its_text(answer, show):
+    assert show_for(webhook({"Show": answer})) is show
+
+
+def test_unknown_thing_to_show_is_refused_with_those_there_are():
+    with pytest.raises(BadRequest, match="one of Outlines and centres, Outlines, Centres"):
+        show_for(webhook({"Show": "everything"}))
+
+
+values = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.lists(st.integers())
+
+
+@given(st.dictionaries(st.sampled_from(list(questions())), values))
+def test_any_answers_are_parameters_within_bounds_or_refused(answers):
+    try:
+        parameters = parameters_for(webhook(answers), NUCLEI)
+    except BadRequest:
+        return
+    assert 0.2 <= parameters.sensitivity <= 5
+    assert 0 <= parameters.smallest_um2 <= 1e9
+    assert parameters.stain in ("H&E", "H-DAB")

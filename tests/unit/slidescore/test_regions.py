@@ -1,0 +1,215 @@
+"""What people draw, and what they leave half drawn."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annohooks.core.errors import BadRequest
+from annohooks.slidescore.regions import regions
+
+SLIDE = 2000, 1500
+RECT = {"type": "rect", "corner": {"x": 100, "y": 200}, "size": {"x": 300, "y": 400}}
+NULLS = {"x": None, "y": None}
+UNFINISHED = {"type": "rect", "corner": NULLS, "size": NULLS}
+
+
+def ring(*points):
+    return [{"x": x, "y": y} for x, y in points]
+
+
+def drawn(*shapes):
+    return regions(json.dumps(shapes), *SLIDE)
+
+
+def refused(answer):
+    with pytest.raises(BadRequest) as raised:
+        regions(answer, *SLIDE)
+    return raised.value.message
+
+
+def area(region):
+    return cv2.countNonZero(region.mask((region.box.height, region.box.width), 1))
+
+
+def test_rectangle_is_its_corner_and_size():
+    (region,) = drawn(RECT)
+    assert region.box == (100, 200, 300, 400)
+    assert area(region) == 300 * 400
+
+
+def test_rectangle_drawn_from_its_lower_right_corner_is_the_same():
+    backwards = {"type": "rect", "corner": {"x": 400, "y": 600}, "size": {"x": -300, "y": -400}}
+    (region,) = drawn(backwards)
+    assert region.box == (100, 200, 300, 400)
+    assert area(region) == 300 * 400
+
+
+@pytest.mark.parametrize(("semi_x", "semi_y"), [(100, 60), (20, 10), (500, 300), (7, 90)])
+def test_size_of_an_ellipse_is_its_semi_axes(semi_x, semi_y):
+    (region,) = drawn({"type": "ellipse", "center": {"x": 700, "y": 600}, "size": {"x": semi_x, "y": semi_y}})
+    assert (region.box.x, region.box.width) == (700 - semi_x, 2 * semi_x)
+    assert region.box.height == pytest.approx(2 * semi_y, abs=2)
+    assert area(region) == pytest.approx(math.pi * semi_x * semi_y, rel=0.01)
+
+
+def test_polygon_is_filled():
+    (region,) = drawn({"type": "polygon", "points": ring((0, 0), (200, 0), (0, 100))})
+    assert area(region) == pytest.approx(200 * 100 / 2, rel=0.01)
+
+
+def test_brush_is_its_positive_rings_less_the_negative_ones():
+    square = ring((500, 500), (600, 500), (600, 600), (500, 600))
+    (region,) = drawn(
+        {
+            "type": "brush",
+            "positivePolygons": [square, ring((700, 500), (710, 500), (710, 510), (700, 510))],
+            "negativePolygons": [ring((520, 520), (540, 520), (540, 540), (520, 540)), ring((1, 1))],
+        }
+    )
+    assert region.box == (500, 500, 210, 100)
+    assert area(region) == 100 * 100 + 10 * 10 - 20 * 20
+
+
+def test_several_shapes_are_several_regions_unless_they_overlap():
+    def at(x):
+        return {**RECT, "corner": {"x": x, "y": 200}}
+
+    assert len(drawn(at(100), at(500), at(900))) == 3
+    assert len(drawn(at(100), at(300), at(900))) == 2
+
+
+@pytest.mark.parametrize("kind", ["Rect", "RECT"])
+def test_case_of_a_type_and_keys_of_the_viewers_own_do_not_matter(kind):
+    extra = {"area": "370 um2", "modifiedOn": "2026-11-20T09:30:00.000Z", "labels": [{"x": 1}], "label": None}
+    (region,) = drawn({**RECT, "type": kind, **extra})
+    assert region.box == (100, 200, 300, 400)
+
+
+def test_answer_that_is_a_list_already_is_taken():
+    (region,) = regions([RECT], *SLIDE)
+    assert region.box == (100, 200, 300, 400)
+
+
+@pytest.mark.parametrize(
+    "unfinished",
+    [
+        UNFINISHED,
+        {"type": "rect"},
+        {"type": "rect", "corner": None, "size": None},
+        {"type": "rect", "corner": {"x": 5, "y": None}, "size": {"x": 5, "y": 5}},
+        {"type": "ellipse", "center": NULLS, "size": {"x": 5, "y": 5}},
+        {"type": "polygon", "points": []},
+        {"type": "polygon", "points": ring((1, 2), (3, 4))},
+        {"type": "polygon", "points": [*ring((1, 2), (3, 4), (9, 1)), NULLS]},
+        {"type": "brush", "positivePolygons": [], "negativePolygons": []},
+        {"type": "brush", "positivePolygons": [ring((1, 2))], "negativePolygons": []},
+    ],
+)
+def test_unfinished_shape_is_left_out_beside_a_whole_one_and_refused_alone(unfinished):
+    (region,) = drawn(unfinished, RECT)
+    assert region.box == (100, 200, 300, 400)
+    assert "was not finished" in refused(json.dumps([unfinished]))
+
+
+@pytest.mark.parametrize("answer", [None, "", [], "[]"])
+def test_no_region_is_said_in_words(answer):
+    assert refused(answer).startswith("No region of interest was drawn")
+
+
+@pytest.mark.parametrize(
+    "flat",
+    [
+        {**RECT, "size": {"x": 0, "y": 0}},
+        {**RECT, "size": {"x": 300, "y": 0}},
+        {"type": "ellipse", "center": {"x": 5, "y": 5}, "size": {"x": 0, "y": 0}},
+        {"type": "polygon", "points": ring((5, 1), (5, 9), (5, 3))},
+    ],
+)
+def test_region_without_area_is_said_in_words_and_left_out_beside_others(flat):
+    assert "has no area" in refused(json.dumps([flat]))
+    assert len(drawn(flat, RECT)) == 1
+
+
+@pytest.mark.parametrize("x", [-400, 2000, 1e12, -1e300])
+def test_region_off_the_slide_is_said_in_words(x):
+    assert "outside the slide" in refused(json.dumps([{**RECT, "corner": {"x": x, "y": 10}}]))
+
+
+def test_part_off_the_slide_is_cut_off():
+    (region,) = drawn({**RECT, "corner": {"x": -100, "y": 1400}})
+    assert region.box == (0, 1400, 200, 100)
+
+
+def test_rectangle_that_holds_the_slide_a_million_times_is_the_slide():
+    (region,) = drawn({**RECT, "corner": {"x": -4e8, "y": -4e8}, "size": {"x": 9e8, "y": 9e8}})
+    assert region.box == (0, 0, *SLIDE)
+    assert area(region) == SLIDE[0] * SLIDE[1]
+
+
+@pytest.mark.parametrize("kind", ["polyline", "arrow", "", "heatmap"])
+def test_shape_that_encloses_nothing_is_said_in_words(kind):
+    assert "encloses nothing" in refused([{"type": kind}])
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "canary",
+        "8f51008c-9ede-e8b4-cba8-55a2cf6c73bf",
+        '{"type": "rect"}',
+        '[{"corner": {"x": 1, "y": 1}}]',
+        '[{"type": "rect", "corner": {"x": "canary", "y": 1}}]',
+        '[{"type": "polygon", "points": [[1, 2], [3, 4]]}]',
+        "[NaN]",
+        "\ud800",
+        5,
+        {"type": "rect"},
+        [1],
+    ],
+)
+def test_answer_that_is_no_list_of_shapes_is_refused_and_not_repeated(answer):
+    message = refused(answer)
+    assert "has to be of type AnnoShapes" in message
+    assert "canary" not in message
+
+
+def test_too_many_shapes_or_vertices_are_refused_with_their_number():
+    assert "201 shapes with 0 vertices" in refused([RECT] * 201)
+    many = {"type": "polygon", "points": ring((0, 0)) * 200_001}
+    assert "1 shapes with 200001 vertices" in refused([many])
+    assert len(regions([RECT] * 200, *SLIDE)) == 1
+
+
+coordinates = st.none() | st.integers(-(10**10), 10**10) | st.floats(allow_nan=False, allow_infinity=False)
+points = st.fixed_dictionaries({}, optional={"x": coordinates, "y": coordinates})
+polygons = st.lists(points, max_size=5)
+shapes = st.fixed_dictionaries(
+    {"type": st.sampled_from(["rect", "ellipse", "polygon", "brush", "polyline"])},
+    optional={
+        "corner": st.none() | points,
+        "center": st.none() | points,
+        "size": st.none() | points,
+        "points": polygons,
+        "positivePolygons": st.lists(polygons, max_size=2),
+        "negativePolygons": st.lists(polygons, max_size=2),
+    },
+)
+
+
+@given(st.lists(shapes, max_size=4))
+def test_any_shapes_are_regions_on_the_slide_or_refused(some):
+    try:
+        found = regions(json.dumps(some), *SLIDE)
+    except BadRequest:
+        return
+    for region in found:
+        assert 0 <= region.box.x < region.box.right <= SLIDE[0]
+        assert 0 <= region.box.y < region.box.bottom <= SLIDE[1]
+        assert np.unique(region.mask((-(-region.box.height // 64), -(-region.box.width // 64)), 64)).size <= 2
