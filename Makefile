@@ -85,7 +85,15 @@ clean:  ## Remove everything that make made.
 # ---- building
 
 # $(call sam-build,architecture,folder)
-sam-build = PATH="$(dir $(LAMBDA_PYTHON)):$$PATH" .tools/sam/bin/sam build --parameter-overrides Architecture=$(1) --build-dir $(2)
+# Lambda cannot write .pyc files beside a layer: without them, every cold start would compile all it imports. Making room for them, the
+# libraries' own tests go.
+define sam-build
+PATH="$(dir $(LAMBDA_PYTHON)):$$PATH" .tools/sam/bin/sam build --parameter-overrides Architecture=$(1) --build-dir $(2)
+for layer in $(2)/*Layer; do \
+  find $$layer/python -type d -name tests -prune -exec rm -rf {} + && \
+  $(LAMBDA_PYTHON) -m compileall -q -j 0 --invalidation-mode unchecked-hash -s $$layer -p /opt $$layer/python || exit 1; \
+done
+endef
 
 .PHONY: lambda-python
 lambda-python:

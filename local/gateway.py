@@ -23,7 +23,7 @@ Handler = Callable[[dict[str, Any], "Context"], dict[str, Any]]
 
 _BINARY = "multipart/form-data"
 _INSTANCES = 16
-_API_TIMEOUT_S = 29.0  # API Gateway's own
+_API_TIMEOUT_S = 29.0  # API Gateway's own, unless the template raises it
 _MOST_BYTES = 6 * 1024 * 1024  # of a synchronous answer, Lambda's limit
 _ENDED_MESSAGE = '{"message": "The service did not answer in time. Please try again later."}'
 
@@ -74,7 +74,7 @@ class Gateway:
         event = _event(request, request.read(request.unread))
         try:
             call = self._instances.submit(handler, event, Context(function.name, function.timeout_s))
-            answer = call.result(_API_TIMEOUT_S)
+            answer = call.result(float(function.environment.get("API_TIMEOUT_S", _API_TIMEOUT_S)))
         except Exception as error:  # as Lambda does: the caller learns nothing of it
             print(f"{function.name} raised {type(error).__name__}: {error}", file=sys.stderr)
             return Reply(503, _ENDED_MESSAGE.encode())

@@ -38,10 +38,10 @@ def _analysed(body: bytes, key: str | None, deadline: Deadline) -> Response:
         if len(body) > settings.max_body_bytes:
             raise TooLarge(f"The request body is over {settings.max_body_bytes} bytes.")
         fields = request.decode(body)
+        secret = fields.get("secret", key)
+        accepted = secrets_from_ssm(settings.slidescore_secret_parameter)
+        authenticate(secret if isinstance(secret, str) else None, accepted)
         with observability.redacted(*request.personal(fields)):
-            secret = fields.get("secret", key)
-            accepted = secrets_from_ssm(settings.slidescore_secret_parameter)
-            authenticate(secret if isinstance(secret, str) else None, accepted)
             results = analysis.run(fields, settings, staging, deadline)
     except AnnohooksError as error:
         logger.warning("refused", extra={"status": error.status, "reason": error.message})

@@ -82,10 +82,11 @@ def test_picture_of_one_colour_gives_nothing(marker):
 
 
 @pytest.mark.parametrize("stain", ["H&E", "H-DAB"])
-def test_single_disc_is_one_object_of_about_its_size(stain):
-    mask = found(stained([(80, 80, 9)]), stain)
-    assert number(mask) == 1
-    assert cv2.countNonZero(mask) == pytest.approx(math.pi * 9**2, rel=0.15)
+@pytest.mark.parametrize("radius", [6, 9, 12])
+def test_discs_are_as_many_objects_of_about_their_size(stain, radius):
+    mask = found(stained([(x, y, radius) for x in (30, 80, 130) for y in (30, 80, 130)]), stain)
+    assert number(mask) == 9
+    assert math.sqrt(cv2.countNonZero(mask) / 9 / math.pi) == pytest.approx(radius, abs=1)
 
 
 @pytest.mark.parametrize("degrees", range(0, 180, 15))
@@ -108,6 +109,12 @@ def test_discs_in_a_row_are_told_apart():
 
 def test_a_long_nucleus_is_not_split():
     assert number(found(stained([(80 + step, 80, 6) for step in range(-12, 13)]))) == 1
+
+
+def test_pen_marks_do_not_hide_the_nuclei():
+    picture = stained([(x, y, 9) for x in (30, 80, 130) for y in (30, 80, 130)])
+    picture[:12] = 10
+    assert number(found(picture)[14:]) == 9
 
 
 def test_brown_discs_are_found_only_when_brown_marks_nuclei():

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from slide_in_memory import InMemory
 
 from annohooks.core.deadline import Deadline
-from annohooks.core.errors import DeadlineExceeded, Upstream
+from annohooks.core.errors import BadRequest, DeadlineExceeded, Upstream
 from annohooks.imaging import segmentation
 from annohooks.imaging.analyzers.dark_regions import DarkRegions, DarkRegionsParameters
 from annohooks.imaging.analyzers.nuclei import Nuclei, NucleiParameters
@@ -150,15 +150,24 @@ def test_sample_for_the_calibration_is_spread_over_the_region(mosaic):
 def test_pictures_are_within_the_limit_and_cover_the_region(side, drawn, mpp):
     """And lie on the slide, which the slide in memory checks."""
     x, y = (int(fraction * (side - 50)) for fraction in drawn[:2])
-    width, height = (1 + int(fraction * (side - at - 1)) for fraction, at in zip(drawn[2:], (x, y), strict=True))
+    width, height = (8 + int(fraction * (side - at - 8)) for fraction, at in zip(drawn[2:], (x, y), strict=True))
     slide = InMemory(np.full((side, side, 3), 100, np.uint8), mpp)
     parameters = DarkRegionsParameters(threshold=255, smallest_um2=0)
     found = segment(slide, rectangle(x, y, width, height), parameters=parameters, limits=Limits(picture_px=200))
     for box in slide.read:
         assert math.ceil(box.width / found.downsample) <= 200
         assert math.ceil(box.height / found.downsample) <= 200
-    if min(width, height) >= 4 * found.downsample:
+    if min(width, height) >= 4 * found.downsample:  # what is thinner is opened away
         assert found.area_um2 == found.region_um2
+
+
+@pytest.mark.parametrize("mpp", [0.18, 0.25, 0.36, 0.5, 0.7])
+def test_pictures_for_nuclei_are_within_the_smallest_limit_a_deployment_may_set(tissue, mpp):
+    """Halo included, at any resolution nuclei are looked for."""
+    slide = InMemory(np.tile(tissue, (4, 4, 1)), mpp)
+    found = segment(slide, rectangle(0, 0, 2048, 2048), NucleiAt(27.0), NucleiParameters(), Limits(picture_px=512))
+    assert len(slide.read) > 4
+    assert max(max(box.width, box.height) for box in slide.read) <= 512 * found.downsample
 
 
 # Resolution
@@ -224,7 +233,42 @@ def test_region_at_the_far_corner_of_an_odd_sized_slide_is_analysed_to_the_edge(
         assert (xy.max(axis=0) <= (505, 403)).all()
 
 
+@pytest.mark.parametrize("mpp", [1.1, 2.0, 50.0])
+def test_slide_too_coarse_for_an_analyzer_is_refused_in_words_and_not_read(mosaic, mpp):
+    slide = InMemory(mosaic, mpp)
+    with pytest.raises(BadRequest, match="Nuclei cannot be told apart on this slide"):
+        segment(slide, rectangle(0, 0, 500, 500), Nuclei(), NucleiParameters())
+    assert slide.read == []
+
+
+def test_region_too_large_for_an_analyzer_is_refused_with_the_size_that_is_not(mosaic):
+    slide = InMemory(mosaic, 0.5)
+    with pytest.raises(BadRequest, match=r"too large to look for nuclei: please draw one below 0.1 mm2"):
+        segment(slide, rectangle(0, 0, 900, 900), Nuclei(), NucleiParameters(), Limits(region_px=100_000))
+    assert slide.read == []
+
+
 # What counts
+
+
+@pytest.mark.parametrize(
+    "ring", [[(20, 20), (120, 90), (20, 20)], [(10.1, 10.1), (10.4, 10.1), (10.2, 10.4)]], ids=["a line", "a dot"]
+)
+def test_shape_that_holds_no_pixel_holds_nothing_and_nothing_is_read(ring):
+    slide = InMemory(np.full((200, 300, 3), 40, np.uint8), 0.5)
+    shape = Shape((np.array(ring, np.float64),))
+    found = segment(slide, Region(shape.box, (shape,)))
+    assert (len(found.outlines), found.area_um2, found.region_um2) == (0, 0, 0)
+    assert slide.read == []
+
+
+def test_tiles_in_which_nothing_was_drawn_are_not_read():
+    slide = InMemory(np.full((900, 900, 3), 40, np.uint8), 1.0)
+    strip = np.array([(0, 0), (40, 0), (900, 860), (900, 900), (860, 900), (0, 40)], np.float64)
+    found = segment(slide, Region(Box(0, 0, 900, 900), (Shape((strip,)),)), limits=Limits(picture_px=116))
+    tiles = {box for box in slide.read if max(box.width, box.height) <= 116}
+    assert len(tiles) < 30 < 9 * 9
+    assert found.area_um2 == found.region_um2
 
 
 def test_only_what_lies_in_the_drawn_shapes_is_found():

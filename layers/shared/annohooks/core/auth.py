@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
-from annohooks.core.errors import Unauthorized
+from annohooks.core.errors import Unauthorized, Unavailable
 from annohooks.core.observability import logger
 
 if TYPE_CHECKING:
@@ -36,8 +36,9 @@ def _digest(text: str) -> bytes:
 def secrets_from_ssm(parameter: str, max_age_s: int = 300) -> tuple[str, ...]:
     """The secrets in a SecureString parameter: one, or two while one replaces the other, separated by white space.
 
-    Cached for `max_age_s` seconds. Fails closed: if the parameter is missing, unreadable, or holds anything but one
-    or two secrets of at least 16 characters, the error is logged and there are none.
+    Cached for `max_age_s` seconds. Fails closed: if the parameter is missing, or holds anything but one or two
+    secrets of at least 16 characters, the error is logged and there are none. Raises Unavailable if SSM does not answer
+    or may not be read.
     """
     from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
@@ -46,7 +47,9 @@ def secrets_from_ssm(parameter: str, max_age_s: int = 300) -> tuple[str, ...]:
     except GetParameterError as error:
         reason = type(error.__context__).__name__
         logger.error("the secret cannot be read", extra={"parameter": parameter, "reason": reason})
-        return ()
+        if reason == "ParameterNotFound":
+            return ()
+        raise Unavailable("The secret of this webhook cannot be read at the moment.") from None
     secrets = tuple(str(text).split())
     if not 0 < len(secrets) <= _SECRETS_AT_ONCE or min(map(len, secrets)) < _SHORTEST_SECRET:
         logger.error(

@@ -36,6 +36,8 @@ _REPEATABLE = (502, 503, 504)
 
 
 class Reply(NamedTuple):
+    """What a server answered, read whole."""
+
     status: int
     headers: urllib3.HTTPHeaderDict
     body: bytes

@@ -35,6 +35,7 @@ class Origin(NamedTuple):
 
     @property
     def netloc(self) -> str:
+        """Host and port as a URL has them: the scheme's own port is left out."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 

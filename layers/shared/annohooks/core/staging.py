@@ -25,6 +25,7 @@ class Staging:
         self._bucket = bucket
 
     def put(self, key: str, content: bytes) -> Staged:
+        """Writes an object, over one of the same key if there is one."""
         with _s3_errors("written"):
             _s3().put_object(Bucket=self._bucket, Key=key, Body=content)
         return Staged(key, len(content))

@@ -9,10 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from annohooks.imaging.contours import Mask
-from annohooks.imaging.outlines import BoolArray, FloatArray
+from annohooks.imaging.outlines import FloatArray
 
 _BAND_PX = 32  # rows drawn at once, which bounds the memory that many long edges take
-_FARTHEST_PX = 2**26  # what cv2.fillPoly takes, with the bits above
 
 
 class Box(NamedTuple):
@@ -55,6 +54,7 @@ class Shape:
 
     @property
     def box(self) -> Box:
+        """The smallest box of whole pixels that holds all rings; it may reach beyond the slide."""
         corners = np.concatenate(self.rings)
         x, y = np.floor(corners.min(axis=0)).astype(int)
         right, bottom = np.ceil(corners.max(axis=0)).astype(int)
@@ -73,38 +73,41 @@ class Region:
 
         size: (height, width) of the picture in pixels.
         """
-        inside = np.zeros(size, np.bool_)
+        inside = np.zeros(size, np.uint8)
         for shape in self.shapes:
-            drawn = np.zeros(size, np.bool_)
+            # A hole cuts its own shape only, which then needs a canvas of its own.
+            canvas = np.zeros(size, np.uint8) if shape.holes else inside
             for ring in shape.rings:
-                drawn |= self._within(ring, size, downsample)
+                self._fill(canvas, ring, downsample, 255)
             for hole in shape.holes:
-                drawn &= ~self._within(hole, size, downsample)
-            inside |= drawn
-        return inside * np.uint8(255)
+                self._fill(canvas, hole, downsample, 0)
+            if shape.holes:
+                inside |= canvas
+        return inside
 
-    def _within(self, ring: FloatArray, size: tuple[int, int], downsample: float) -> BoolArray:
-        """Pixels whose centre is in a ring, by the even-odd rule, bool [height, width].
+    def _fill(self, canvas: Mask, ring: FloatArray, downsample: float, value: int) -> None:
+        """Sets the pixels whose centre is in a ring, by the even-odd rule; the ring may reach beyond the canvas.
 
-        The ring may reach beyond the picture: cv2.fillPoly draws along the border then, and edges in full always.
+        cv2.fillPoly would draw the edges in full, which makes every shape half a pixel larger.
         """
         x, y = ((ring - (self.box.x, self.box.y)) / downsample - 0.5).T
         to_x, to_y = np.roll(x, -1), np.roll(y, -1)
-        height, width = size
-        within = np.empty(size, np.bool_)
-        for top in range(0, height, _BAND_PX):
-            bottom = min(top + _BAND_PX, height)
+        height, width = canvas.shape
+        left, right = (int(np.clip(np.ceil(side), 0, width)) for side in (x.min(), x.max()))
+        start, stop = (int(np.clip(np.ceil(side), 0, height)) for side in (y.min(), y.max()))
+        for top in range(start, stop, _BAND_PX):
+            bottom = min(top + _BAND_PX, stop)
             first = np.clip(np.ceil(np.minimum(y, to_y)), top, bottom).astype(np.int64)
             end = np.clip(np.ceil(np.maximum(y, to_y)), top, bottom).astype(np.int64)
             rows = end - first
             edge = np.repeat(np.arange(len(ring)), rows)
             row = np.arange(len(edge)) + np.repeat(end - np.cumsum(rows), rows)
             crossing = x[edge] + (row - y[edge]) * (to_x - x)[edge] / (to_y - y)[edge]
-            column = np.clip(np.ceil(crossing), 0, width).astype(np.int64)
-            turns = np.sort((row - top) * width + column)  # in and out by turns, and out at the end of each row
-            runs = np.diff(turns, prepend=0, append=(bottom - top) * width)
-            within[top:bottom] = np.repeat(np.arange(len(runs)) % 2 > 0, runs).reshape(-1, width)
-        return within
+            column = np.clip(np.ceil(crossing), left, right).astype(np.int64) - left
+            turns = np.sort((row - top) * (right - left) + column)  # in and out by turns, and out at each row's end
+            runs = np.diff(turns, prepend=0, append=(bottom - top) * (right - left))
+            within = np.repeat(np.arange(len(runs)) % 2 > 0, runs).reshape(bottom - top, right - left)
+            canvas[top:bottom, left:right][within] = value
 
 
 def joined(shapes: Iterable[Shape], width: int, height: int) -> list[Region]:

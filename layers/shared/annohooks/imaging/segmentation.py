@@ -55,7 +55,8 @@ class Findings:
     """What an analyzer found in a region.
 
     outlines: in slide pixels, holes linked. area_um2: of all objects, holes taken off, counted in pixels.
-    region_um2: what was looked at. downsample: slide pixels per analysed pixel, along a side.
+    region_um2: what was looked at, 0 for a region that no pixel's centre lies in. downsample: slide pixels per analysed
+    pixel, along a side.
     """
 
     outlines: Outlines
@@ -93,22 +94,26 @@ def segment(
     if mpp > analyzer.coarsest_mpp:
         raise BadRequest(_too_coarse(slide_mpp, analyzer, limits))
     grid = _Grid(region.box, downsample, math.ceil(analyzer.halo_um / mpp), limits.picture_px, slide)
-    mask = np.zeros((grid.rows, grid.columns), np.uint8)
+    inside = region.mask((grid.rows, grid.columns), downsample)
+    if not inside.any():
+        return Findings(Outlines.empty(), 0.0, 0.0, downsample)
+    mask = np.zeros_like(inside)
     calibration = None
     if not grid.is_one_picture:
-        calibration = analyzer.calibrate(_sample(slide, grid), mpp, parameters)
-    for tile, picture in _fetched(slide, grid):
+        calibration = analyzer.calibrate(_sample(slide, grid, inside), mpp, parameters)
+    for tile, picture in _fetched(slide, grid, inside):
         deadline.check(f"looking for {analyzer.title.lower()}")
         if calibration is None:
             calibration = analyzer.calibrate(picture, mpp, parameters)
         grid.paste(mask, tile, analyzer.mask(picture, mpp, parameters, calibration))
-    inside = region.mask(mask.shape, downsample)
+    deadline.check("measuring what was found")
     mask &= inside
     per_um2 = 1 / mpp**2
     smallest_px = max(parameters.smallest_um2 * per_um2, 4.0)
     largest_px = parameters.largest_um2 * per_um2 or math.inf
-    mask = contours.sized(mask, smallest_px, largest_px, smallest_hole_px=smallest_px)
+    mask = contours.sized(mask, smallest_px, largest_px, analyzer.smallest_hole_um2 * per_um2)
     mask &= inside
+    deadline.check("tracing what was found")
     outlines = contours.mapped(contours.outlines(mask), region.box.x, region.box.y, downsample)
     return Findings(
         outlines=outlines.clipped(slide.width, slide.height),
@@ -124,8 +129,9 @@ def _too_coarse(slide_mpp: float, analyzer: Analyzer[Any, Any], limits: Limits) 
             f"{analyzer.title} cannot be told apart on this slide: it has {slide_mpp:.2g} um per pixel, and "
             f"{analyzer.coarsest_mpp:.2g} or less is needed."
         )
-    largest_mm2 = limits.region_px * (analyzer.coarsest_mpp / 1000) ** 2
-    return f"The region is too large to look for {analyzer.title.lower()}: please draw one below {largest_mm2:.0f} mm2."
+    coarsest_mpp = slide_mpp * 2 ** math.floor(math.log2(analyzer.coarsest_mpp / slide_mpp))
+    largest_mm2 = limits.region_px * (coarsest_mpp / 1000) ** 2
+    return f"The region is too large to look for {analyzer.title.lower()}: please draw one below {largest_mm2:.1f} mm2."
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +148,7 @@ class _Grid:
     """A region cut into tiles of whole analysed pixels."""
 
     def __init__(self, box: Box, downsample: int, halo_px: int, picture_px: int, slide: Slide) -> None:
-        self.box, self.downsample, self._slide = box, downsample, slide
+        self.box, self.downsample, self.picture_px, self._slide = box, downsample, picture_px, slide
         self.columns, self.rows = math.ceil(box.width / downsample), math.ceil(box.height / downsample)
         self.is_one_picture = max(self.columns, self.rows) <= picture_px
         self._halo = 0 if self.is_one_picture else halo_px
@@ -173,8 +179,8 @@ class _Grid:
         return _Tile((row, column, height, width), box, (top, left))
 
 
-def _fetched(slide: Slide, grid: _Grid) -> Iterator[tuple[_Tile, Picture]]:
-    """Tiles with their pictures, in order, a few read ahead by threads while the last one is analysed.
+def _fetched(slide: Slide, grid: _Grid, inside: Mask) -> Iterator[tuple[_Tile, Picture]]:
+    """Tiles in which something was drawn, with their pictures, in order, a few read ahead by threads.
 
     Ends only when no thread reads any more, so the caller may then give up the right to read.
     """
@@ -182,6 +188,9 @@ def _fetched(slide: Slide, grid: _Grid) -> Iterator[tuple[_Tile, Picture]]:
     pool = ThreadPoolExecutor(_TILES_AHEAD, thread_name_prefix="tile")
     try:
         for tile in grid.tiles():
+            row, column, height, width = tile.core
+            if not inside[row : row + height, column : column + width].any():
+                continue
             waiting.append((tile, pool.submit(slide.picture, tile.box, grid.downsample)))
             if len(waiting) > _TILES_AHEAD:
                 first, picture = waiting.popleft()
@@ -192,12 +201,17 @@ def _fetched(slide: Slide, grid: _Grid) -> Iterator[tuple[_Tile, Picture]]:
         pool.shutdown(cancel_futures=True)
 
 
-def _sample(slide: Slide, grid: _Grid) -> Picture:
-    """Pieces spread evenly over the region, side by side, at the resolution of the analysis."""
-    size = min(_SAMPLE_PIECE_PX, grid.rows, grid.columns)
+def _sample(slide: Slide, grid: _Grid, inside: Mask) -> Picture:
+    """Pieces spread evenly over what was drawn, side by side, at the resolution of the analysis.
+
+    Drawn so thinly that no piece meets it, the pieces of its box do.
+    """
+    size = min(_SAMPLE_PIECE_PX, grid.picture_px, grid.rows, grid.columns)
     rows = np.unique(np.linspace(0, grid.rows - size, _SAMPLE_PIECES).astype(int))
     columns = np.unique(np.linspace(0, grid.columns - size, _SAMPLE_PIECES).astype(int))
     with ThreadPoolExecutor(_TILES_AHEAD, thread_name_prefix="sample") as pool:
-        boxes = [grid.part(int(row), int(column), size, size) for row in rows for column in columns]
+        corners = [(int(row), int(column)) for row in rows for column in columns]
+        drawn = [(row, column) for row, column in corners if inside[row : row + size, column : column + size].any()]
+        boxes = [grid.part(row, column, size, size) for row, column in drawn or corners]
         pieces = list(pool.map(lambda box: slide.picture(box, grid.downsample), boxes))
     return np.hstack(pieces)

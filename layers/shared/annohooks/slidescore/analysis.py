@@ -10,7 +10,7 @@ from uuid import uuid4
 from annohooks.core.deadline import Deadline
 from annohooks.core.errors import BadRequest, Unavailable
 from annohooks.core.http import Outbound
-from annohooks.core.observability import tracer
+from annohooks.core.observability import subsegment
 from annohooks.core.staging import Staging
 from annohooks.imaging import segmentation
 from annohooks.slidescore import client as api
@@ -53,13 +53,24 @@ def _results(
     show = parameters.show_for(webhook)
     slide = _slide(webhook, client, settings)
     drawn = regions.regions(webhook.answer(regions.QUESTION), slide.width, slide.height)
-    limits = segmentation.Limits(api.PICTURE_PX, settings.slidescore_max_region_px)
-    with tracer.provider.in_subsegment("## analyse"):
+    limits = segmentation.Limits(settings.slidescore_picture_px, settings.slidescore_max_region_px)
+    with subsegment("analyse"):
         found = [segmentation.segment(slide, region, analyzer, chosen, deadline, limits) for region in drawn]
+    found = [findings for findings in found if findings.region_um2]
+    if not found:
+        raise BadRequest(regions.NO_AREA)
     deadline.check("drawing up the answer")
     answer = results.Limits(settings.slidescore_max_inline_bytes, settings.slidescore_max_outlines)
-    with tracer.provider.in_subsegment("## answer"):
-        return results.results(slide, analyzer, found, show, answer, lambda anno2: _uploaded(anno2, client, staging))
+    with subsegment("answer"):
+        return results.results(
+            slide,
+            analyzer,
+            found,
+            show,
+            answer,
+            lambda anno2: _uploaded(anno2, client, staging),
+            parameters.described(analyzer, chosen),
+        )
 
 
 def _slide(webhook: Webhook, client: Client, settings: Settings) -> Screenshots | RawTiles:

@@ -27,16 +27,22 @@ T = TypeVar("T")
 
 _PICTURE_BYTES = 40_000_000
 _READ_ATTEMPTS = 2
+_MOST_SLIDE_PX = 2.5e11  # half a million by half a million
 
 
 class Metadata(msgspec.Struct, frozen=True, rename="camel"):
     """Of a slide: size in pixels at full resolution, pixel size in micrometres (0 or null when unknown)."""
 
-    level0_width: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)]
-    level0_height: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)]
+    level0_width: Annotated[int, msgspec.Meta(ge=1)]
+    level0_height: Annotated[int, msgspec.Meta(ge=1)]
     mpp_x: float | None = None
     mpp_y: float | None = None
     downsamples: list[float] = []
+
+    def mpp(self) -> float | None:
+        """Micrometres per pixel; None when unknown, or such as no microscope makes."""
+        sizes = [size for size in (self.mpp_x, self.mpp_y) if size is not None and 0.01 <= size <= 100]
+        return sum(sizes) / len(sizes) if sizes else None
 
 
 class _MetadataReply(msgspec.Struct):
@@ -72,7 +78,7 @@ class Client:
         if self._give_up_token:
             try:
                 self.outbound = self.outbound.until(Deadline.after(GIVE_UP_S))
-                self.call("POST", "GiveUpToken", doing="giving the token up")
+                self.call("POST", "GiveUpToken", doing="giving the token up", attempts=2)
             except AnnohooksError as failure:
                 logger.warning("the token could not be given up", extra={"reason": failure.message})
 
@@ -100,14 +106,19 @@ class Client:
         )
 
     def metadata(self, image_id: int) -> Metadata:
+        """The slide's size and resolution. Raises Upstream also when they are none a slide can have."""
         doing = "reading the slide's metadata"
         reply = self.call("GET", "GetImageMetadata", {"imageid": image_id}, doing=doing, attempts=_READ_ATTEMPTS)
         answer = _json(reply, _MetadataReply, doing)
-        if not answer.success or answer.metadata is None:
+        metadata = answer.metadata
+        if not answer.success or metadata is None:
             raise Upstream(f"{PLATFORM} has no metadata for this slide.")
-        return answer.metadata
+        if metadata.level0_width * metadata.level0_height > _MOST_SLIDE_PX:
+            raise Upstream(f"{PLATFORM} gave the slide a size no slide has.")
+        return metadata
 
     def create_orphan_anno2(self) -> Anno2Slot:
+        """Room for an anno2 that belongs to no question, as the viewer shows those of a webhook."""
         doing = "making room for the anno2"
         return _json(self.call("POST", "CreateOrphanAnno2", doing=doing), Anno2Slot, doing)
 

@@ -85,16 +85,28 @@ def show_for(webhook: Webhook) -> Show:
 
 def parameters_for(webhook: Webhook, analyzer: Analyzer[Any, Any]) -> Parameters:
     """The analyzer's parameters, defaults where nothing was answered. Raises BadRequest naming the question."""
-    answered = {_bare(answer.name): _text(answer.value) for answer in webhook.answers}
+    fields = {_bare(field.name): field for field in _fields(analyzer)}
     chosen = {}
-    for field in _fields(analyzer):
-        text = answered.get(_bare(field.name), "")
-        if text:
+    for answer in webhook.answers:
+        field, text = fields.get(_bare(answer.name)), _text(answer.value)
+        if field is not None and text:
             chosen[field.key] = _value(field, text)
+        elif field is None and _bare(answer.name).startswith(_bare(f"{analyzer.title}:")):
+            raise BadRequest(
+                f'"{answer.name[:100]}" is not a question of this analysis. Its questions may have changed: please ask '
+                "your administrator to paste the questions string again."
+            )
     parameters: Parameters = analyzer.parameters(**chosen)
     if 0 < parameters.largest_um2 < parameters.smallest_um2:
         raise BadRequest(f"{analyzer.title}: the smallest area is larger than the largest area.")
     return parameters
+
+
+def described(analyzer: Analyzer[Any, Any], parameters: Parameters) -> str:
+    """What differs from the defaults, for the person who chose it; empty when nothing does."""
+    values = [(field, getattr(parameters, field.key)) for field in _fields(analyzer)]
+    chosen = [f"{field.name.partition(': ')[2]} {value}" for field, value in values if value != field.default]
+    return f"Chosen: {'; '.join(chosen)}." if chosen else ""
 
 
 def _fields(analyzer: Analyzer[Any, Any]) -> Iterator[_Field]:

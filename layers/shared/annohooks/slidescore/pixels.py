@@ -8,9 +8,10 @@ import threading
 import cv2
 import numpy as np
 
+from annohooks.core.errors import Upstream
 from annohooks.imaging.decode import Picture
 from annohooks.imaging.region import Box
-from annohooks.slidescore.client import PICTURE_PX, Client, Metadata
+from annohooks.slidescore.client import PICTURE_PX, PLATFORM, Client, Metadata
 
 _LEVEL_TRIES = 3
 _LEAST_TELLING_PX = 32  # below it, a size rounded by a pixel or two could pass for another level's
@@ -23,8 +24,7 @@ class _Pixels:
     def __init__(self, client: Client, image_id: int, metadata: Metadata) -> None:
         self._client, self._image_id, self._metadata = client, image_id, metadata
         self.width, self.height = metadata.level0_width, metadata.level0_height
-        sizes = [size for size in (metadata.mpp_x, metadata.mpp_y) if size and size > 0]
-        self.mpp = sum(sizes) / len(sizes) if sizes else None
+        self.mpp = metadata.mpp()
 
 
 class Screenshots(_Pixels):
@@ -48,8 +48,8 @@ class Screenshots(_Pixels):
                 telling = self._telling(box, downsample)
                 picture, self._offset = self._measured(telling, downsample)
                 if telling == box:
-                    return _resized(picture, *size)
-        return _resized(self._screenshot(box, downsample, self._offset), *size)
+                    return _resized(_checked(picture, *size), *size)
+        return _resized(_checked(self._screenshot(box, downsample, self._offset), *size), *size)
 
     def _telling(self, box: Box, downsample: int) -> Box:
         """The box if its picture's size can tell the offset, else one at the same place whose picture's can."""
@@ -59,16 +59,16 @@ class Screenshots(_Pixels):
         return Box(min(box.x, self.width - width), min(box.y, self.height - height), width, height)
 
     def _measured(self, box: Box, downsample: int) -> tuple[Picture, int]:
-        """The picture, and the level offset that gave it its size."""
-        offset = 0
+        """The picture, and the level offset that gave it its size; of the last try, when none gave the size wanted."""
+        wanted = math.ceil(max(box.width, box.height) / downsample)
+        offset = missing = 0
         for _ in range(_LEVEL_TRIES):
+            offset += missing
             picture = self._screenshot(box, downsample, offset)
-            wanted = math.ceil(max(box.width, box.height) / downsample)
             missing = round(math.log2(wanted / max(picture.shape[:2])))
             if not missing:
-                return picture, offset
-            offset += missing
-        return picture, offset - missing
+                break
+        return picture, offset
 
     def _screenshot(self, box: Box, downsample: int, offset: int) -> Picture:
         level = max(self._full + offset - round(math.log2(downsample)), 0)
@@ -81,37 +81,45 @@ class RawTiles(_Pixels):
 
     def __init__(self, client: Client, image_id: int, metadata: Metadata, study_id: object) -> None:
         super().__init__(client, image_id, metadata)
-        self._study_id = study_id
+        self._ids = {"studyid": study_id, "imageId": image_id}
         self._downsamples = metadata.downsamples or [1.0]
+        if not all(1 <= downsample < math.inf for downsample in self._downsamples):
+            raise Upstream(f"{PLATFORM} gave the slide levels no slide has.")
 
     def picture(self, box: Box, downsample: int) -> Picture:
         level = max((i for i, d in enumerate(self._downsamples) if d <= downsample * 1.01), default=0)
         step = self._downsamples[level]
-        columns, rows = max(1, round(box.width / step)), max(1, round(box.height / step))
-        whole = np.empty((rows, columns, 3), np.uint8)
-        for row in range(0, rows, PICTURE_PX):
-            for column in range(0, columns, PICTURE_PX):
-                part = whole[row : row + PICTURE_PX, column : column + PICTURE_PX]
+        whole = np.empty((math.ceil(box.height / downsample), math.ceil(box.width / downsample), 3), np.uint8)
+        side = max(1, int(PICTURE_PX * step / downsample))  # of the part that one tile of the level gives
+        for row in range(0, whole.shape[0], side):
+            for column in range(0, whole.shape[1], side):
+                part = whole[row : row + side, column : column + side]
                 height, width = part.shape[:2]
-                tile = self._client.picture(
-                    "GetRawTile",
-                    {
-                        "studyid": self._study_id,
-                        "imageId": self._image_id,
-                        "level": level,
-                        "x": box.x + round(column * step),
-                        "y": box.y + round(row * step),
-                        "width": width,
-                        "height": height,
-                        "jpegQuality": 90,
-                    },
-                )
-                part[:] = _resized(tile, width, height)
-        return _resized(whole, math.ceil(box.width / downsample), math.ceil(box.height / downsample))
+                left, top = column * downsample, row * downsample
+                fields = {
+                    "level": level,
+                    "x": box.x + left,
+                    "y": box.y + top,
+                    "width": max(1, round(min(width * downsample, box.width - left) / step)),
+                    "height": max(1, round(min(height * downsample, box.height - top) / step)),
+                    "jpegQuality": 90,
+                }
+                tile = self._client.picture("GetRawTile", {**self._ids, **fields})
+                part[:] = _resized(_checked(tile, fields["width"], fields["height"]), width, height)
+        return whole
+
+
+def _checked(picture: Picture, width: int, height: int) -> Picture:
+    """The picture, if its size is the one asked for but for rounding: any other would be stretched unnoticed."""
+    for side, wanted in zip(picture.shape, (height, width), strict=False):
+        if abs(side - wanted) > max(2, 0.02 * wanted):
+            sent = f"{picture.shape[1]} x {picture.shape[0]}"
+            raise Upstream(f"{PLATFORM} sent a picture of {sent} pixels, where {width} x {height} were asked for.")
+    return picture
 
 
 def _resized(picture: Picture, width: int, height: int) -> Picture:
-    """The picture at that size: servers round a part of a pixel up or down."""
+    """The picture at that size, [height, width, 3]."""
     if picture.shape[:2] == (height, width):
         return picture
     return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)

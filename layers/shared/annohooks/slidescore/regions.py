@@ -16,6 +16,7 @@ _ELLIPSE_VERTICES = 90
 _MOST_SHAPES = 200
 _MOST_VERTICES = 200_000
 _AGAIN = "Please draw the region of interest again, press Done, and send."
+NO_AREA = f"The region of interest has no area: it is a point or a line. {_AGAIN}"
 
 
 class _XY(msgspec.Struct):
@@ -47,7 +48,7 @@ def regions(answer: Any, width: int, height: int) -> list[Region]:
         raise BadRequest(f"The region of interest was not finished. {_AGAIN}")
     solid = [shape for shape in shapes if min(shape.box.width, shape.box.height) > 0]
     if not solid:
-        raise BadRequest(f"The region of interest has no area: it is a point or a line. {_AGAIN}")
+        raise BadRequest(NO_AREA)
     found = joined(solid, width, height)
     if not found:
         raise BadRequest(f"The region of interest lies outside the slide. {_AGAIN}")

@@ -49,16 +49,22 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 def results(
-    slide: Slide, analyzer: Analyzer[Any, Any], found: Sequence[Findings], show: Show, limits: Limits, upload: Upload
+    slide: Slide,
+    analyzer: Analyzer[Any, Any],
+    found: Sequence[Findings],
+    show: Show,
+    limits: Limits,
+    upload: Upload,
+    chosen: str = "",
 ) -> list[Result]:
     """Outlines and centres, in the answer while small and without holes, as anno2 beyond; and a text that sums up.
 
     The viewer's polygons have no holes, so outlines with holes are anno2 whatever their number. Of more outlines than
     the viewer can take the largest are, as anno2. With nothing found there is the text alone. Outlines in the answer
-    are simplified to one pixel, as those in an anno2 are.
+    are simplified to one pixel, as those in an anno2 are. chosen: a sentence on the parameters, for the text.
     """
     outlines = Outlines.concatenate([findings.outlines for findings in found])
-    notes = []
+    notes = [chosen] if chosen else []
     total = int(outlines.is_outer.sum())
     if total > limits.outlines:
         outlines = _largest(outlines, limits.outlines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from base64 import b64encode
 from collections.abc import Mapping
 
@@ -13,6 +14,7 @@ from annohooks.slidescore.client import PLATFORM
 
 _CHUNK_BYTES = 8_000_000
 _MOST_BREAKS = 4
+_PAUSE_S = 0.2  # before going on, twice as long each time
 _DOING = "uploading the anno2"
 _TUS = {"Tus-Resumable": "1.0.0"}
 
@@ -40,6 +42,7 @@ def upload(outbound: Outbound, staging: Staging, staged: Staged, metadata: Mappi
             if breaks > _MOST_BREAKS or not _may_go_on(error):
                 raise
             logger.warning("an upload broke off and goes on", extra={"offset": offset, "breaks": breaks})
+            time.sleep(_PAUSE_S * 2 ** (breaks - 1))
             offset = _offset(outbound, path, offset, staged.size)
     return path.partition("?")[0].rstrip("/").rpartition("/")[2]
 

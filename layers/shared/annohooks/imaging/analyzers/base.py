@@ -11,6 +11,7 @@ import numpy as np
 
 from annohooks.imaging.contours import Mask
 from annohooks.imaging.decode import Picture
+from annohooks.imaging.outlines import FloatArray
 
 
 class Parameters(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +44,8 @@ class Analyzer(ABC, Generic[P, C]):
     """Resolution it works at, micrometres per pixel; a finer slide is read at the level nearest to it."""
     coarsest_mpp: ClassVar[float]
     """Where its objects can no longer be told apart."""
+    smallest_hole_um2: ClassVar[float]
+    """Holes below this are filled."""
     halo_um: ClassVar[float]
     """How far from a pixel others may lie that decide about it; tiles overlap by this much, and join exactly."""
 
@@ -55,19 +58,26 @@ class Analyzer(ABC, Generic[P, C]):
         """Objects in a picture, uint8 [h, w], 0 or 255. Two objects must not touch, not even diagonally."""
 
 
-def otsu_threshold(values: Mask, least_contrast: float) -> float | None:
+def histogram(values: Mask, counted: Mask | None = None) -> FloatArray:
+    """How many pixels have each of the 256 values, float64 [256].
+
+    values: uint8 [h, w]. counted: uint8 [h, w], 0 where a pixel does not count; all do when left out.
+    """
+    return cv2.calcHist([values], [0], counted, [256], [0, 256]).ravel().astype(np.float64)
+
+
+def otsu_threshold(counts: FloatArray, least_contrast: float) -> int | None:
     """Otsu's threshold, or None when the two classes' means are closer than least_contrast: nothing stands out.
 
-    values: uint8 [h, w]. Source: Otsu 1979.
+    counts: of the values from 0 on. The lower class is up to and with the threshold. Source: Otsu 1979.
     """
-    histogram = cv2.calcHist([values], [0], None, [256], [0, 256]).ravel().astype(np.float64)
-    grey = np.arange(256)
-    below, below_sum = np.cumsum(histogram), np.cumsum(histogram * grey)
+    value = np.arange(len(counts))
+    below, below_sum = np.cumsum(counts), np.cumsum(counts * value)
     above, above_sum = below[-1] - below, below_sum[-1] - below_sum
     valid = (below > 0) & (above > 0)
     if not valid.any():
         return None
-    gap = np.zeros(256)
+    gap = np.zeros(len(counts))
     gap[valid] = above_sum[valid] / above[valid] - below_sum[valid] / below[valid]
     best = int(np.argmax(below * above * gap**2))
-    return float(best) if gap[best] >= least_contrast else None
+    return best if gap[best] >= least_contrast else None

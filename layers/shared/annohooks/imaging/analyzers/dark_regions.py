@@ -8,7 +8,7 @@ import cv2
 import msgspec
 import numpy as np
 
-from annohooks.imaging.analyzers.base import Analyzer, Parameters, otsu_threshold
+from annohooks.imaging.analyzers.base import Analyzer, Parameters, histogram, otsu_threshold
 from annohooks.imaging.contours import Mask
 from annohooks.imaging.decode import Picture
 
@@ -16,6 +16,8 @@ _LEAST_CONTRAST = 12.0  # grey values between the means of dark and bright; JPEG
 
 
 class DarkRegionsParameters(Parameters, frozen=True, kw_only=True):
+    """What a user may choose for dark regions."""
+
     threshold: Annotated[int, msgspec.Meta(title="darker than this grey value, 0 for Otsu's", ge=0, le=255)] = 0
     smallest_um2: Annotated[float, msgspec.Meta(title="smallest area in um2", ge=0, le=1e9)] = 25.0
 
@@ -29,13 +31,14 @@ class DarkRegions(Analyzer[DarkRegionsParameters, float]):
     parameters = DarkRegionsParameters
     mpp = 1.0
     coarsest_mpp = float("inf")
+    smallest_hole_um2 = 25.0
     halo_um = 8.0
 
     def calibrate(self, sample: Picture, mpp: float, parameters: DarkRegionsParameters) -> float:
         """The highest grey value that is dark; -1 when nothing stands out."""
         if parameters.threshold:
             return parameters.threshold - 1.0
-        limit = otsu_threshold(_grey(sample), _LEAST_CONTRAST)
+        limit = otsu_threshold(histogram(_grey(sample)), _LEAST_CONTRAST)
         return -1.0 if limit is None else limit
 
     def mask(self, picture: Picture, mpp: float, parameters: DarkRegionsParameters, calibration: float) -> Mask:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 import cv2
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annohooks.imaging import contours, stains
-from annohooks.imaging.analyzers.base import Analyzer, Parameters, otsu_threshold
+from annohooks.imaging.analyzers.base import Analyzer, Parameters, histogram, otsu_threshold
 from annohooks.imaging.contours import Mask
 from annohooks.imaging.decode import Picture
 from annohooks.imaging.outlines import BoolArray
@@ -25,9 +26,13 @@ _MOST_DEPTH_UM = 8.0  # a nucleus is no deeper; what lies deeper counts as this 
 _REACH_UM = 12.0  # farther than this from a core nothing is cut
 _LONGEST_CORE_UM = 24.0  # cores longer than this are not of nuclei, and not told apart
 _SPECK_UM2 = 8.0
+_WIDEST_UM = 25.0  # no nucleus holds a square of this
+_MARKS_AT_MOST = 4  # kinds of them, each darker than the next
 
 
 class NucleiParameters(Parameters, frozen=True, kw_only=True):
+    """What a user may choose for nuclei. The marker counts in H-DAB only."""
+
     stain: Annotated[stains.Stain, msgspec.Meta(title="stain")] = "H&E"
     marker: Annotated[Literal["hematoxylin", "DAB", "either"], msgspec.Meta(title="nuclei stained by (H-DAB)")] = (
         "hematoxylin"
@@ -53,11 +58,12 @@ class Nuclei(Analyzer[NucleiParameters, float]):
     parameters = NucleiParameters
     mpp = 0.5
     coarsest_mpp = 1.0
+    smallest_hole_um2 = _SPECK_UM2
     halo_um = 48.0
 
     def calibrate(self, sample: Picture, mpp: float, parameters: NucleiParameters) -> float:
         """The amount of stain (255 per unit of optical density) above which a pixel is nucleus; inf if none is."""
-        limit = otsu_threshold(_stained(sample, mpp, parameters), _LEAST_CONTRAST)
+        limit = _nuclear_threshold(_stained(sample, mpp, parameters), mpp)
         return float("inf") if limit is None else limit / parameters.sensitivity
 
     def mask(self, picture: Picture, mpp: float, parameters: NucleiParameters, calibration: float) -> Mask:
@@ -67,6 +73,28 @@ class Nuclei(Analyzer[NucleiParameters, float]):
         opened = cv2.morphologyEx(nuclear, cv2.MORPH_OPEN, _disc(_OPENING_UM, mpp)).astype(np.uint8, copy=False)
         speck_px = _SPECK_UM2 / mpp**2
         return _split(contours.sized(opened, speck_px, np.inf, speck_px), mpp, parameters.separation)
+
+
+def _nuclear_threshold(stained: Mask, mpp: float) -> int | None:
+    """Otsu's threshold between nuclei and the rest, None when nothing stands out.
+
+    Pen, ink and pigment absorb more than nuclei: counted in, they would be the upper class alone. What is above the
+    threshold and too wide to be a nucleus is therefore not counted, and the threshold found again.
+    """
+    counted = np.full(stained.shape, 255, np.uint8)
+    too_wide = np.ones(2 * [round(_WIDEST_UM / mpp)], np.uint8)
+    margin = np.ones(2 * [2 * math.ceil(3 * _SMOOTH_UM / mpp) + 1], np.uint8)
+    limit = otsu_threshold(histogram(stained, counted), _LEAST_CONTRAST)
+    for _ in range(_MARKS_AT_MOST):
+        if limit is None:
+            break
+        above = ((stained > limit) & (counted > 0)).astype(np.uint8)
+        marks = cv2.morphologyEx(above, cv2.MORPH_OPEN, too_wide)
+        if not marks.any():
+            break
+        counted[cv2.dilate(marks, margin) > 0] = 0
+        limit = otsu_threshold(histogram(stained, counted), _LEAST_CONTRAST)
+    return limit
 
 
 def _stained(picture: Picture, mpp: float, parameters: NucleiParameters) -> Mask:

@@ -29,6 +29,7 @@ class Boxes:
 
     @property
     def big(self) -> BoolArray:
+        """Which boxes are larger than BIG_PX2, bool [M]."""
         width, height = (self.high - self.low).astype(np.int64).T
         return np.asarray(width * height > BIG_PX2)
 
