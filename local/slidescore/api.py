@@ -19,6 +19,7 @@ from local.slidescore.uploads import Uploads
 MAX_SIDE_PX = 2000
 MAX_REGION_PX = 1 << 28
 OVERSIZED_BYTES = 8 << 30
+SMALL_PX = 100  # what "small_pictures" leaves of a side
 REGION = ("x", "y", "width", "height")
 IMAGE_SERVER = re.compile(r"/i/(\d+)/(\w+)/i(?:\.dzi|_files/(\d+)/(\d+)_(\d+)\.jpeg)")
 DZI = (
@@ -158,6 +159,8 @@ class Api:
         return self._slides[image]
 
     def _picture(self, shown: Pixels, quality: int = 85) -> Reply:
+        if "small_pictures" in self._faults:
+            shown = pixels.resized(shown, min(shown.shape[1], SMALL_PX), min(shown.shape[0], SMALL_PX))
         if "html_instead_of_jpeg" in self._faults:
             return LOGIN_PAGE
         if "png_instead_of_jpeg" in self._faults:

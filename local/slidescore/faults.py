@@ -15,6 +15,7 @@ FAULTS = (
     "html_instead_of_jpeg",  # a login page with status 200
     "truncated_jpeg",  # the first half of the file
     "png_instead_of_jpeg",
+    "small_pictures",  # no screenshot or tile has a side over 100 px, whatever was asked for
     "oversized_picture",  # announces 8 GiB
     "not_json",  # metadata: a login page with status 200
     "success_false",  # metadata: {"success": false, "error": ...}

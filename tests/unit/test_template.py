@@ -133,6 +133,11 @@ def test_failures_of_the_api_itself_are_503():
     assert json.loads(answer["ResponseTemplates"]["application/json"])["message"]
 
 
+def test_the_apis_own_trace_is_off_because_it_would_hold_the_query_string():
+    assert RESOURCES["Api"]["Properties"]["TracingEnabled"] is False
+    assert RESOURCES["SlideScoreFunction"]["Properties"]["Tracing"] == "Active"
+
+
 def test_access_log_is_json_without_anything_a_caller_could_put_a_secret_in():
     text = RESOURCES["Api"]["Properties"]["AccessLogSetting"]["Format"]
     line = json.loads(text)
@@ -158,9 +163,10 @@ def test_function_url_has_both_permissions_and_only_when_it_is_enabled(action):
 
 def test_alarms_are_made_only_for_a_topic():
     alarms = of_type("AWS::CloudWatch::Alarm").values()
-    assert {alarm["Properties"]["MetricName"] for alarm in alarms} >= {"Errors", "Throttles", "Duration"}
+    assert {alarm["Properties"]["MetricName"] for alarm in alarms} >= {"Errors", "Throttles", "Duration", "Url5xxCount"}
     for alarm in alarms:
-        assert alarm["Condition"] == "HasAlarms"
+        needed = TEMPLATE["Conditions"][alarm["Condition"]].get("Fn::And", [{"Condition": alarm["Condition"]}])
+        assert {"Condition": "HasAlarms"} in needed
         assert alarm["Properties"]["AlarmActions"] == [{"Ref": "AlarmTopicArn"}]
 
 

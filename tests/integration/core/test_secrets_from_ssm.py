@@ -7,7 +7,7 @@ from moto import mock_aws
 
 from annohooks.core import auth
 from annohooks.core.auth import authenticate, secrets_from_ssm
-from annohooks.core.errors import Unauthorized
+from annohooks.core.errors import Unauthorized, Unavailable
 from annohooks.core.observability import logger
 
 PARAMETER = "/annohooks/slidescore/secret"
@@ -77,13 +77,14 @@ def test_a_parameter_that_appears_later_is_found():
     assert secrets_from_ssm(PARAMETER) == (NEW,)
 
 
-def test_an_unreachable_parameter_store_gives_no_secrets(monkeypatch, log):
+def test_an_unreachable_parameter_store_is_unavailable_and_lets_nobody_in(monkeypatch, log):
     class Unreachable:
         def get_parameter(self, **_):
             raise ConnectionError("canary")
 
     monkeypatch.setattr(auth._ssm(), "client", Unreachable())
-    assert secrets_from_ssm(PARAMETER) == ()
+    with pytest.raises(Unavailable):
+        secrets_from_ssm(PARAMETER)
     assert json.loads(log())["reason"] == "ConnectionError"
     assert "canary" not in log()
 

@@ -14,8 +14,10 @@ import pytest
 import urllib3
 from webhooks import REGION, WITH_HOLES, rect, webhook
 
+from annohooks.core import auth, observability
 from local import anno2, demo
 from local.slidescore import SlideScore, Viewed
+from local.slidescore import pixels as server_pixels
 from local.stack import BUCKET, SECRET
 
 CANARY = "canary-4711"
@@ -91,6 +93,31 @@ class TestSecret:
     def test_in_the_address_does_not_mend_a_wrong_one_in_the_body(self, bundle: Start) -> None:
         body = webhook(secret="not-the-secret-of-this-bundle")
         assert refusal(bundle().trigger(body, query=f"?key={SECRET}", given_up=0)) == self.WRONG
+
+    def test_that_cannot_be_read_just_now_is_no_fault_of_the_callers(
+        self, bundle: Start, slidescore: SlideScore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Unreachable:
+            def get_parameter(self, **_: object) -> None:
+                raise ConnectionError
+
+        started = bundle()
+        auth._ssm.cache_clear()
+        monkeypatch.setattr(auth._ssm(), "client", Unreachable())
+        status, says = refusal(started.trigger(webhook(), given_up=0))
+        assert (status, says) == (503, "The secret of this webhook cannot be read at the moment.")
+        assert slidescore.calls == []
+        auth._ssm.cache_clear()
+
+    def test_that_is_wrong_costs_the_same_whatever_else_the_body_holds(
+        self, bundle: Start, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        spelled: list[str] = []
+        monkeypatch.setattr(observability, "_spellings", lambda value: spelled.append(value) or {value})
+        assert (
+            refusal(bundle().trigger(webhook(secret="wrong", imagename="\u00e9" * 400_000), given_up=0)) == self.WRONG
+        )
+        assert spelled == []
 
     def test_is_asked_for_before_anything_else_in_the_body(self, bundle: Start) -> None:
         assert refusal(bundle().trigger({"secret": CANARY}, given_up=0)) == self.WRONG
@@ -372,6 +399,14 @@ class TestQuestions:
         refused = refusal(bundle().trigger(webhook(answered={question: answer})))
         assert refused == (400, f'The answer to "{question}" has to be {says}.')
 
+    def test_that_the_analysis_does_not_have_are_not_passed_over(self, bundle: Start) -> None:
+        status, says = refusal(bundle().trigger(webhook(answered={"Nuclei: colour": "blue"})))
+        assert (status, says[:54]) == (400, '"Nuclei: colour" is not a question of this analysis. I')
+
+    def test_answered_otherwise_than_by_default_are_told_in_the_text(self, bundle: Start) -> None:
+        chosen = text(bundle().trigger(webhook(answered={"Nuclei: sensitivity, above 1 finds fainter nuclei": "1.5"})))
+        assert "Chosen: stain H-DAB; sensitivity, above 1 finds fainter nuclei 1.5." in chosen
+
     def test_about_whole_numbers_take_no_others(self, bundle: Start) -> None:
         question = "Dark regions: darker than this grey value, 0 for Otsu's"
         status, says = refusal(bundle().trigger(webhook(answered={"Analysis": "Dark regions", question: "7.5"})))
@@ -416,6 +451,7 @@ class TestSlideScoreThatFails:
             ("html_instead_of_jpeg", "answered something that is not a JPEG while reading the pixels"),
             ("png_instead_of_jpeg", "answered something that is not a JPEG while reading the pixels"),
             ("truncated_jpeg", "answered a JPEG that ends too early while reading the pixels"),
+            ("small_pictures", "sent a picture of 100 x 100 pixels, where 210 x 220 were asked for"),
             ("oversized_picture", "sent more than 40000000 bytes while reading the pixels"),
             ("create_refused", "answered something unexpected while making room for the anno2"),
             ("no_location", "did not say where to upload the anno2"),
@@ -431,6 +467,39 @@ class TestSlideScoreThatFails:
         refused = refusal(bundle(SLIDESCORE_PIXELS=pixels).trigger(webhook(answered=WITH_HOLES)))
         assert refused == (502, f"Slide Score {says}.")
         assert slidescore.annos == {}
+
+    @pytest.mark.parametrize("pixels", ["screenshots", "raw_tiles"])
+    @pytest.mark.parametrize(
+        ("said", "status"),
+        [
+            ({"mppX": 1e308, "mppY": 1e308}, 200),
+            ({"mppX": 5e-324, "mppY": -1}, 200),
+            ({"downsamples": []}, 200),
+            ({"level0Width": 0}, 502),
+            ({"level0Width": 10**30}, 502),
+            ({"level0Width": 10**6, "level0Height": 10**6}, 502),
+        ],
+    )
+    def test_to_describe_a_slide_sensibly_does_not_confuse_us(
+        self,
+        bundle: Start,
+        slidescore: SlideScore,
+        monkeypatch: pytest.MonkeyPatch,
+        said: dict[str, object],
+        status: int,
+        pixels: str,
+    ) -> None:
+        usual = server_pixels.metadata
+        monkeypatch.setattr(server_pixels, "metadata", lambda slide: usual(slide) | said)
+        assert bundle(SLIDESCORE_PIXELS=pixels).trigger(webhook()).status == status
+
+    @pytest.mark.parametrize("downsamples", [[0], [1e-300], [1, -2], [1, 1e400]])
+    def test_to_describe_the_levels_of_a_slide_is_told(
+        self, bundle: Start, slidescore: SlideScore, monkeypatch: pytest.MonkeyPatch, downsamples: list[float]
+    ) -> None:
+        usual = server_pixels.metadata
+        monkeypatch.setattr(server_pixels, "metadata", lambda slide: usual(slide) | {"downsamples": downsamples})
+        assert bundle(SLIDESCORE_PIXELS="raw_tiles").trigger(webhook()).status == 502
 
     @pytest.mark.parametrize(
         ("fault", "doing"), [("slow", "reading the slide's metadata"), ("slow_pixels", "reading the pixels")]

@@ -1,3 +1,4 @@
+import contextlib
 import io
 import json
 import logging
@@ -266,3 +267,31 @@ import annohooks.core.auth, annohooks.core.http, annohooks.core.settings, annoho
 print([name for name in ("cv2", "numpy", "boto3", "aws_xray_sdk") if name in sys.modules])
 """
     assert python(code) == ["[]"]
+
+
+def test_only_the_beginning_of_an_endless_value_is_looked_for(log):
+    with redacted("x" * 1_000_000):
+        assert len(observability._redacting[-1].pattern) < 100_000
+        logger.info("x" * 5000)
+    assert "x" * 4096 not in log()
+
+
+def test_subsegment_shows_the_trace_no_error_and_the_caller_the_very_same(monkeypatch):
+    seen = []
+
+    class Recorder:
+        @contextlib.contextmanager
+        def in_subsegment(self, name, **_):
+            try:
+                yield
+            except BaseException as error:
+                seen.append(error)
+                raise
+            seen.append(name)
+
+    monkeypatch.setattr(observability.tracer, "provider", Recorder())
+    failure = ValueError(CANARY)
+    with pytest.raises(ValueError, match=CANARY) as raised, observability.subsegment("analyse"):
+        raise failure
+    assert raised.value is failure
+    assert seen == ["## analyse"]
