@@ -62,5 +62,5 @@ def _s3() -> "S3Client":
 
     return boto3.client(
         "s3",
-        config=Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 3, "mode": "standard"}),
+        config=Config(connect_timeout=2, read_timeout=4, retries={"total_max_attempts": 2, "mode": "standard"}),
     )
