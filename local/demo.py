@@ -120,19 +120,37 @@ def _xy(points: list[dict[str, int]]) -> NDArray[Any]:
 
 
 def draw(name: str, event: dict[str, Any], viewed: Viewed, slidescore: SlideScore) -> None:
-    """The slide with the results drawn on it, in out/<event>.png: outlines in their colour, points in red."""
-    slide = slidescore.slides[json.loads(event["body"])["imageid"]]
+    """The slide with the results drawn on it, in out/<event>.png: outlines in their colour, points in red, and in black
+    what the user drew."""
+    body = json.loads(event["body"])
+    slide = slidescore.slides[body["imageid"]]
     zoom = min(2000 / slide.width, 3.0)
     smooth = cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC
     canvas = cv2.resize(slide.pixels[:, :, ::-1], None, fx=zoom, fy=zoom, interpolation=smooth)
-    for result in viewed.results:
-        drawing = drawn(result, slidescore.annos)
-        red, green, blue = bytes.fromhex(str(result.get("color", "#000000"))[1:])
+    drawings = [(drawn(result, slidescore.annos), str(result.get("color", "#000000"))) for result in viewed.results]
+    for drawing, color in [(Drawing(region(body), np.empty((0, 2), int)), "#000000"), *drawings]:
+        red, green, blue = bytes.fromhex(color[1:])
         rings = [np.rint(ring * zoom).astype(np.int32) for ring in drawing.rings]
         cv2.polylines(canvas, rings, isClosed=True, color=(blue, green, red), thickness=1, lineType=cv2.LINE_AA)
         for x, y in np.rint(drawing.points * zoom).astype(int).tolist():
             cv2.circle(canvas, (x, y), 2, (0, 0, 255), -1, cv2.LINE_AA)
     cv2.imwrite(str(OUT / f"{name}.png"), canvas)
+
+
+def region(body: dict[str, Any]) -> list[NDArray[Any]]:
+    """The rings [k, 2] of the finished shapes in a body's answer to "ROI"."""
+    rings: list[NDArray[Any]] = []
+    for shape in json.loads(next(answer["value"] for answer in body["answers"] if answer["name"] == "ROI")):
+        if shape["type"] == "rect" and shape["corner"]["x"] is not None:
+            corner, size = _xy([shape["corner"], shape["size"]])
+            rings.append(corner + np.array([(0, 0), (1, 0), (1, 1), (0, 1)]) * size)
+        elif shape["type"] == "ellipse":
+            centre, axes = _xy([shape["center"], shape["size"]])
+            rings.append(cv2.ellipse2Poly(tuple(centre.tolist()), tuple(axes.tolist()), 0, 0, 360, 4))
+        else:
+            several = [shape.get("points", []), *shape.get("positivePolygons", []), *shape.get("negativePolygons", [])]
+            rings += [_xy(points) for points in several if points]
+    return rings
 
 
 if __name__ == "__main__":

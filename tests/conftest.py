@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from unittest import mock
 
 import boto3
+import hypothesis
 import pytest
 
 from annohooks.core import auth, staging
@@ -28,6 +29,11 @@ def event_loop_of_the_instance() -> Iterator[None]:
     yield
     asyncio.set_event_loop(None)
     loop.close()
+
+
+# How long an example takes says more about the machine than about the code.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture
