@@ -1,9 +1,9 @@
-"""Checks what `sam build` built: a function with its layers fits in Lambda, and its handler imports with nothing else.
+"""Checks what `sam build` built: a function with its layers fits in Lambda, holds modules for its processor, and imports
+with nothing else.
 
     python bench/size.py --lambda-python PYTHON [--parameter NAME=VALUE]... FOLDER...
 
-Each folder is a build, named by its architecture. Prints a table; exits with 1 if a function is too large or does not
-import.
+Each folder is a build, named by its architecture. Prints a table; exits with 1 if something is off.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import yaml
 
 LIMIT_MIB = 250  # AWS Lambda quotas: deployment package unzipped, with all layers
 MIB = 1 << 20
+ELF_MACHINES = {"arm64": 0xB7, "x86_64": 0x3E}
 
 # What the python3.13 runtime has besides the standard library.
 LAMBDA_HAS = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3")
@@ -48,6 +49,15 @@ def environment(function: Mapping[str, Any], parameters: Mapping[str, str]) -> d
         name: str(parameters.get(value["Ref"], value["Ref"]) if isinstance(value, dict) else value)
         for name, value in variables.items()
     }
+
+
+def foreign_modules(layers: list[Path], architecture: str) -> list[str]:
+    """Extension modules and libraries in the layers that no file for this processor is there for."""
+    own, foreign = set(), set()
+    for file in (file for layer in layers for file in layer.rglob("*.so*") if file.is_file()):
+        machine = int.from_bytes(file.read_bytes()[18:20], "little")  # e_machine of the ELF header
+        (own if machine == ELF_MACHINES[architecture] else foreign).add(file.parent / file.name.partition(".")[0])
+    return sorted(map(str, foreign - own))
 
 
 def provide_runtime(folder: Path) -> None:
@@ -124,6 +134,9 @@ def main() -> int:
                 if error:
                     failed = True
                     print(error, file=sys.stderr)
+            if foreign := foreign_modules(layers, folder.name):
+                failed = True
+                print(f"not for {folder.name}: {', '.join(foreign)}", file=sys.stderr)
             failed |= total > LIMIT_MIB
             made_of = ", ".join(f"{part} {mib:.1f}" for part, mib in sizes.items())
             print(row.format(folder.name, name, f"{total:.1f}", f"{total / LIMIT_MIB:.0%}", imports, made_of))
