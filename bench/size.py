@@ -1,5 +1,4 @@
-"""Checks what `sam build` built: a function with its layers fits in Lambda, holds modules for its processor, and imports
-with nothing else.
+"""Checks what `sam build` built: a function with its layers fits in Lambda, is for its processor, and imports alone.
 
     python bench/size.py --lambda-python PYTHON [--parameter NAME=VALUE]... FOLDER...
 
