@@ -18,6 +18,7 @@ from annohooks.slidescore.anno2.simplification import simplify
 
 SHOW_QUESTION = "Show"
 _BYTES_A_VERTEX = 12  # the least `{"x":1,"y":1},` can take, less its comma and a digit
+_BYTES_A_POLYGON = 3 * _BYTES_A_VERTEX
 
 
 class Show(Enum):
@@ -83,7 +84,7 @@ def results(
 def _outlines_result(
     slide: Slide, analyzer: Analyzer[Any, Any], outlines: Outlines, limits: Limits, upload: Upload
 ) -> Result:
-    if outlines.is_outer.all():
+    if outlines.is_outer.all() and len(outlines) * _BYTES_A_POLYGON <= limits.inline_bytes:
         xy, offsets = simplify(outlines.xy, outlines.offsets, anno2.FINE_TOLERANCE_PX)
         if len(xy) * _BYTES_A_VERTEX <= limits.inline_bytes:
             points, ends = _points(xy), offsets.tolist()
