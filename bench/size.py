@@ -51,7 +51,7 @@ def environment(function: Mapping[str, Any], parameters: Mapping[str, str]) -> d
 
 
 def foreign_modules(layers: list[Path], architecture: str) -> list[str]:
-    """Extension modules and libraries in the layers that no file for this processor is there for."""
+    """Extension modules and libraries that the layers hold for other processors only."""
     own, foreign = set(), set()
     for file in (file for layer in layers for file in layer.rglob("*.so*") if file.is_file()):
         machine = int.from_bytes(file.read_bytes()[18:20], "little")  # e_machine of the ELF header
@@ -105,6 +105,9 @@ def main() -> int:
     parser.add_argument("--lambda-python", required=True, metavar="PYTHON")
     parser.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE")
     arguments = parser.parse_args()
+    for folder in arguments.folders:
+        if folder.name not in ELF_MACHINES:
+            parser.error(f"{folder} is not named by an architecture: {', '.join(ELF_MACHINES)}")
 
     failed = False
     row = "{:<13} {:<21} {:>9} {:>9}  {:<16} {}"

@@ -328,7 +328,10 @@ class TestRegion:
     @pytest.mark.parametrize("shape", [rect(10, 10, 0, 0), rect(10, 10, 50, 0), rect(10, 10, 0, 50)])
     def test_of_no_size_is_refused(self, bundle: Start, shape: dict[str, Any]) -> None:
         refused = refusal(bundle().trigger(webhook(shape)))
-        assert refused == (400, f"The region of interest has no area: it is a point or a line. {self.AGAIN}")
+        assert refused == (
+            400,
+            f"The region of interest has no area: it is a point, a line, or too narrow for this analysis. {self.AGAIN}",
+        )
 
     def test_drawn_from_lower_right_to_upper_left_is_the_same_region(self, bundle: Start) -> None:
         one, other = (bundle().trigger(webhook(shape)) for shape in (REGION, rect(440, 470, -420, -440)))
@@ -405,7 +408,7 @@ class TestQuestions:
 
     def test_answered_otherwise_than_by_default_are_told_in_the_text(self, bundle: Start) -> None:
         chosen = text(bundle().trigger(webhook(answered={"Nuclei: sensitivity, above 1 finds fainter nuclei": "1.5"})))
-        assert "Chosen: stain H-DAB; sensitivity, above 1 finds fainter nuclei 1.5." in chosen
+        assert "Chosen: stain H-DAB; sensitivity 1.5." in chosen
 
     def test_about_whole_numbers_take_no_others(self, bundle: Start) -> None:
         question = "Dark regions: darker than this grey value, 0 for Otsu's"

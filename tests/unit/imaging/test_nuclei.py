@@ -155,3 +155,38 @@ def test_splitting_only_takes_pixels_away_and_loses_no_object(blobs, separation,
     assert set(np.unique(split)) <= {0, 255}
     assert number(split) >= number(whole)
     assert cv2.countNonZero(split & ~whole) <= cv2.countNonZero(whole) * 0.2
+
+
+@pytest.fixture(scope="module")
+def field():
+    """uint8 BGR [600, 600, 3]: 225 nuclei of radius 7 px, blurred, on stroma that takes some hematoxylin up."""
+    drawn = np.full((600, 600, 3), (215.0, 160.0, 195.0), np.float32)
+    for x in range(20, 600, 40):
+        for y in range(20, 600, 40):
+            cv2.circle(drawn, (x, y), 7, (140, 70, 110), -1)
+    noise = np.random.default_rng(7).normal(0, 5, drawn.shape)
+    return np.clip(cv2.GaussianBlur(drawn, (0, 0), 1) + noise, 0, 255).astype(np.uint8)
+
+
+def nuclei_in(picture, columns=slice(None)):
+    return number(contours.sized(found(picture, "H&E")[:, columns], 8 / MPP**2, math.inf, 0))
+
+
+@pytest.mark.parametrize("glass", [0, 200, 400, 520])
+def test_nuclei_are_found_however_much_of_the_picture_is_bare_glass(field, glass):
+    """Otsu's threshold falls between glass and tissue then, and all the tissue is one object too wide for a nucleus."""
+    beside = field.copy()
+    beside[:, :glass] = 243
+    assert nuclei_in(beside) == pytest.approx(15 * (15 - len(range(20, glass, 40))), rel=0.03)
+
+
+@pytest.mark.parametrize("ink", [(110, 40, 60), (20, 20, 20), (120, 60, 20), (60, 110, 30)])
+@pytest.mark.parametrize("radius", [15, 30, 60, 120])
+def test_nuclei_are_found_however_much_of_the_picture_is_under_ink(field, ink, radius):
+    marked = cv2.circle(field.copy(), (300, 300), radius, ink, -1)
+    assert nuclei_in(marked, columns=slice(160)) == pytest.approx(60, abs=2)
+
+
+def test_ink_on_bare_glass_is_no_nucleus():
+    glass = np.full((400, 400, 3), 243, np.uint8)
+    assert not found(cv2.circle(glass, (200, 200), 80, (110, 40, 60), -1)).any()

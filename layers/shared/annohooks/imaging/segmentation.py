@@ -94,6 +94,7 @@ def segment(
     if mpp > analyzer.coarsest_mpp:
         raise BadRequest(_too_coarse(slide_mpp, analyzer, limits))
     grid = _Grid(region.box, downsample, math.ceil(analyzer.halo_um / mpp), limits.picture_px, slide)
+    deadline.check("drawing the region")
     inside = region.mask((grid.rows, grid.columns), downsample)
     if not inside.any():
         return Findings(Outlines.empty(), 0.0, 0.0, downsample)
@@ -206,12 +207,12 @@ def _sample(slide: Slide, grid: _Grid, inside: Mask) -> Picture:
 
     Drawn so thinly that no piece meets it, the pieces of its box do.
     """
-    size = min(_SAMPLE_PIECE_PX, grid.picture_px, grid.rows, grid.columns)
-    rows = np.unique(np.linspace(0, grid.rows - size, _SAMPLE_PIECES).astype(int))
-    columns = np.unique(np.linspace(0, grid.columns - size, _SAMPLE_PIECES).astype(int))
+    height, width = (min(_SAMPLE_PIECE_PX, grid.picture_px, side) for side in (grid.rows, grid.columns))
+    rows = np.unique(np.linspace(0, grid.rows - height, _SAMPLE_PIECES).astype(int))
+    columns = np.unique(np.linspace(0, grid.columns - width, _SAMPLE_PIECES).astype(int))
     with ThreadPoolExecutor(_TILES_AHEAD, thread_name_prefix="sample") as pool:
         corners = [(int(row), int(column)) for row in rows for column in columns]
-        drawn = [(row, column) for row, column in corners if inside[row : row + size, column : column + size].any()]
-        boxes = [grid.part(row, column, size, size) for row, column in drawn or corners]
+        drawn = [(row, column) for row, column in corners if inside[row : row + height, column : column + width].any()]
+        boxes = [grid.part(row, column, height, width) for row, column in drawn or corners]
         pieces = list(pool.map(lambda box: slide.picture(box, grid.downsample), boxes))
     return np.hstack(pieces)

@@ -23,6 +23,7 @@ from annohooks.slidescore.settings import Settings
 from annohooks.slidescore.upload import upload
 
 _KEPT_BACK_S = api.GIVE_UP_S + 2.0
+_CLEARING_S = 10.0  # what S3 may take to delete, when it does not answer
 
 
 def run(fields: Mapping[str, Any], settings: Settings, staging: Staging, deadline: Deadline) -> list[Result]:
@@ -56,33 +57,37 @@ def _results(
     limits = segmentation.Limits(settings.slidescore_picture_px, settings.slidescore_max_region_px)
     with subsegment("analyse"):
         found = [segmentation.segment(slide, region, analyzer, chosen, deadline, limits) for region in drawn]
-    found = [findings for findings in found if findings.region_um2]
-    if not found:
+    seen = [findings for findings in found if findings.region_um2]
+    if not seen:
         raise BadRequest(regions.NO_AREA)
+    notes = parameters.described(analyzer, chosen)
+    if len(seen) < len(found):
+        notes += f" Left out as too narrow: {len(found) - len(seen)} of {len(found)} regions."
     deadline.check("drawing up the answer")
     answer = results.Limits(settings.slidescore_max_inline_bytes, settings.slidescore_max_outlines)
     with subsegment("answer"):
         return results.results(
             slide,
             analyzer,
-            found,
+            seen,
             show,
             answer,
-            lambda anno2: _uploaded(anno2, client, staging),
-            parameters.described(analyzer, chosen),
+            lambda anno2: _uploaded(anno2, client, staging, deadline),
+            notes.strip(),
         )
 
 
 def _slide(webhook: Webhook, client: Client, settings: Settings) -> Screenshots | RawTiles:
     metadata = client.metadata(webhook.image_id)
+    picture_px = settings.slidescore_picture_px
     if settings.slidescore_pixels == "screenshots":
-        return Screenshots(client, webhook.image_id, metadata)
+        return Screenshots(client, webhook.image_id, metadata, picture_px)
     if webhook.study_id is None:
         raise BadRequest("The request body cannot be used: the key `studyid` is missing.")
-    return RawTiles(client, webhook.image_id, metadata, webhook.study_id)
+    return RawTiles(client, webhook.image_id, metadata, webhook.study_id, picture_px)
 
 
-def _uploaded(anno2: bytes, client: Client, staging: Staging) -> str:
+def _uploaded(anno2: bytes, client: Client, staging: Staging, deadline: Deadline) -> str:
     """Stages an anno2 zip, uploads it from there, and returns the id the viewer finds it by."""
     staged = staging.put(f"slidescore/{uuid4()}.zip", anno2)
     try:
@@ -91,5 +96,6 @@ def _uploaded(anno2: bytes, client: Client, staging: Staging) -> str:
         client.finish_upload(upload_id, slot.upload_token)
         return slot.uuid
     finally:
-        with suppress(Unavailable):  # the bucket's lifecycle clears what is left
-            staging.delete(staged)
+        if deadline.remaining_s() > _CLEARING_S:  # the bucket's lifecycle clears what is left
+            with suppress(Unavailable):
+                staging.delete(staged)

@@ -91,7 +91,7 @@ def parameters_for(webhook: Webhook, analyzer: Analyzer[Any, Any]) -> Parameters
         field, text = fields.get(_bare(answer.name)), _text(answer.value)
         if field is not None and text:
             chosen[field.key] = _value(field, text)
-        elif field is None and _bare(answer.name).startswith(_bare(f"{analyzer.title}:")):
+        elif field is None and text and _bare(answer.name).startswith(_bare(f"{analyzer.title}:")):
             raise BadRequest(
                 f'"{answer.name[:100]}" is not a question of this analysis. Its questions may have changed: please ask '
                 "your administrator to paste the questions string again."
@@ -105,8 +105,11 @@ def parameters_for(webhook: Webhook, analyzer: Analyzer[Any, Any]) -> Parameters
 def described(analyzer: Analyzer[Any, Any], parameters: Parameters) -> str:
     """What differs from the defaults, for the person who chose it; empty when nothing does."""
     values = [(field, getattr(parameters, field.key)) for field in _fields(analyzer)]
-    chosen = [f"{field.name.partition(': ')[2]} {value}" for field, value in values if value != field.default]
-    return f"Chosen: {'; '.join(chosen)}." if chosen else ""
+    chosen = [
+        (field.name.partition(": ")[2].partition(",")[0], value) for field, value in values if value != field.default
+    ]
+    shown = [f"{title} {value if isinstance(value, str) else f'{value:.12g}'}" for title, value in chosen]
+    return f"Chosen: {'; '.join(shown)}." if shown else ""
 
 
 def _fields(analyzer: Analyzer[Any, Any]) -> Iterator[_Field]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Mapping
 
 import cv2
 import numpy as np
 
-from annohooks.core.errors import Upstream
+from annohooks.core.errors import AnnohooksError, Upstream
 from annohooks.imaging.decode import Picture
 from annohooks.imaging.region import Box
 from annohooks.slidescore.client import PICTURE_PX, PLATFORM, Client, Metadata
@@ -21,8 +22,8 @@ _TELLING_PX = 256
 class _Pixels:
     """A slide's size and resolution, and its pixels at any downsample; see segmentation.Slide."""
 
-    def __init__(self, client: Client, image_id: int, metadata: Metadata) -> None:
-        self._client, self._image_id, self._metadata = client, image_id, metadata
+    def __init__(self, client: Client, image_id: int, metadata: Metadata, picture_px: int = PICTURE_PX) -> None:
+        self._client, self._image_id, self._picture_px = client, image_id, picture_px
         self.width, self.height = metadata.level0_width, metadata.level0_height
         self.mpp = metadata.mpp()
 
@@ -35,8 +36,8 @@ class Screenshots(_Pixels):
     it could be more than the server makes, is preceded by one of its surroundings.
     """
 
-    def __init__(self, client: Client, image_id: int, metadata: Metadata) -> None:
-        super().__init__(client, image_id, metadata)
+    def __init__(self, client: Client, image_id: int, metadata: Metadata, picture_px: int = PICTURE_PX) -> None:
+        super().__init__(client, image_id, metadata, picture_px)
         self._full = math.ceil(math.log2(max(self.width, self.height, 2)))
         self._offset: int | None = None
         self._measuring = threading.Lock()
@@ -53,7 +54,7 @@ class Screenshots(_Pixels):
 
     def _telling(self, box: Box, downsample: int) -> Box:
         """The box if its picture's size can tell the offset, else one at the same place whose picture's can."""
-        if _LEAST_TELLING_PX <= max(box.width, box.height) / downsample <= PICTURE_PX / 2:
+        if _LEAST_TELLING_PX <= max(box.width, box.height) / downsample <= self._picture_px / 2:
             return box
         width, height = (min(_TELLING_PX * downsample, side) for side in (self.width, self.height))
         return Box(min(box.x, self.width - width), min(box.y, self.height - height), width, height)
@@ -79,8 +80,11 @@ class Screenshots(_Pixels):
 class RawTiles(_Pixels):
     """Pixels through GetRawTile: the level is an index into the slide's downsamples, the size is of that level."""
 
-    def __init__(self, client: Client, image_id: int, metadata: Metadata, study_id: object) -> None:
-        super().__init__(client, image_id, metadata)
+    def __init__(
+        self, client: Client, image_id: int, metadata: Metadata, study_id: object, picture_px: int = PICTURE_PX
+    ) -> None:
+        super().__init__(client, image_id, metadata, picture_px)
+        self._failure: AnnohooksError | None = None
         self._ids = {"studyid": study_id, "imageId": image_id}
         self._downsamples = metadata.downsamples or [1.0]
         if not all(1 <= downsample < math.inf for downsample in self._downsamples):
@@ -90,7 +94,7 @@ class RawTiles(_Pixels):
         level = max((i for i, d in enumerate(self._downsamples) if d <= downsample * 1.01), default=0)
         step = self._downsamples[level]
         whole = np.empty((math.ceil(box.height / downsample), math.ceil(box.width / downsample), 3), np.uint8)
-        side = max(1, int(PICTURE_PX * step / downsample))  # of the part that one tile of the level gives
+        side = max(1, int(self._picture_px * step / downsample))  # of the part that one tile of the level gives
         for row in range(0, whole.shape[0], side):
             for column in range(0, whole.shape[1], side):
                 part = whole[row : row + side, column : column + side]
@@ -104,9 +108,19 @@ class RawTiles(_Pixels):
                     "height": max(1, round(min(height * downsample, box.height - top) / step)),
                     "jpegQuality": 90,
                 }
-                tile = self._client.picture("GetRawTile", {**self._ids, **fields})
+                tile = self._tile(fields)
                 part[:] = _resized(_checked(tile, fields["width"], fields["height"]), width, height)
         return whole
+
+    def _tile(self, fields: Mapping[str, int]) -> Picture:
+        """One tile. Once one has failed none is asked for any more, whichever thread needs it."""
+        if self._failure is not None:
+            raise self._failure
+        try:
+            return self._client.picture("GetRawTile", {**self._ids, **fields})
+        except AnnohooksError as failure:
+            self._failure = failure
+            raise
 
 
 def _checked(picture: Picture, width: int, height: int) -> Picture:

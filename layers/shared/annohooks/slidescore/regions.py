@@ -14,9 +14,9 @@ from annohooks.imaging.region import Region, Shape, joined
 QUESTION = "ROI"
 _ELLIPSE_VERTICES = 90
 _MOST_SHAPES = 200
-_MOST_VERTICES = 200_000
+_MOST_VERTICES = 50_000
 _AGAIN = "Please draw the region of interest again, press Done, and send."
-NO_AREA = f"The region of interest has no area: it is a point or a line. {_AGAIN}"
+NO_AREA = f"The region of interest has no area: it is a point, a line, or too narrow for this analysis. {_AGAIN}"
 
 
 class _XY(msgspec.Struct):

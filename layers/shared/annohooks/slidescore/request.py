@@ -26,7 +26,7 @@ class Sender(msgspec.Struct, frozen=True, rename={"token": "apitoken"}):
     """The server a trigger comes from, and the token it brought."""
 
     host: Annotated[str, msgspec.Meta(min_length=1)]
-    token: Annotated[str, msgspec.Meta(min_length=1)]
+    token: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
 
 
 class Webhook(msgspec.Struct, frozen=True, rename={"image_id": "imageid", "study_id": "studyid"}):

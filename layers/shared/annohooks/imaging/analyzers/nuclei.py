@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import cv2
 import msgspec
 import numpy as np
+from cv2.typing import MatLike
 from numpy.typing import NDArray
 
 from annohooks.imaging import contours, stains
@@ -27,7 +28,7 @@ _REACH_UM = 12.0  # farther than this from a core nothing is cut
 _LONGEST_CORE_UM = 24.0  # cores longer than this are not of nuclei, and not told apart
 _SPECK_UM2 = 8.0
 _WIDEST_UM = 25.0  # no nucleus holds a square of this
-_MARKS_AT_MOST = 4  # kinds of them, each darker than the next
+_ROUNDS = 6  # each leaves out glass, or a kind of mark
 
 
 class NucleiParameters(Parameters, frozen=True, kw_only=True):
@@ -78,23 +79,45 @@ class Nuclei(Analyzer[NucleiParameters, float]):
 def _nuclear_threshold(stained: Mask, mpp: float) -> int | None:
     """Otsu's threshold between nuclei and the rest, None when nothing stands out.
 
-    Pen, ink and pigment absorb more than nuclei: counted in, they would be the upper class alone. What is above the
-    threshold and too wide to be a nucleus is therefore not counted, and the threshold found again.
+    Two things would mislead it. Pen, ink and pigment absorb more than nuclei and would be the upper class alone; beside
+    bare glass, all tissue would. Either is above the threshold and too wide to be a nucleus. Where nothing stands out
+    within, it is a mark, which is not counted; where something does, and it is most of what is above the threshold, it
+    is tissue, and the threshold is the one within.
     """
     counted = np.full(stained.shape, 255, np.uint8)
     too_wide = np.ones(2 * [round(_WIDEST_UM / mpp)], np.uint8)
     margin = np.ones(2 * [2 * math.ceil(3 * _SMOOTH_UM / mpp) + 1], np.uint8)
-    limit = otsu_threshold(histogram(stained, counted), _LEAST_CONTRAST)
-    for _ in range(_MARKS_AT_MOST):
+    limit = otsu_threshold(histogram(stained), _LEAST_CONTRAST)
+    for _ in range(_ROUNDS):
         if limit is None:
             break
         above = ((stained > limit) & (counted > 0)).astype(np.uint8)
-        marks = cv2.morphologyEx(above, cv2.MORPH_OPEN, too_wide)
-        if not marks.any():
+        marks, tissue = _marks_and_tissue(stained, cv2.morphologyEx(above, cv2.MORPH_OPEN, too_wide), margin)
+        if marks.any():
+            rounded = cv2.bitwise_and(cv2.dilate(marks, too_wide), above)  # with the corners that no square reaches
+            counted[cv2.dilate(rounded, margin) > 0] = 0
+        elif cv2.countNonZero(tissue) > 0.5 * cv2.countNonZero(above):
+            counted[tissue == 0] = 0
+        else:
             break
-        counted[cv2.dilate(marks, margin) > 0] = 0
         limit = otsu_threshold(histogram(stained, counted), _LEAST_CONTRAST)
     return limit
+
+
+def _marks_and_tissue(stained: Mask, wide: MatLike, margin: Mask) -> tuple[Mask, Mask]:
+    """The wide objects in which nothing stands out, and those in which something does, uint8 [h, w], 0 or 1.
+
+    margin: how far the smoothing carries their edges inwards.
+    """
+    marks, tissue = np.zeros_like(stained), np.zeros_like(stained)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(wide, connectivity=8, ltype=cv2.CV_32S)
+    for label, (left, top, width, height, _) in enumerate(stats[1:].tolist(), 1):
+        box = slice(top, top + height), slice(left, left + width)
+        one = (labels[box] == label).astype(np.uint8)
+        within = cv2.erode(one, margin, borderType=cv2.BORDER_CONSTANT, borderValue=0).astype(np.uint8, copy=False)
+        stands_out = otsu_threshold(histogram(np.ascontiguousarray(stained[box]), within), _LEAST_CONTRAST) is not None
+        (tissue if stands_out else marks)[box] |= one
+    return marks, tissue
 
 
 def _stained(picture: Picture, mpp: float, parameters: NucleiParameters) -> Mask:
