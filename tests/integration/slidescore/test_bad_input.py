@@ -333,6 +333,12 @@ class TestRegion:
             f"The region of interest has no area: it is a point, a line, or too narrow for this analysis. {self.AGAIN}",
         )
 
+    def test_too_narrow_beside_one_that_is_not_is_left_out_and_said_so(self, bundle: Start) -> None:
+        narrow = rect(460, 2, 0.4, 30)
+        said = text(bundle().trigger(webhook(REGION, narrow)))
+        assert "of the region (" in said
+        assert "Left out as too narrow: 1 of 2 regions." in said
+
     def test_drawn_from_lower_right_to_upper_left_is_the_same_region(self, bundle: Start) -> None:
         one, other = (bundle().trigger(webhook(shape)) for shape in (REGION, rect(440, 470, -420, -440)))
         good(one)

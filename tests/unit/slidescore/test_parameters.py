@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from annohooks.core.errors import BadRequest
 from annohooks.imaging.analyzers import ANALYZERS
-from annohooks.imaging.analyzers.dark_regions import DarkRegionsParameters
+from annohooks.imaging.analyzers.base import Parameters
+from annohooks.imaging.analyzers.dark_regions import DarkRegions, DarkRegionsParameters
 from annohooks.imaging.analyzers.nuclei import NucleiParameters
-from annohooks.slidescore.parameters import analyzer_for, parameters_for, questions_string, show_for
+from annohooks.slidescore.parameters import analyzer_for, described, parameters_for, questions_string, show_for
 from annohooks.slidescore.request import Answer, Webhook
 from annohooks.slidescore.results import Show
 
@@ -228,3 +232,29 @@ def test_any_answers_are_parameters_within_bounds_or_refused(answers):
     assert 0.2 <= parameters.sensitivity <= 5
     assert 0 <= parameters.smallest_um2 <= 1e9
     assert parameters.stain in ("H&E", "H-DAB")
+
+
+def test_question_the_analysis_does_not_have_is_refused_when_it_was_answered():
+    assert "not a question of this analysis" in refused({"Nuclei: colour": "blue"})
+    assert parameters_for(webhook({"Nuclei: remarks": "", "Nuclei: colour": None}), NUCLEI) == NucleiParameters()
+
+
+def test_what_was_chosen_is_told_without_what_was_not():
+    chosen = NucleiParameters(stain="H-DAB", sensitivity=1.5, largest_um2=250)
+    assert described(NUCLEI, chosen) == "Chosen: largest area in um2 250; stain H-DAB; sensitivity 1.5."
+    assert described(DARK, DarkRegionsParameters(threshold=100)) == "Chosen: darker than this grey value 100."
+    assert described(NUCLEI, NucleiParameters()) == ""
+
+
+class WithText(Parameters, frozen=True, kw_only=True):
+    model: Annotated[str, msgspec.Meta(title="model")] = "small"
+
+
+class Custom(DarkRegions):
+    name, title, parameters = "custom", "Custom", WithText
+
+
+def test_parameter_that_is_a_text_is_asked_as_free_text_and_taken_as_it_is():
+    assert questions(Custom())["Custom: model (default small)"] == ("FreeText",)
+    assert parameters_for(webhook({"Custom: model": " large 2 "}), Custom()).model == "large 2"
+    assert parameters_for(webhook({"Custom: model": ""}), Custom()).model == "small"

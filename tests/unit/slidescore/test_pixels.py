@@ -187,3 +187,24 @@ def test_raw_tile_of_another_size_is_refused():
     slide = RawTiles(Client(outbound, "token", give_up_token=False), 7, Metadata(WIDTH, HEIGHT), 3)
     with pytest.raises(Upstream, match="where 900 x 600 were asked for"):
         slide.picture(Box(0, 0, 900, 600), 1)
+
+
+def test_raw_tiles_are_no_larger_than_the_deployment_allows():
+    tiles, outbound = raw_tiles([1.0])
+    small = RawTiles(tiles._client, 7, Metadata(WIDTH, HEIGHT, 0.25, 0.25), 1, picture_px=600)
+    small.picture(Box(0, 0, 1500, 700), 1)
+    assert len(outbound.asked) == 3 * 2
+    assert all(max(int(asked.query["width"]), int(asked.query["height"])) <= 600 for asked in outbound.asked)
+
+
+def test_no_raw_tile_is_asked_for_any_more_once_one_has_failed():
+    def answer(asked):
+        raise Upstream("Slide Score answered with status 401 while reading the pixels.")
+
+    outbound = Answering(answer)
+    metadata = Metadata(WIDTH, HEIGHT, 0.25, 0.25, [1.0])
+    tiles = RawTiles(Client(outbound, "token", give_up_token=False), 7, metadata, 1)
+    for _ in range(3):
+        with pytest.raises(Upstream, match="401"):
+            tiles.picture(Box(0, 0, 5000, 3000), 1)
+    assert len(outbound.asked) == 1
