@@ -66,10 +66,6 @@ def resized(rgb: Pixels, width: int, height: int) -> Pixels:
     return np.asarray(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def scaled(length: int, scale: float) -> int:
-    return max(1, round(length * scale))
-
-
 def with_scalebar(rgb: Pixels) -> Pixels:
     """A black bar in the lower left corner: what a client gets that does not ask for showScalebar=false."""
     height, width = rgb.shape[:2]

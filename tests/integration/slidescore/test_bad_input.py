@@ -410,7 +410,8 @@ class TestQuestions:
 
     def test_that_the_analysis_does_not_have_are_not_passed_over(self, bundle: Start) -> None:
         status, says = refusal(bundle().trigger(webhook(answered={"Nuclei: colour": "blue"})))
-        assert (status, says[:54]) == (400, '"Nuclei: colour" is not a question of this analysis. I')
+        assert status == 400
+        assert says.startswith('A question that begins with "Nuclei:" is not a question of this analysis.')
 
     def test_answered_otherwise_than_by_default_are_told_in_the_text(self, bundle: Start) -> None:
         chosen = text(bundle().trigger(webhook(answered={"Nuclei: sensitivity, above 1 finds fainter nuclei": "1.5"})))

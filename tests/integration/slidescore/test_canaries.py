@@ -69,6 +69,7 @@ ENDINGS = [
     Ending("an unknown analyzer", 400, {"analyzer": "canary-analyzer-4711"}),
     Ending("a number that is none", 400, {"answered": {"Nuclei: smallest area in um2": "canary-number-4711"}}),
     Ending("a choice that is none", 400, {"answered": {"Nuclei: stain": "canary-stain-4711"}}),
+    Ending("a question that is none", 400, {"answered": {"Nuclei: canary-question-4711": "canary-answer-4711"}}),
     Ending("a region that is none", 400, {"answered": {"ROI": "canary-region-4711"}}),
     Ending("a region of an unknown type", 400, {"answered": {"ROI": '[{"type": "canary-4711"}]'}}),
     Ending("an unfinished region", 400, {"answered": {"ROI": json.dumps([rect(None, None, None, None)])}}),

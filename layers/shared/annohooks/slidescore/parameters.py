@@ -93,8 +93,8 @@ def parameters_for(webhook: Webhook, analyzer: Analyzer[Any, Any]) -> Parameters
             chosen[field.key] = _value(field, text)
         elif field is None and text and _bare(answer.name).startswith(_bare(f"{analyzer.title}:")):
             raise BadRequest(
-                f'"{answer.name[:100]}" is not a question of this analysis. Its questions may have changed: please ask '
-                "your administrator to paste the questions string again."
+                f'A question that begins with "{analyzer.title}:" is not a question of this analysis. Its questions '
+                "may have changed: please ask your administrator to paste the questions string again."
             )
     parameters: Parameters = analyzer.parameters(**chosen)
     if 0 < parameters.largest_um2 < parameters.smallest_um2:
