@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import struct
+import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 import brotli
@@ -17,52 +21,126 @@ TILE_PX = 256
 
 
 @dataclass(frozen=True)
-class Decoded:
-    """An annotation.
+class Heatmap:
+    """levels: uint8 [rows, columns]. x, y: the first cell's corner on the slide. cell_px: slide pixels per cell."""
 
-    outlines: int64 [k, 2] each, holes among them. negatives: index of an outline -> indices of its holes.
-    points: int64 [K, 2]. metadata: the user's own.
+    levels: NDArray[np.uint8]
+    x: int
+    y: int
+    cell_px: int
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """An annotation, of type polygons, points, mask or heatmap.
+
+    metadata: the user's own. outlines: int64 [k, 2] each, holes among them. negatives: index of an outline -> indices
+    of its holes. labels: each with its outline's index as polygon_i. points: int64 [K, 2]; from pictures, without
+    duplicates and in the pictures' order. item_metadata: by outline's index or by "x,y", as text.
     """
 
     type: str
     metadata: dict[str, object]
-    outlines: list[NDArray[np.int64]]
-    negatives: dict[int, list[int]]
-    points: NDArray[np.int64]
+    outlines: list[NDArray[np.int64]] = field(default_factory=list)
+    negatives: dict[int, list[int]] = field(default_factory=dict)
+    labels: list[dict[str, object]] = field(default_factory=list)
+    points: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 2), np.int64))
+    heatmap: Heatmap | None = None
+    item_metadata: dict[str, object] = field(default_factory=dict)
 
 
 def decode(zip_bytes: bytes) -> Decoded:
-    """Raises ValueError for what is not a zip of outlines, or of points as JSON, that agrees with itself."""
+    """Raises ValueError for what is not an anno2 zip that agrees with itself."""
     try:
         with zipfile.ZipFile(io.BytesIO(zip_bytes)) as zipped:
             members = {name: zipped.read(name) for name in zipped.namelist()}
         return _decode(members)
     except KeyError as missing:
         raise ValueError(f"not an anno2 zip: {missing} is missing") from None
-    except (zipfile.BadZipFile, brotli.error) as broken:
+    except (zipfile.BadZipFile, brotli.error, tarfile.TarError, EOFError, zlib.error, struct.error) as broken:
         raise ValueError(f"not an anno2 zip: {broken}") from None
 
 
 def _decode(members: dict[str, bytes]) -> Decoded:
     system = json.loads(members["system_metadata.json"])
-    metadata = json.loads(members["user_metadata.json"])
-    outlines: list[NDArray[np.int64]] = []
-    negatives: dict[int, list[int]] = {}
-    points: list[tuple[int, int]] = []
-    if system["type"] == "polygons":
+    kind, announced = system["type"], system["numItems"]
+    item_metadata = {}
+    if "items_metadata.json.br" in members:
+        item_metadata = json.loads(brotli.decompress(members["items_metadata.json.br"]))
+    decoded = _read(kind, members, json.loads(members["user_metadata.json"]), item_metadata)
+    found = len(decoded.outlines) + len(decoded.points) + (decoded.heatmap.levels.size if decoded.heatmap else 0)
+    in_pictures = "masks.tar.gz" in members  # duplicates are lost there
+    if announced < found or (announced > found and not in_pictures):
+        raise ValueError(f"{announced} items announced, {found} found")
+    return decoded
+
+
+def _read(kind: str, members: dict[str, bytes], metadata: dict[str, object], items: dict[str, object]) -> Decoded:
+    if kind == "polygons":
         outlines = _outlines(brotli.decompress(members["polygon_container/encoded_polygons.bin.br"]))
         links = json.loads(members["polygon_container/negative_polygons.json"])
         negatives = {int(positive): holes for positive, holes in links.items()}
         mentioned = set(negatives).union(*negatives.values())
         if not mentioned <= set(range(len(outlines))):
             raise ValueError("negative_polygons.json names outlines that are not there")
-    elif system["type"] == "points":
-        points = [(point["x"], point["y"]) for point in json.loads(brotli.decompress(members["anno1_points.json.br"]))]
-    else:
-        raise ValueError(f"cannot show anno2 of type {system['type']}")
-    if system["numItems"] != len(outlines) + len(points):
-        raise ValueError(f"{system['numItems']} items announced, {len(outlines) + len(points)} found")
-    return Decoded(system["type"], metadata, outlines, negatives, np.array(points, np.int64).reshape(-1, 2))
+        labels = json.loads(members.get("labels.json", b"[]"))
+        if not {label["polygon_i"] for label in labels} <= set(range(len(outlines))):
+            raise ValueError("labels.json names outlines that are not there")
+        return Decoded(kind, metadata, outlines, negatives, labels, item_metadata=items)
+    if kind in ("points", "mask"):
+        if "anno1_points.json.br" in members:
+            listed = json.loads(brotli.decompress(members["anno1_points.json.br"]))
+            points = np.array([(point["x"], point["y"]) for point in listed], np.int64).reshape(-1, 2)
+        else:
+            points = _white_pixels(members["masks.tar.gz"])
+        return Decoded(kind, metadata, points=points, item_metadata=items)
+    if kind == "heatmap":
+        placed = json.loads(members["heatmap_metadata.json"])
+        levels = png(members["heatmap.png"])
+        return Decoded(kind, metadata, heatmap=Heatmap(levels, placed["x"], placed["y"], placed["sizePerPixel"]))
+    raise ValueError(f"cannot show anno2 of type {kind}")
+
+
+def _white_pixels(masks: bytes) -> NDArray[np.int64]:
+    """masks.tar.gz: pictures tile_x{column}_y{row}.png, a white pixel for each point."""
+    found = [np.empty((0, 2), np.int64)]
+    with tarfile.open(fileobj=io.BytesIO(masks), mode="r:gz") as tar:
+        for entry in tar:
+            name, content = re.fullmatch(r"tile_x(\d+)_y(\d+)\.png", entry.name), tar.extractfile(entry)
+            if name is None or content is None:
+                raise ValueError(f"masks.tar.gz holds {entry.name!r}")
+            pixels = png(content.read())
+            if pixels.shape != (TILE_PX, TILE_PX):
+                raise ValueError(f"{entry.name} is not a tile of {TILE_PX} px")
+            column, row = int(name[1]), int(name[2])
+            y, x = np.nonzero(pixels)
+            found.append(np.stack([column * TILE_PX + x, row * TILE_PX + y], axis=1))
+    return np.concatenate(found)
+
+
+def png(content: bytes) -> NDArray[np.uint8]:
+    """The pixels of a grey picture of 1 or 8 bits, uint8 [height, width], 0 and 1 or 0 to 255.
+
+    Only what the writers of anno2 make: not interlaced, rows not filtered. Source: W3C PNG.
+    """
+    if not content.startswith(b"\x89PNG\r\n\x1a\n"):
+        raise ValueError("not a PNG")
+    chunks: dict[bytes, bytes] = {}
+    at = 8
+    while at < len(content):
+        (length,) = struct.unpack_from(">I", content, at)
+        name, inside = content[at + 4 : at + 8], content[at + 8 : at + 8 + length]
+        if struct.unpack_from(">I", content, at + 8 + length) != (zlib.crc32(name + inside),):
+            raise ValueError(f"a broken PNG: checksum of {name!r}")
+        chunks[name] = chunks.get(name, b"") + inside
+        at += 12 + length
+    width, height, depth, *rest = struct.unpack(">2I5B", chunks[b"IHDR"])
+    if depth not in (1, 8) or any(rest):
+        raise ValueError("a PNG that is not plain grey of 1 or 8 bits")
+    rows = np.frombuffer(zlib.decompress(chunks[b"IDAT"]), np.uint8).reshape(height, -1)
+    if rows.shape[1] != 1 + (width * depth + 7) // 8 or rows[:, 0].any():
+        raise ValueError("a PNG whose rows are filtered or of another length")
+    return np.unpackbits(rows[:, 1:], axis=1)[:, :width] if depth == 1 else rows[:, 1:]
 
 
 def _outlines(encoded: bytes) -> list[NDArray[np.int64]]:

@@ -6,6 +6,8 @@ import contextlib
 import io
 import json
 import logging
+import re
+import tarfile
 import zipfile
 
 import brotli
@@ -16,12 +18,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from slidescore import APIClient
-from slidescore.lib.AnnoClasses import EfficientArray
+from slidescore.lib.AnnoClasses import EfficientArray, Points, Polygons
 from slidescore.lib.Decoder import Decoder
+from slidescore.lib.Encoder import Encoder
 from slidescore.lib.simplify import simplifyPolygons
 
 from annohooks.imaging.outlines import Outlines
-from annohooks.slidescore.anno2 import points_zip, polygons_zip
+from annohooks.slidescore import anno2
+from annohooks.slidescore.anno2 import density, heatmap_zip, masks, points_zip, polygons_zip, simplification
+from annohooks.slidescore.anno2 import heatmap as heatmap_members
+from annohooks.slidescore.anno2 import points as points_member
+from annohooks.slidescore.anno2 import polygons as polygon_members
 from local.anno2 import decode
 
 SIDE_PX = 5_000
@@ -40,7 +47,7 @@ def quiet():
 
 @pytest.fixture(scope="module")
 def vendor_zip(tmp_path_factory):
-    """The SDK's own zip of a list of anno1 items, through its public function."""
+    """The SDK's own zip, through its public function, of a list of anno1 items or of its own Points or Polygons."""
     path = tmp_path_factory.mktemp("anno2") / "vendor.zip"
     client = APIClient("http://localhost", "unused")
 
@@ -49,6 +56,34 @@ def vendor_zip(tmp_path_factory):
         return path.read_bytes()
 
     return convert
+
+
+@contextlib.contextmanager
+def patched(*changes):
+    """Attributes changed: (module or class, name, value)."""
+    with pytest.MonkeyPatch.context() as patch:
+        for where, name, value in changes:
+            patch.setattr(where, name, value)
+        yield
+
+
+# Blocks of everything so small that every batch takes many.
+SMALL_BLOCKS = (
+    (simplification, "BLOCK_VERTICES", 7),
+    (polygon_members, "BLOCK_MEMBERSHIPS", 6),
+    (density, "BAND_TILES", 50),
+    (masks, "BLOCK_TILES", 2),
+    (points_member, "BLOCK_POINTS", 3),
+    (heatmap_members, "BLOCK_ROWS", 2),
+)
+# Both sides take ten points for many, and three to a tile for dense.
+FEW_POINTS = (
+    (Encoder, "few_points_cutoff", 10),
+    (Encoder, "low_density_cutoff", 3),
+    (anno2, "FEW_POINTS", 10),
+    (anno2, "DENSE_POINTS_PER_TILE", 3),
+)
+block_sizes = st.sampled_from([(), SMALL_BLOCKS])
 
 
 def anno1(vertices):
@@ -71,24 +106,31 @@ def as_outlines(entries):
     return Outlines.from_rings(rings, parent)
 
 
-def polygons(entries, metadata=None, side=SIDE_PX):
-    return polygons_zip(as_outlines(entries), metadata or {}, width=side, height=side)
+def polygons(entries, metadata=None, side=SIDE_PX, **more):
+    return polygons_zip(as_outlines(entries), metadata or {}, width=side, height=side, **more)
+
+
+def points(places, metadata=None, side=SIDE_PX, **more):
+    xy = np.array(places, np.int32).reshape(-1, 2)
+    return points_zip(xy, metadata or {}, width=side, height=side, **more)
 
 
 def members(zipped):
-    """Every member after decompression: pictures as pixels, the rest as bytes."""
-    read = {}
+    """Every member after decompression: pictures as pixels, a tar as its files, the rest as bytes."""
     with zipfile.ZipFile(io.BytesIO(zipped)) as archive:
-        for name in archive.namelist():
-            content = archive.read(name)
-            if name.endswith(".br"):
-                content = brotli.decompress(content)
-            if name.endswith(".png"):
-                width, height, rows, described = png.Reader(bytes=content).read()
-                read[name] = (width, height, described["bitdepth"], described["greyscale"], [list(row) for row in rows])
-            else:
-                read[name] = content
-    return read
+        return {name: plain(name, archive.read(name)) for name in archive.namelist()}
+
+
+def plain(name, content):
+    if name.endswith(".br"):
+        return brotli.decompress(content)
+    if name.endswith(".png"):
+        width, height, rows, described = png.Reader(bytes=content).read()
+        return width, height, described["bitdepth"], described["greyscale"], [list(row) for row in rows]
+    if name.endswith(".tar.gz"):
+        with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+            return [(entry.name, plain(entry.name, tar.extractfile(entry).read())) for entry in tar]
+    return content
 
 
 def assert_same_members(ours, theirs):
@@ -148,18 +190,103 @@ def test_vendor_decoder_gives_back_our_outlines_as_the_vendor_simplifies_them(en
     assert decoded == vendor_simplified(outlines)
 
 
-@settings(max_examples=300, deadline=None)
-@given(batches, metadata)
-def test_every_member_equals_the_vendor_encoders(vendor_zip, entries, metadata):
-    assert_same_members(polygons(entries, metadata), vendor_zip(as_brushes(entries), metadata))
+@settings(max_examples=500, deadline=None)
+@given(batches, metadata, block_sizes)
+def test_every_member_equals_the_vendor_encoders(vendor_zip, entries, metadata, blocks):
+    with patched(*blocks):
+        ours = polygons(entries, metadata)
+    assert_same_members(ours, vendor_zip(as_brushes(entries), metadata))
 
 
 @settings(max_examples=200, deadline=None)
-@given(scattered | cells(), metadata)
-def test_every_member_of_points_equals_the_vendor_encoders(vendor_zip, points, metadata):
-    ours = points_zip(np.array(points, np.int32), metadata, width=SIDE_PX, height=SIDE_PX)
-    assert_same_members(ours, vendor_zip(anno1(points), metadata))
-    assert list(vendor_decoded(ours)) == points
+@given(scattered | cells(), metadata, block_sizes)
+def test_every_member_of_points_equals_the_vendor_encoders(vendor_zip, places, metadata, blocks):
+    with patched(*blocks):
+        ours = points(places, metadata)
+    assert_same_members(ours, vendor_zip(anno1(places), metadata))
+    assert list(vendor_decoded(ours)) == places
+
+
+@settings(max_examples=300, deadline=None)
+@given(scattered | cells() | lines(), metadata, block_sizes)
+def test_every_member_of_many_points_equals_the_vendor_encoders(vendor_zip, places, metadata, blocks):
+    with patched(*FEW_POINTS, *blocks):
+        ours, theirs = points(places, metadata), vendor_zip(anno1(places), metadata)
+    assert_same_members(ours, theirs)
+    assert list(vendor_decoded(ours)) == list(vendor_decoded(theirs))
+
+
+@settings(max_examples=300, deadline=None)
+@given(scattered | cells() | lines(), metadata, block_sizes)
+def test_every_member_of_a_mask_equals_the_vendor_encoders(vendor_zip, places, metadata, blocks):
+    with patched(*blocks):
+        ours = points(places, metadata, mask=True)
+    given_points = Points(places)
+    given_points.name = "mask"
+    assert_same_members(ours, vendor_zip(given_points, metadata))
+    assert sorted(vendor_decoded(ours)) == sorted(set(places))
+
+
+@st.composite
+def grids(draw):
+    rows, columns = draw(st.tuples(st.integers(1, 20), st.integers(1, 20)))
+    row = st.lists(st.integers(0, 255), min_size=columns, max_size=columns)
+    return draw(st.lists(row, min_size=rows, max_size=rows))
+
+
+@settings(max_examples=200, deadline=None)
+@given(grids(), st.integers(0, SIDE_PX), st.integers(0, SIDE_PX), st.integers(1, 999), metadata, block_sizes)
+def test_every_member_of_a_heatmap_equals_the_vendor_encoders(vendor_zip, levels, x, y, cell_px, metadata, blocks):
+    with patched(*blocks):
+        grid = np.array(levels, np.uint8)
+        ours = heatmap_zip(grid, metadata, x=x, y=y, cell_px=cell_px, width=SIDE_PX, height=SIDE_PX)
+    given_heatmap = {"type": "heatmap", "x": x, "y": y, "height": cell_px * len(levels), "data": levels}
+    assert_same_members(ours, vendor_zip([given_heatmap], metadata))
+    decoded = vendor_decoded(ours)
+    assert [list(row) for row in decoded.matrix] == levels
+    assert decoded.get_metadata() == {"x": x, "y": y, "sizePerPixel": cell_px}
+
+
+labels = st.lists(st.dictionaries(st.text(max_size=4), st.text(max_size=4) | st.integers()), max_size=3)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(cells(), labels), min_size=1, max_size=5))
+def test_labels_equal_the_vendor_encoders(vendor_zip, labelled):
+    ours = polygons(
+        [(ring, []) for ring, _ in labelled],
+        labels=[(number, label) for number, (_, found) in enumerate(labelled) for label in found],
+    )
+    items = [
+        {"type": "polygon", "points": anno1(ring), "labels": [dict(label) for label in found]}
+        for ring, found in labelled
+    ]
+    assert_same_members(ours, vendor_zip(items))
+
+
+described = st.dictionaries(st.text(max_size=4), st.text(max_size=4) | st.integers() | st.none(), max_size=3)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(cells(), described), min_size=1, max_size=5))
+def test_metadata_of_outlines_equals_the_vendor_encoders(vendor_zip, entries):
+    by_index = {number: description for number, (_, description) in enumerate(entries) if description}
+    theirs = Polygons()
+    theirs.metadata = by_index
+    for ring, _ in entries:
+        theirs.addPolygon([coordinate for vertex in ring for coordinate in vertex])
+    ours = polygons([(ring, []) for ring, _ in entries], item_metadata=by_index)
+    assert_same_members(ours, vendor_zip(theirs))
+
+
+@settings(max_examples=100, deadline=None)
+@given(scattered, st.lists(described, max_size=5), st.booleans())
+def test_metadata_of_points_equals_the_vendor_encoders(vendor_zip, places, descriptions, mask):
+    by_place = dict(zip(places, descriptions, strict=False))
+    theirs = Points(places)
+    theirs.name = "mask" if mask else "points"
+    theirs.metadata = {f"{x},{y}": description for (x, y), description in by_place.items()}
+    assert_same_members(points(places, mask=mask, item_metadata=by_place), vendor_zip(theirs))
 
 
 @settings(max_examples=100, deadline=None)
@@ -168,6 +295,14 @@ def test_the_local_viewer_reads_the_vendors_zip_as_it_reads_ours(vendor_zip, ent
     ours, theirs = decode(polygons(entries)), decode(vendor_zip(as_brushes(entries)))
     assert [ring.tolist() for ring in ours.outlines] == [ring.tolist() for ring in theirs.outlines]
     assert ours.negatives == theirs.negatives
+
+
+@settings(max_examples=50, deadline=None)
+@given(scattered | cells())
+def test_the_local_viewer_reads_the_vendors_mask_as_it_reads_ours(vendor_zip, places):
+    theirs = Points(places)
+    theirs.name = "mask"
+    assert decode(points(places, mask=True)).points.tolist() == decode(vendor_zip(theirs)).points.tolist()
 
 
 def regular(radius, x, y, vertices):
@@ -197,6 +332,33 @@ def regular(radius, x, y, vertices):
 )
 def test_corner_cases_give_the_vendors_members(vendor_zip, entries):
     assert_same_members(polygons(entries, {"note": "\u00b5m"}), vendor_zip(as_brushes(entries), {"note": "\u00b5m"}))
+
+
+n = np.arange(300)
+ANGLE = n * 0.3
+
+
+@pytest.mark.parametrize(
+    "outline",
+    [
+        pytest.param(np.stack([2 * n, 100 * (n % 2)], 1), id="teeth"),
+        pytest.param(np.stack([10 * (n // 2), 100 * ((n + 1) // 2 % 2)], 1), id="square teeth"),
+        pytest.param(np.stack([2 * n + 100 * (n % 2), 100 * (n % 2) + n], 1), id="slanted teeth"),
+        pytest.param(np.stack([4 * n, (n % 2) * (n + 10)], 1), id="growing teeth"),
+        pytest.param(np.array([*np.stack([2 * n, 100 * (n % 2)], 1), (600, 300), (0, 300), (0, 0)]), id="closed"),
+        pytest.param(np.stack([3 * ANGLE * np.cos(ANGLE), 3 * ANGLE * np.sin(ANGLE)], 1) + 900, id="spiral"),
+        pytest.param(np.stack([2 * n, 3_000 * (n % 2)], 1), id="over many tiles"),
+    ],
+)
+def test_outlines_of_which_each_split_takes_off_one_vertex_give_the_vendors_members(vendor_zip, outline):
+    entries = [(np.rint(outline).astype(int).tolist(), [])]
+    assert_same_members(polygons(entries), vendor_zip(as_brushes(entries)))
+
+
+def test_outline_beyond_a_mebibyte_of_empty_density_table_gives_the_vendors_members(vendor_zip):
+    far = 2**16
+    entries = [(regular(20, far, far, 12), [])]
+    assert_same_members(polygons(entries, side=2**17), vendor_zip(as_brushes(entries)))
 
 
 def test_far_outlines_give_the_vendors_members(vendor_zip):
@@ -237,8 +399,109 @@ def test_the_vendors_own_example_is_the_one_checked_by_hand(vendor_zip):
     assert members(polygons(entries))["polygon_container/encoded_polygons.bin.br"] == theirs
 
 
-def test_most_points_are_where_the_vendor_still_writes_json(vendor_zip):
-    xy = np.random.default_rng(3).integers(0, SIDE_PX, (499_999, 2), dtype=np.int32)
-    ours = points_zip(xy, {}, width=SIDE_PX, height=SIDE_PX)
-    assert_same_members(ours, vendor_zip(anno1(xy.tolist())))
-    assert json.loads(members(ours)["anno1_points.json.br"])[-1] == dict(zip("xy", xy[-1].tolist(), strict=True))
+def test_limits_of_points_are_the_vendors():
+    assert (Encoder.few_points_cutoff, Encoder.low_density_cutoff) == (anno2.FEW_POINTS, anno2.DENSE_POINTS_PER_TILE)
+
+
+@pytest.mark.parametrize(
+    ("number", "tiles", "form"),
+    [
+        pytest.param(499_999, 60, "anno1_points.json.br", id="fewer than half a million"),
+        pytest.param(500_000, 60, "masks.tar.gz", id="dense"),
+        pytest.param(500_000, 16_667, "anno1_points.json.br", id="just below 30 to a tile"),
+    ],
+)
+def test_half_a_million_points_are_where_the_vendor_changes_form(vendor_zip, number, tiles, form):
+    nth = np.arange(number)
+    column, row = np.divmod(nth % tiles, 130)
+    places = np.stack([256 * column + nth // tiles % 256, 256 * row + nth * 7 % 256], axis=1)
+    ours = points(places, side=2**16)
+    assert form in zipfile.ZipFile(io.BytesIO(ours)).namelist()
+    assert_same_members(ours, vendor_zip(anno1(places.tolist())))
+
+
+# What the vendor refuses, or takes and spoils
+
+
+NAN, INFINITY = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("items", "ours", "complaint"),
+    [
+        pytest.param([], lambda: polygons([]), "no outlines", id="nothing"),
+        pytest.param([], lambda: points([]), "no points", id="no points"),
+        pytest.param(
+            [{"type": "polygon", "points": []}],
+            lambda: polygons([(np.empty((0, 2), int), [])]),
+            "outline 0 has no vertices",
+            id="no vertices",
+        ),
+        pytest.param(
+            [{"type": "polygon", "points": anno1([(1, 1), (-1, 5)])}],
+            lambda: polygons([([(1, 1), (-1, 5)], [])]),
+            "(-1, 5) lies off the slide",
+            id="negative vertex",
+        ),
+        pytest.param(anno1([(3, -1)]), lambda: points([(3, -1)]), "(3, -1) lies off the slide", id="negative point"),
+        pytest.param(
+            anno1([(NAN, 1)]), lambda: points_zip(np.array([(NAN, 1)]), {}, width=9, height=9), "whole pixels", id="NaN"
+        ),
+        pytest.param(
+            anno1([(INFINITY, 1)]),
+            lambda: points_zip(np.array([(INFINITY, 1)]), {}, width=9, height=9),
+            "whole pixels",
+            id="infinity",
+        ),
+        pytest.param(
+            anno1([(None, 1)]),
+            lambda: points_zip(np.array([(None, 1)]), {}, width=9, height=9),
+            "whole pixels",
+            id="None",
+        ),
+        pytest.param(
+            [{"type": "polygon", "points": anno1([("1", "2")])}],
+            lambda: polygons_zip(
+                Outlines(np.array([("1", "2")]), np.array([0, 1]), np.array([-1])), {}, width=9, height=9
+            ),
+            "whole pixels",
+            id="text for numbers",
+        ),
+        pytest.param(
+            anno1([(2**32, 1)]),
+            lambda: points_zip(np.array([(2**32, 1)]), {}, width=9, height=9),
+            "(4294967296, 1) lies off the slide, 9 x 9 px",
+            id="beyond 32 bits",
+        ),
+        pytest.param(
+            [{"type": "heatmap", "height": 9, "data": [[256]]}],
+            lambda: heatmap_zip(np.array([[256]]), {}, x=0, y=0, cell_px=9, width=9, height=9),
+            "uint8",
+            id="level 256",
+        ),
+        pytest.param(
+            [{"type": "heatmap", "height": 9, "data": [[0.5]]}],
+            lambda: heatmap_zip(np.array([[0.5]]), {}, x=0, y=0, cell_px=9, width=9, height=9),
+            "uint8",
+            id="level of a fraction",
+        ),
+        pytest.param(
+            [{"type": "heatmap", "height": 9, "data": []}],
+            lambda: heatmap_zip(np.empty((0, 0), np.uint8), {}, x=0, y=0, cell_px=9, width=9, height=9),
+            "uint8",
+            id="heatmap without rows",
+        ),
+    ],
+)
+def test_what_the_vendor_fails_on_is_refused_with_a_clear_message(vendor_zip, items, ours, complaint):
+    with pytest.raises(Exception):  # noqa: B017, PT011 -- whatever it happens to be
+        vendor_zip(items)
+    with pytest.raises(ValueError, match=re.escape(complaint)):
+        ours()
+
+
+def test_cells_of_no_pixel_which_the_vendor_lets_pass_are_refused(vendor_zip):
+    squeezed = [{"type": "heatmap", "x": 0, "y": 0, "height": 1, "data": [[1], [2], [3]]}]
+    assert json.loads(members(vendor_zip(squeezed))["heatmap_metadata.json"])["sizePerPixel"] == 0
+    with pytest.raises(ValueError, match=r"^cells of 0 px$"):
+        heatmap_zip(np.array([[1], [2], [3]], np.uint8), {}, x=0, y=0, cell_px=0, width=9, height=9)

@@ -6,8 +6,9 @@ import io
 import json
 import re
 import struct
+import tarfile
+import tracemalloc
 import zipfile
-import zlib
 
 import brotli
 import msgpack
@@ -17,20 +18,33 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annohooks.imaging.outlines import Outlines
-from annohooks.slidescore.anno2 import points_zip, polygons_zip
+from annohooks.slidescore import anno2
+from annohooks.slidescore.anno2 import heatmap_zip, points_zip, polygons_zip
 from annohooks.slidescore.anno2.simplification import simplify
-from local.anno2 import decode
+from annohooks.slidescore.anno2.tiles import Boxes
+from local.anno2 import decode, png
 
 SIDE_PX = 20_000
 SQUARE = [(0, 0), (50, 0), (50, 50), (0, 50)]
 
 
-def encode(*rings, parent=None, metadata=None, side=SIDE_PX):
-    return polygons_zip(Outlines.from_rings(rings, parent), metadata or {}, width=side, height=side)
+def encode(*rings, parent=None, metadata=None, side=SIDE_PX, **more):
+    return polygons_zip(Outlines.from_rings(rings, parent), metadata or {}, width=side, height=side, **more)
 
 
-def encode_points(points, metadata=None, side=SIDE_PX):
-    return points_zip(np.array(points, np.int32).reshape(-1, 2), metadata or {}, width=side, height=side)
+def encode_points(points, metadata=None, side=SIDE_PX, **more):
+    return points_zip(np.array(points, np.int32).reshape(-1, 2), metadata or {}, width=side, height=side, **more)
+
+
+def encode_heatmap(levels, metadata=None, *, x=0, y=0, cell_px=64, width=SIDE_PX, height=SIDE_PX):
+    return heatmap_zip(np.asarray(levels), metadata or {}, x=x, y=y, cell_px=cell_px, width=width, height=height)
+
+
+@pytest.fixture
+def few_points(monkeypatch):
+    """Ten points are many, three to a tile are dense."""
+    monkeypatch.setattr(anno2, "FEW_POINTS", 10)
+    monkeypatch.setattr(anno2, "DENSE_POINTS_PER_TILE", 3)
 
 
 def outlines(zipped):
@@ -54,18 +68,8 @@ def tile_index(zipped, name="tile_polygons_i"):
 
 
 def grey(zipped, tile_px):
-    """Pixels of a density table, read by hand: 8-bit grey, rows unfiltered."""
-    png = member(zipped, f"lookup-tables/density_{tile_px}px.png")
-    chunks, at = {}, 8
-    while at < len(png):
-        (length,) = struct.unpack_from(">I", png, at)
-        name, content = png[at + 4 : at + 8], png[at + 8 : at + 8 + length]
-        assert struct.unpack_from(">I", png, at + 8 + length) == (zlib.crc32(name + content),)
-        chunks[name], at = content, at + 12 + length
-    width, height = struct.unpack_from(">2I", chunks[b"IHDR"])
-    rows = np.frombuffer(zlib.decompress(chunks[b"IDAT"]), np.uint8).reshape(height, width + 1)
-    assert not rows[:, 0].any()
-    return rows[:, 1:].tolist()
+    """Pixels of a density table."""
+    return png(member(zipped, f"lookup-tables/density_{tile_px}px.png")).tolist()
 
 
 vertices = st.tuples(st.integers(0, 700), st.integers(0, 700)) | st.tuples(st.integers(250, 260), st.integers(250, 260))
@@ -144,10 +148,18 @@ def test_members_of_points_are_their_json_and_the_metadata():
 
 
 def test_same_input_gives_the_same_bytes(monkeypatch):
-    first = encode(SQUARE, metadata={"a": 1}), encode_points([(1, 2)])
+    def zips():
+        return (
+            encode(SQUARE, metadata={"a": 1}, labels=[(0, {"text": "b"})], item_metadata={0: {"c": 2}}),
+            encode_points([(1, 2)]),
+            encode_points([(1, 2), (300, 2)], mask=True),
+            encode_heatmap(np.eye(3, dtype=np.uint8)),
+        )
+
+    first = zips()
     monkeypatch.setattr("time.time", lambda: 2_000_000_000.0)
     monkeypatch.setattr("time.localtime", lambda *_: (2033, 5, 18, 3, 33, 20, 2, 138, 0))
-    assert (encode(SQUARE, metadata={"a": 1}), encode_points([(1, 2)])) == first
+    assert zips() == first
 
 
 def test_caller_keeps_its_arrays_unchanged():
@@ -155,6 +167,16 @@ def test_caller_keeps_its_arrays_unchanged():
     before = given_outlines.xy.copy(), given_outlines.offsets.copy(), given_outlines.parent.copy()
     polygons_zip(given_outlines, {}, width=50, height=50)
     assert all(map(np.array_equal, before, (given_outlines.xy, given_outlines.offsets, given_outlines.parent)))
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.uint16, np.uint32, np.int64])
+def test_other_integers_and_orders_of_memory_give_the_same_bytes(dtype):
+    given_outlines = Outlines.from_rings([SQUARE, [(10, 300), (600, 20), (500, 500)]])
+    other = Outlines(np.asfortranarray(given_outlines.xy.astype(dtype)), given_outlines.offsets, given_outlines.parent)
+    assert polygons_zip(other, {}, width=999, height=999) == polygons_zip(given_outlines, {}, width=999, height=999)
+    for mask in False, True:
+        ours = [points_zip(outlines.xy, {}, width=999, height=999, mask=mask) for outlines in (given_outlines, other)]
+        assert ours[0] == ours[1]
 
 
 # Holes
@@ -174,6 +196,192 @@ def test_hole_in_something_that_is_not_an_outer_outline_is_refused(parent):
         encode(SQUARE, SQUARE, parent=parent)
 
 
+# Points as pictures
+
+
+def mask_names(zipped):
+    with tarfile.open(fileobj=io.BytesIO(member(zipped, "masks.tar.gz"))) as tar:
+        return tar.getnames()
+
+
+@settings(deadline=None)
+@given(st.lists(vertices, min_size=1, max_size=200))
+def test_decoding_a_mask_gives_back_the_places_without_order_and_duplicates(points):
+    decoded = decode(encode_points(points, mask=True))
+    assert decoded.type == "mask"
+    assert len(decoded.points) == len(set(points))
+    assert set(map(tuple, decoded.points.tolist())) == set(points)
+
+
+def test_members_of_a_mask_are_its_density_and_its_tiles_row_by_row_as_first_come_to():
+    zipped = encode_points([(600, 300), (0, 600), (10, 310), (599, 301), (300, 700), (600, 700)], mask=True)
+    with zipfile.ZipFile(io.BytesIO(zipped)) as archive:
+        assert archive.namelist() == [
+            "system_metadata.json",
+            "user_metadata.json",
+            "lookup-tables/density_32px.png",
+            "lookup-tables/density_256px.png",
+            "masks.tar.gz",
+        ]
+    assert mask_names(zipped) == [f"tile_x{x}_y{y}.png" for x, y in [(2, 1), (0, 1), (0, 2), (1, 2), (2, 2)]]
+    assert json.loads(member(zipped, "system_metadata.json")) == {"version": "0.2.0", "type": "mask", "numItems": 6}
+
+
+def test_tar_is_one_any_reader_takes():
+    zipped = encode_points([(600, 300), (0, 600)], mask=True)
+    with tarfile.open(fileobj=io.BytesIO(member(zipped, "masks.tar.gz"))) as tar:
+        entries = tar.getmembers()
+    assert [(entry.isreg(), entry.mode, entry.uid, entry.gid, entry.mtime) for entry in entries] == [
+        (True, 0o644, 0, 0, 0)
+    ] * 2
+    assert entries[1].offset == tarfile.BLOCKSIZE * (1 + -(-entries[0].size // tarfile.BLOCKSIZE))
+
+
+def test_tile_that_names_another_place_is_another_place():
+    masks = encode_points([(255, 0), (256, 255), (511, 256)], mask=True)
+    assert sorted(decode(masks).points.tolist()) == [[255, 0], [256, 255], [511, 256]]
+
+
+def test_few_points_are_json_without_density_however_dense(few_points):
+    zipped = encode_points([(1, 1)] * 9)
+    with zipfile.ZipFile(io.BytesIO(zipped)) as archive:
+        assert archive.namelist() == ["system_metadata.json", "user_metadata.json", "anno1_points.json.br"]
+
+
+def test_many_points_far_apart_are_json_with_density(few_points):
+    points = [(7, 7)] * 7 + [(260, 7), (7, 260), (520, 7), (1, 1)]
+    zipped = encode_points(points)
+    assert decode(zipped).points.tolist() == [list(point) for point in points]
+    assert grey(zipped, 32) == [[255] + [0] * 7 + [32] + [0] * 7 + [32], *[[0] * 17] * 7, [32] + [0] * 16]
+    assert grey(zipped, 256) == [[255, 32, 32], [32, 0, 0]]
+
+
+def test_many_points_close_together_are_pictures(few_points):
+    points = [(x, 10 * x) for x in range(12)]
+    zipped = encode_points([*points, *points])
+    decoded = decode(zipped)
+    assert decoded.type == "points"
+    assert decoded.points.tolist() == [list(point) for point in points]
+    assert json.loads(member(zipped, "system_metadata.json"))["numItems"] == 24
+
+
+@pytest.mark.parametrize(("tiles", "form"), [(4, "masks.tar.gz"), (5, "anno1_points.json.br")])
+def test_dense_is_from_the_limit_on_average_of_the_tiles_with_points(few_points, tiles, form):
+    zipped = encode_points([(256 * (nth % tiles), 0) for nth in range(12)])  # 3 a tile, 2.4 a tile
+    assert member(zipped, form)
+
+
+def test_rules_of_half_a_million_points():
+    """As Slide Score's encoder has them: JSON below 500,000; from there, pictures from 30 a tile."""
+    assert (anno2.FEW_POINTS, anno2.DENSE_POINTS_PER_TILE) == (500_000, 30)
+    xy = np.stack(np.divmod(np.arange(500_000, dtype=np.int32), 700), axis=1)
+    pictures, text = encode_points(xy), encode_points(xy[1:])
+    assert "masks.tar.gz" in zipfile.ZipFile(io.BytesIO(pictures)).namelist()
+    assert {tuple(point) for point in decode(pictures).points.tolist()} == {tuple(point) for point in xy.tolist()}
+    assert np.array_equal(decode(text).points, xy[1:])
+
+
+# Heatmap
+
+
+@settings(deadline=None)
+@given(st.integers(1, 40), st.integers(1, 40), st.randoms(use_true_random=False))
+def test_decoding_gives_back_the_heatmap(rows, columns, random):
+    levels = np.frombuffer(random.randbytes(rows * columns), np.uint8).reshape(rows, columns)
+    decoded = decode(encode_heatmap(levels, x=40, y=70, cell_px=128))
+    assert decoded.type == "heatmap"
+    assert np.array_equal(decoded.heatmap.levels, levels)
+    assert (decoded.heatmap.x, decoded.heatmap.y, decoded.heatmap.cell_px) == (40, 70, 128)
+
+
+def test_members_of_a_heatmap_are_its_picture_and_its_place():
+    zipped = encode_heatmap(np.array([[0, 1, 2], [253, 254, 255]], np.uint8), x=5, y=6, cell_px=7)
+    with zipfile.ZipFile(io.BytesIO(zipped)) as archive:
+        names = archive.namelist()
+    assert names == ["system_metadata.json", "user_metadata.json", "heatmap.png", "heatmap_metadata.json"]
+    assert json.loads(member(zipped, "system_metadata.json"))["numItems"] == 6
+    assert member(zipped, "heatmap_metadata.json") == b'{\n  "x": 5,\n  "y": 6,\n  "sizePerPixel": 7\n}'
+
+
+def test_heatmap_larger_than_a_block_and_a_view_comes_back():
+    levels = (np.arange(2 * 700 * 600) % 251).astype(np.uint8).reshape(700, 1200)[:, ::2]
+    assert np.array_equal(decode(encode_heatmap(levels)).heatmap.levels, levels)
+
+
+@pytest.mark.parametrize(
+    "levels",
+    [
+        pytest.param([[0.0, 1.0]], id="fractions"),
+        pytest.param([[0, 256]], id="more than 255"),
+        pytest.param(np.zeros(3, np.uint8), id="one row without columns"),
+        pytest.param(np.zeros((2, 2, 3), np.uint8), id="colour"),
+        pytest.param(np.zeros((0, 3), np.uint8), id="no rows"),
+        pytest.param(np.zeros((3, 0), np.uint8), id="no columns"),
+        pytest.param([[float("nan")]], id="NaN"),
+    ],
+)
+def test_levels_that_are_not_a_grid_of_bytes_are_refused(levels):
+    with pytest.raises(ValueError, match=r"^levels must be uint8 \[rows, columns\], not "):
+        encode_heatmap(levels)
+
+
+@pytest.mark.parametrize("cell_px", [0, -1, 0.5, 64.0, float("nan")])
+def test_cell_that_is_not_a_whole_number_of_pixels_is_refused(cell_px):
+    with pytest.raises(ValueError, match=f"^cells of {re.escape(str(cell_px))} px$"):
+        encode_heatmap(np.zeros((1, 1), np.uint8), cell_px=cell_px)
+
+
+@pytest.mark.parametrize("place", [(-1, 0), (0, -1), (61, 0), (0, 41)])
+def test_heatmap_that_begins_off_the_slide_is_refused_with_its_place(place):
+    x, y = place
+    with pytest.raises(ValueError, match=f"^{re.escape(str(place))} lies off the slide, 60 x 40 px$"):
+        encode_heatmap(np.zeros((1, 1), np.uint8), x=x, y=y, width=60, height=40)
+
+
+# Labels and metadata of items
+
+
+def test_labels_name_the_outline_they_belong_to():
+    given_labels = [(1, {"label": "tumour", "x": 5}), (0, {"label": "\u00b5"}), (1, {})]
+    zipped = encode(SQUARE, SQUARE, labels=given_labels)
+    assert decode(zipped).labels == [
+        {"label": "tumour", "x": 5, "polygon_i": 1},
+        {"label": "\u00b5", "polygon_i": 0},
+        {"polygon_i": 1},
+    ]
+    assert given_labels[0][1] == {"label": "tumour", "x": 5}
+    with zipfile.ZipFile(io.BytesIO(zipped)) as archive:
+        assert archive.namelist()[-2:] == ["polygon_container/negative_polygons.json", "labels.json"]
+
+
+def test_metadata_of_items_goes_by_outline_or_by_place():
+    outline = encode(SQUARE, SQUARE, item_metadata={1: {"class": "\u00b5"}})
+    assert decode(outline).item_metadata == {"1": {"class": "\u00b5"}}
+    points = encode_points([(1, 2), (3, 4)], item_metadata={(3, 4): {"class": 7}})
+    assert decode(points).item_metadata == {"3,4": {"class": 7}}
+    with zipfile.ZipFile(io.BytesIO(outline)) as archive:
+        assert archive.namelist()[3:6] == [
+            "lookup-tables/density_256px.png",
+            "items_metadata.json.br",
+            "polygon_container/tile_polygons_i.msgpack.br",
+        ]
+
+
+@pytest.mark.parametrize("index", [-1, 2])
+def test_label_or_metadata_of_an_outline_that_is_not_there_is_refused(index):
+    for named in {"labels": [(index, {})]}, {"item_metadata": {index: {}}}:
+        with pytest.raises(ValueError, match=f"^there is no outline {index}$"):
+            encode(SQUARE, SQUARE, **named)
+
+
+def test_label_or_item_metadata_json_cannot_hold_is_refused():
+    for named in {"labels": [(0, {"a": float("nan")})]}, {"item_metadata": {0: {"a": float("inf")}}}:
+        with pytest.raises(ValueError, match="JSON"):
+            encode(SQUARE, **named)
+    with pytest.raises(TypeError):
+        encode(SQUARE, labels=[(0, {"a": object()})])
+
+
 # Corner cases
 
 
@@ -183,8 +391,9 @@ def test_no_outlines_are_refused():
 
 
 def test_no_points_are_refused():
-    with pytest.raises(ValueError, match=r"^0 points: "):
-        encode_points([])
+    for mask in False, True:
+        with pytest.raises(ValueError, match=r"^no points$"):
+            encode_points([], mask=mask)
 
 
 def test_outline_without_vertices_is_refused_by_its_number():
@@ -233,11 +442,23 @@ def test_vertices_and_points_may_lie_on_the_far_edges_of_the_slide():
     assert decode(points).points.tolist() == [list(corner) for corner in corners]
 
 
-def test_most_points_are_499_999_and_one_more_is_refused_with_the_limit():
-    xy = np.arange(500_000, dtype=np.int32).repeat(2).reshape(-1, 2)
-    with pytest.raises(ValueError, match=r"^500000 points: .* 499999$"):
-        points_zip(xy, {}, width=10**6, height=10**6)
-    assert np.array_equal(decode(points_zip(xy[1:], {}, width=10**6, height=10**6)).points, xy[1:])
+@pytest.mark.parametrize(
+    "xy",
+    [
+        pytest.param(np.array([(1.5, 2.0)]), id="fractions"),
+        pytest.param(np.array([(np.nan, 2.0)]), id="NaN"),
+        pytest.param(np.array([(np.inf, 2.0)]), id="infinity"),
+        pytest.param(np.array([(None, 2)]), id="None"),
+        pytest.param(np.array([("1", "2")]), id="text"),
+        pytest.param(np.array([1, 2], np.int32), id="one row"),
+        pytest.param(np.array([(1, 2, 3)], np.int32), id="three coordinates"),
+    ],
+)
+def test_places_that_are_not_whole_pixels_are_refused(xy):
+    with pytest.raises(ValueError, match=r"^places must be whole pixels \[K, 2\], not "):
+        points_zip(xy, {}, width=60, height=40)
+    with pytest.raises(ValueError, match=r"^places must be whole pixels \[K, 2\], not "):
+        polygons_zip(Outlines(xy, np.array([0, 1]), np.array([-1], np.int32)), {}, width=60, height=40)
 
 
 # Metadata
@@ -247,6 +468,8 @@ def test_metadata_is_a_json_object_and_comes_back():
     metadata = {"name": "Kern \u2713", "count": 2, "nested": {"a": [1.5, None, True]}}
     assert decode(encode(SQUARE, metadata=metadata)).metadata == metadata
     assert decode(encode_points([(1, 1)], metadata=metadata)).metadata == metadata
+    assert decode(encode_points([(1, 1)], metadata=metadata, mask=True)).metadata == metadata
+    assert decode(encode_heatmap(np.zeros((1, 1), np.uint8), metadata)).metadata == metadata
 
 
 @pytest.mark.parametrize("metadata", ['{"a": 1}', [("a", 1)], 7, {"a": object()}, {"a": {1, 2}}])
@@ -255,6 +478,8 @@ def test_metadata_that_is_no_json_object_is_a_type_error(metadata):
         encode(SQUARE, metadata=metadata)
     with pytest.raises(TypeError):
         encode_points([(1, 1)], metadata=metadata)
+    with pytest.raises(TypeError):
+        encode_heatmap(np.zeros((1, 1), np.uint8), metadata)
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
@@ -291,6 +516,52 @@ def test_density_of_only_big_outlines_is_one_black_pixel():
     assert grey(zipped, 32) == grey(zipped, 256) == [[0]]
 
 
+# Bounds
+
+
+def peak_mb(work):
+    tracemalloc.start()
+    work()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak / 1e6
+
+
+def test_far_outline_has_a_density_table_up_to_it():
+    corner = 60_000
+    pixels = np.array(grey(encode([(corner, corner), (corner - 9, corner), (corner, corner - 9)], side=corner), 32))
+    assert pixels.shape == (1876, 1876)
+    assert np.argwhere(pixels).tolist() == [[1874, 1874], [1874, 1875], [1875, 1874], [1875, 1875]]
+
+
+def test_density_tables_are_made_in_little_memory_however_far_the_outline():
+    corner = 1_000_000
+    far = [(corner, corner), (corner - 9, corner), (corner, corner - 9)]
+    assert peak_mb(lambda: encode(far, side=corner)) < 15
+
+
+def test_outlines_over_the_whole_slide_are_indexed_in_bounded_memory():
+    side = 100_000
+    whole = [[(nth, nth), (side, nth), (side, side)] for nth in range(10)]  # 1.5 million memberships
+    assert peak_mb(lambda: encode(*whole, side=side)) < 60
+
+
+def test_tile_counts_are_the_memberships_of_each_outline():
+    rings = SQUARE, [(250, 250), (256, 250)], [(0, 0), (5_119, 2_560)]
+    index = tile_index(encode(*rings))
+    counts = np.bincount([outline for outlines in index.values() for outline in outlines])
+    given_outlines = Outlines.from_rings(rings)
+    assert Boxes.around(given_outlines.xy, given_outlines.offsets).tile_counts().tolist() == counts.tolist()
+    assert counts.tolist() == [1, 2, 20 * 11]
+
+
+def test_outlines_that_touch_too_many_tiles_are_refused_with_both_numbers(monkeypatch):
+    monkeypatch.setattr(anno2, "MOST_MEMBERSHIPS", 4)
+    assert encode(SQUARE, [(250, 250), (260, 250)], SQUARE)
+    with pytest.raises(ValueError, match=r"^the outlines touch 5 tiles of 256 px between them, more than 4$"):
+        encode(SQUARE, [(250, 250), (260, 250)], SQUARE, SQUARE)
+
+
 # The decoder itself
 
 
@@ -316,7 +587,8 @@ NEGATIVE = "polygon_container/negative_polygons.json"
         (ENCODED, None, "is missing"),
         ("system_metadata.json", None, "is missing"),
         ("system_metadata.json", b'{"type": "polygons", "numItems": 2}', "2 items announced, 1 found"),
-        ("system_metadata.json", b'{"type": "heatmap", "numItems": 1}', "type heatmap"),
+        ("system_metadata.json", b'{"type": "binary-heatmap", "numItems": 1}', "type binary-heatmap"),
+        ("system_metadata.json", b'{"type": "heatmap", "numItems": 1}', "is missing"),
         (NEGATIVE, b'{"0": [1]}', "not there"),
         (NEGATIVE, b'{"5": [0]}', "not there"),
         (ENCODED, b"\x00\x02\x00\x00", "tiles of 512 px"),
@@ -333,3 +605,40 @@ def test_decoder_refuses_a_zip_that_does_not_agree_with_itself(name, content, co
 def test_decoder_refuses_what_is_not_a_zip(content):
     with pytest.raises(ValueError, match="not an anno2 zip"):
         decode(content)
+
+
+def masks(**files):
+    """masks.tar.gz of these files."""
+    tar_gz = io.BytesIO()
+    with tarfile.open(fileobj=tar_gz, mode="w:gz") as tar:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    return tar_gz.getvalue()
+
+
+TILE = member(encode_heatmap(np.ones((256, 256), np.uint8)), "heatmap.png")
+SMALL = member(encode_heatmap(np.ones((2, 2), np.uint8)), "heatmap.png")
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"no gzip", "not an anno2 zip"),
+        (masks(**{"tile_0_0.png": TILE}), "holds 'tile_0_0.png'"),
+        (masks(**{"tile_x0_y0.png": SMALL}), "not a tile of 256 px"),
+        (masks(**{"tile_x0_y0.png": b"GIF89a"}), "not a PNG"),
+        (masks(**{"tile_x0_y0.png": TILE[:19] + b"\xff" + TILE[20:]}), "checksum"),
+        (masks(**{"tile_x0_y0.png": TILE}), "2 items announced, 65536 found"),
+    ],
+)
+def test_decoder_refuses_masks_that_are_not_tiles_of_points(content, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        decode(rewritten(encode_points([(1, 1), (2, 2)], mask=True), "masks.tar.gz", content))
+
+
+def test_decoder_refuses_a_label_of_an_outline_that_is_not_there():
+    zipped = rewritten(encode(SQUARE, labels=[(0, {})]), "labels.json", b'[{"polygon_i": 1}]')
+    with pytest.raises(ValueError, match="not there"):
+        decode(zipped)

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annohooks.slidescore.anno2 import simplification
-from annohooks.slidescore.anno2.simplification import kept_vertices, simplify
+from annohooks.slidescore.anno2.simplification import simplified as blocks
+from annohooks.slidescore.anno2.simplification import simplify
 
 near = st.integers(0, 30)
 wide = st.integers(0, 2**26)
@@ -34,17 +35,16 @@ def squared_distance(p, a, b):
     return (p[0] - x) * (p[0] - x) + (p[1] - y) * (p[1] - y)
 
 
-def kept(ring, first, last, tolerance):
-    """Indices strictly between first and last that are kept."""
-    distances = [squared_distance(ring[i], ring[first], ring[last]) for i in range(first + 1, last)]
-    if not distances or max(distances) <= tolerance * tolerance:
-        return []
-    split = first + 1 + distances.index(max(distances))
-    return [*kept(ring, first, split, tolerance), split, *kept(ring, split, last, tolerance)]
-
-
 def plain(ring, tolerance):
-    left = [ring[i] for i in sorted({0, *kept(ring, 0, len(ring) - 1, tolerance), len(ring) - 1})]
+    keep, segments = {0, len(ring) - 1}, [(0, len(ring) - 1)]
+    while segments:
+        first, last = segments.pop()
+        distances = [squared_distance(ring[i], ring[first], ring[last]) for i in range(first + 1, last)]
+        if distances and max(distances) > tolerance * tolerance:
+            split = first + 1 + distances.index(max(distances))
+            keep.add(split)
+            segments += [(first, split), (split, last)]
+    left = [ring[i] for i in sorted(keep)]
     return left[:1] if len(left) == 2 and left[0] == left[1] else left
 
 
@@ -62,6 +62,22 @@ def simplified(rings, tolerance):
 @given(rings, st.sampled_from([1.0, 16.0]))
 def test_every_outline_is_simplified_as_by_recursion(rings, tolerance):
     assert simplified(rings, tolerance) == [plain(ring, tolerance) for ring in rings]
+
+
+def at_both(rings):
+    """Outlines at one pixel, and at 16, from one reckoning."""
+    for at_one_tolerance in zip(*blocks(*arrays(rings), (1.0, 16.0)), strict=True):
+        yield [
+            list(map(tuple, ring.tolist())) for xy, offsets in at_one_tolerance for ring in np.split(xy, offsets[1:-1])
+        ]
+
+
+@settings(deadline=None)
+@given(rings)
+def test_two_tolerances_at_once_are_one_after_the_other(rings):
+    fine = [plain(ring, 1.0) for ring in rings]
+    coarse = [plain(ring, 16.0) for ring in fine]
+    assert list(at_both(rings)) == [fine, coarse]
 
 
 @settings(deadline=None)
@@ -94,17 +110,97 @@ def test_ring_that_ends_where_it_starts_is_measured_from_that_place():
     ]
 
 
-def comb(vertices):
-    """Every split takes off one tooth: as many levels as there are vertices."""
-    i = np.arange(vertices)
-    return np.stack([4 * i, (i % 2) * (i + 10)], axis=1).astype(np.int32), np.array([0, vertices])
+# Outlines of which each split takes off one vertex
 
 
-def test_comb_that_splits_one_vertex_at_a_time_keeps_all_of_them_in_memory_of_its_own_size():
-    xy, offsets = comb(2_000)
+def spiral(turns_px):
+    angle = np.arange(350) * 0.3
+    return (
+        np.rint(np.stack([turns_px * angle * np.cos(angle), turns_px * angle * np.sin(angle)], 1)).astype(int) + 9_000
+    )
+
+
+i = np.arange(350)
+top = (i % 2) * 100
+square = np.stack([10 * (i // 2), 100 * (((i + 1) // 2) % 2)], 1)
+COMBS = {
+    "teeth": np.stack([2 * i, top], 1),
+    "square teeth": square,
+    "slanted": np.stack([2 * i + top, top + i], 1),
+    "leaning far over": np.stack([7 * i + 3 * top, 5 * i + top], 1),
+    "growing": np.stack([4 * i, (i % 2) * (i + 10)], 1),
+    "shrinking": np.stack([4 * i, (i % 2) * (400 - i)], 1),
+    "upright": np.stack([top, 3 * i], 1),
+    "there and back": np.concatenate([np.stack([2 * i, top + 300], 1), np.stack([2 * i, top], 1)[::-1]]),
+    "closed": np.concatenate([square, [(2_000, 400), (0, 400), (0, 0)]]),
+    "far from the origin": np.stack([2 * i + 2**20 + 1, top + 2**20 - 1], 1),
+    "wide": np.stack([2**16 * i, top * 2**13], 1),
+    "in place": np.stack([(i % 2) * 50, (i % 2) * 70], 1),
+    "spiral": spiral(3.0),
+    "tight spiral": spiral(0.4),
+}
+
+
+@pytest.mark.parametrize("outline", COMBS.values(), ids=COMBS)
+def test_comb_is_simplified_as_by_recursion(outline):
+    ring = list(map(tuple, outline.tolist()))
+    fine = plain(ring, 1.0)
+    assert list(at_both([ring])) == [[fine], [plain(fine, 16.0)]]
+
+
+def test_combs_in_one_block_are_simplified_as_each_by_itself():
+    combs = [list(map(tuple, outline.tolist())) for outline in COMBS.values()] * 3
+    together = list(at_both(combs))
+    for number, comb in enumerate(combs):
+        assert [outlines[number] for outlines in together] == [outlines[0] for outlines in at_both([comb])]
+
+
+def test_comb_of_8000_vertices_is_within_the_work_allowed():
+    n = np.arange(8_000)
+    xy = np.stack([2 * n, 100 * (n % 2)], 1).astype(np.int32)
+    xy[-3:, 1] = 0  # two can go, which the very last distances show
+    left, offsets = simplify(xy, np.array([0, 8_000]), 1.0)
+    assert offsets.tolist() == [0, 7_998]
+    assert np.array_equal(left, np.delete(xy, [7_997, 7_998], axis=0))
+
+
+def test_beyond_the_work_allowed_every_vertex_between_the_splits_so_far_is_kept(monkeypatch):
+    monkeypatch.setattr(simplification, "DISTANCES_A_VERTEX", 2)
+    monkeypatch.setattr(simplification, "DISTANCES_TO_SPARE", 0)
+    # 24 distances: 10 find (30, 90), another 9 find (20, 0) and (60, 90), the next 7 would be too many.
+    line = [(x, 0) for x in range(0, 120, 10)]
+    ring = [*line[:3], (30, 90), *line[4:6], (60, 90), *line[7:]]
+    assert simplified([ring], 1.0) == [ring]
+    assert plain(ring, 1.0) == [(0, 0), (20, 0), (30, 90), (40, 0), (50, 0), (60, 90), (70, 0), (110, 0)]
+
+
+def test_vertices_that_the_larger_tolerance_has_done_with_are_not_brought_back_when_the_work_runs_out(monkeypatch):
+    monkeypatch.setattr(simplification, "DISTANCES_A_VERTEX", 1)
+    monkeypatch.setattr(simplification, "DISTANCES_TO_SPARE", 0)
+    ring = [(0, 0), (10, 1), (20, 5), (30, 1), (40, 0), (50, 1)]
+    fine, coarse = at_both([ring])
+    assert (fine, coarse) == ([ring], [[(0, 0), (50, 1)]])
+
+
+def test_work_to_spare_goes_to_the_outlines_that_come_first(monkeypatch):
+    monkeypatch.setattr(simplification, "BLOCK_VERTICES", 1)  # each outline is a block
+    monkeypatch.setattr(simplification, "DISTANCES_A_VERTEX", 8)
+    n = np.arange(60)
+    comb = list(map(tuple, np.stack([2 * n, 100 * (n % 2)], 1).tolist()))
+    comb[30:30] = [(58, 1), (58, 0)]  # something to leave out
+    natural = [(0, 0), (10, 0), (20, 0), (20, 20)]
+    exact = plain(comb, 1.0)
+    monkeypatch.setattr(simplification, "DISTANCES_TO_SPARE", 2_000)
+    first, second, third = simplified([comb, comb, natural], 1.0)
+    assert (first, second, third) == (exact, comb, plain(natural, 1.0))
+    assert len(exact) < len(comb)
+
+
+def test_comb_is_simplified_in_memory_of_its_own_size():
+    n = np.arange(4_000)
+    xy = np.stack([4 * n, (n % 2) * (n + 10)], axis=1).astype(np.int32)
     tracemalloc.start()
-    kept_mask = kept_vertices(xy, offsets, 1.0)
+    list(blocks(xy, np.array([0, 4_000]), (1.0, 16.0)))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert kept_mask.all()
     assert peak < 200 * len(xy)

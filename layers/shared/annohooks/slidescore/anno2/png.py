@@ -4,23 +4,74 @@ from __future__ import annotations
 
 import struct
 import zlib
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-LEVEL = 3
-"""Of zlib. Density tables are mostly zeros: the vendor's level 9 takes 40 times as long for a fifth less."""
+ZEROS = 1 << 20
 
 
-def grey_png(pixels: NDArray[np.uint8]) -> bytes:
-    """pixels: uint8 [height, width]. Source: W3C Portable Network Graphics (Third Edition), colour type 0, depth 8."""
-    height, width = pixels.shape
-    rows = np.zeros((height, width + 1), np.uint8)  # each row begins with its filter type: 0, none
-    rows[:, 1:] = pixels
-    header = struct.pack(">2I5B", width, height, 8, 0, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.data, LEVEL)), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*chunk) for chunk in chunks)
+def deflated(rows: NDArray[np.uint8]) -> bytes:
+    """The rows of a small picture, compressed. See `Deflated`."""
+    compressor = zlib.compressobj(strategy=zlib.Z_RLE)
+    return compressor.compress(rows.data) + compressor.flush()
+
+
+class Deflated:
+    """The rows of a picture, compressed as they come.
+
+    Only runs of one value are looked for (zlib's Z_RLE): on masks and density tables that comes to the size of the
+    vendor's level 9, or below it, in a tenth to a fiftieth of the time.
+    Source: RFC 1950, the zlib format.
+    """
+
+    def __init__(self) -> None:
+        self._compressor = zlib.compressobj(wbits=-zlib.MAX_WBITS, strategy=zlib.Z_RLE)
+        self._parts = [b"\x78\x01"]
+        self._checksum = 1
+
+    def add(self, rows: NDArray[np.uint8]) -> None:
+        """rows: uint8 [height, bytes], as from `unfiltered`."""
+        self._parts.append(self._compressor.compress(rows.data))
+        self._checksum = zlib.adler32(rows.data, self._checksum)
+
+    def add_zeros(self, count: int) -> None:
+        """So many zero bytes. Most are blocks that were compressed once for all: a far corner costs next to nothing."""
+        blocks, rest = divmod(count, ZEROS)
+        if blocks:
+            self._parts += [self._compressor.flush(zlib.Z_FULL_FLUSH), *[_deflated_zeros()] * blocks]
+        self._parts.append(self._compressor.compress(bytes(rest)))
+        low, high = self._checksum & 0xFFFF, self._checksum >> 16
+        self._checksum = (high + count * low) % 65521 << 16 | low  # what Adler-32 makes of zeros
+
+    def finished(self) -> bytes:
+        return b"".join((*self._parts, self._compressor.flush(), struct.pack(">I", self._checksum)))
+
+
+@cache
+def _deflated_zeros() -> bytes:
+    """ZEROS zero bytes, compressed so that they can stand anywhere between two blocks."""
+    compressor = zlib.compressobj(wbits=-zlib.MAX_WBITS, strategy=zlib.Z_RLE)
+    return compressor.compress(bytes(ZEROS)) + compressor.flush(zlib.Z_FULL_FLUSH)
+
+
+def unfiltered(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Rows of packed pixels, uint8 [height, bytes], as they are compressed: each after its filter type, 0 for none."""
+    filtered = np.zeros((rows.shape[0], rows.shape[1] + 1), np.uint8)
+    filtered[:, 1:] = rows
+    return filtered
+
+
+def grey_png(width: int, height: int, depth: int, compressed: bytes) -> bytes:
+    """A picture of depth bits per pixel, from its compressed rows.
+
+    Source: W3C Portable Network Graphics (Third Edition), colour type 0.
+    """
+    header = struct.pack(">2I5B", width, height, depth, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", compressed) + _chunk(b"IEND", b"")
 
 
 def _chunk(name: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+    checksum = zlib.crc32(content, zlib.crc32(name))
+    return b"".join((struct.pack(">I", len(content)), name, content, struct.pack(">I", checksum)))

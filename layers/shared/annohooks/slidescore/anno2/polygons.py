@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Iterator
+from itertools import pairwise
 
 import msgpack  # type: ignore[import-untyped]
 import numpy as np
@@ -11,60 +13,96 @@ from numpy.typing import NDArray
 
 from annohooks.imaging.outlines import IntArray
 from annohooks.slidescore.anno2 import omega
-from annohooks.slidescore.anno2.tiles import Boxes
+from annohooks.slidescore.anno2.tiles import TILE_PX, Boxes, Tiles, ranges
 
-TILE_PX = 256
-
-
-def encoded_polygons(xy: IntArray, offsets: NDArray[np.int64]) -> bytes:
-    """encoded_polygons.bin: all outlines as one stream of vertices, in runs of one tile.
-
-    xy: int32 [N, 2], none negative. offsets: int64 [M + 1]; outline m is xy[offsets[m]:offsets[m + 1]].
-    Little endian: uint32 tile size, rows, columns; then, each after its length in bytes: uint32 coordinates per
-    outline; omega codes of the jumps in x, in y, from run to run; of the vertices per run; x, y within the tile.
-    """
-    tile = xy // TILE_PX
-    enters = np.ones(len(xy), np.bool_)
-    enters[1:] = (tile[1:, 0] != tile[:-1, 0]) | (tile[1:, 1] != tile[:-1, 1])
-    entry = np.flatnonzero(enters)
-    jumps = np.diff(tile[entry], axis=0, prepend=0).astype(np.int64)
-    runs = np.diff(entry, append=len(xy))
-    columns, rows = (-(-int(xy[:, axis].max()) // TILE_PX) for axis in (0, 1))
-    coordinates = (2 * np.diff(offsets)).astype("<u4").tobytes()
-    parts = (
-        coordinates,
-        omega.encode_signed(jumps[:, 0]),
-        omega.encode_signed(jumps[:, 1]),
-        omega.encode(runs),
-        (xy % TILE_PX).astype(np.uint8).tobytes(),
-    )
-    return struct.pack("<3I", TILE_PX, rows, columns) + b"".join(struct.pack("<I", len(part)) + part for part in parts)
+BLOCK_MEMBERSHIPS = 1 << 19
+"""Of outlines in tiles, worked on together."""
 
 
-def tile_index(boxes: Boxes, indices: NDArray[np.int64]) -> bytes:
+class EncodedPolygons:
+    """encoded_polygons.bin, of outlines that come block by block: one stream of vertices, in runs of one tile."""
+
+    def __init__(self) -> None:
+        self._counts: list[bytes] = []
+        self._places: list[bytes] = []
+        self._entries: list[NDArray[np.int64]] = []
+        self._tiles: list[IntArray] = []
+        self._vertices = 0
+        self._tile = np.full((1, 2), -1, np.int32)
+        self._far = np.zeros(2, np.int32)
+
+    def add(self, xy: IntArray, offsets: NDArray[np.int64]) -> None:
+        """xy: int32 [n, 2], n at least 1, none negative. offsets: int64 [m + 1], of the outlines in it."""
+        tile = np.concatenate((self._tile, xy // TILE_PX), dtype=np.int32, casting="same_kind")
+        entries = np.flatnonzero(np.diff(np.ascontiguousarray(tile).view(np.int64).ravel()))  # x and y as one number
+        self._counts.append((2 * np.diff(offsets)).astype("<u4").tobytes())
+        self._places.append((xy % TILE_PX).astype(np.uint8).tobytes())
+        self._entries.append(self._vertices + entries)
+        self._tiles.append(tile[1 + entries])
+        self._vertices += len(xy)
+        self._tile = tile[-1:]
+        self._far = np.maximum(self._far, xy.max(axis=0))
+
+    def blocks(self) -> Iterator[bytes]:
+        """Little endian: uint32 tile size, rows, columns; then, each after its length in bytes: uint32 coordinates per
+        outline; omega codes of the jumps in x, in y, from run to run; of the vertices per run; x, y within the tile.
+        """
+        columns, rows = (-(-self._far // TILE_PX)).tolist()
+        jumps = np.diff(np.concatenate(self._tiles), axis=0, prepend=0).astype(np.int64)
+        runs = np.diff(np.concatenate([*self._entries, [self._vertices]]))
+        yield struct.pack("<3I", TILE_PX, rows, columns)
+        for parts in (
+            self._counts,
+            [omega.encode_signed(jumps[:, 0])],
+            [omega.encode_signed(jumps[:, 1])],
+            [omega.encode(runs)],
+            self._places,
+        ):
+            yield struct.pack("<I", sum(map(len, parts)))
+            yield from parts
+
+
+def tile_index(boxes: Boxes, indices: NDArray[np.int64]) -> Iterator[bytes]:
     """tile_polygons_i.msgpack: {tile row: {tile column: indices of the outlines whose bounding box touches the tile}}.
 
     indices: int64 [M], the number each box's outline goes by. Rows and columns stand in the order in which the outlines
-    come to them, as in Slide Score's own files.
+    come to them, as in Slide Score's own files. In blocks, so that memory is bounded by BLOCK_MEMBERSHIPS or by the
+    fullest row of tiles.
     """
-    box, column, row = boxes.tiles(TILE_PX)
-    tile = row.astype(np.int64) << 32 | column
-    by_tile = np.argsort(tile, kind="stable")
-    members = indices[box[by_tile]].astype("<u4").tobytes()
-    begin = np.flatnonzero(np.diff(tile[by_tile], prepend=-1))
-    end = np.append(begin[1:], len(box))
-    earliest = by_tile[begin]
-    index: dict[int, dict[int, dict[str, object]]] = {}
-    for nth in np.argsort(earliest):
-        first, after = int(begin[nth]), int(end[nth])
-        index.setdefault(int(row[earliest[nth]]), {})[int(column[earliest[nth]])] = {
+    if not len(boxes):
+        yield msgpack.packb({})
+        return
+    low, high = boxes.low // TILE_PX, boxes.high // TILE_PX
+    columns, rows = (high - low + 1).astype(np.int64).T
+    box, row = ranges(low[:, 1], rows)
+    by_row = Tiles.of(np.zeros_like(row), row)  # whole rows, as tiles of a single column
+    yield msgpack.Packer().pack_map_header(len(by_row))
+    box = box[by_row.members]
+    memberships = np.concatenate(([0], np.cumsum(columns[box])))[by_row.offsets]
+    first = 0
+    while first < len(by_row):
+        fitting = np.searchsorted(memberships, memberships[first] + BLOCK_MEMBERSHIPS, side="right") - 1
+        last = max(int(fitting), first + 1)
+        boxes_here = box[by_row.offsets[first] : by_row.offsets[last]]
+        row_here = np.repeat(by_row.row[first:last], np.diff(by_row.offsets[first : last + 1]))
+        member, column = ranges(low[boxes_here, 0], columns[boxes_here])
+        yield _packed_rows(Tiles.of(column, row_here[member]), indices[boxes_here[member]])
+        first = last
+
+
+def _packed_rows(tiles: Tiles, indices: NDArray[np.int64]) -> bytes:
+    """The entries of whole rows of tiles. indices: [T], of the outline behind each member."""
+    in_order = indices[tiles.members].astype("<u4").tobytes()
+    bounds = tiles.offsets.tolist()
+    rows: dict[int, dict[int, dict[str, object]]] = {}
+    for row, column, (begin, end) in zip(tiles.row.tolist(), tiles.column.tolist(), pairwise(bounds), strict=True):
+        rows.setdefault(row, {})[column] = {
             "isTypedArray": True,
-            "bytes": members[4 * first : 4 * after],
+            "bytes": in_order[4 * begin : 4 * end],
             "type": "uint32",
-            "len": after - first,
+            "len": end - begin,
         }
-    packed: bytes = msgpack.packb(index)
-    return packed
+    return b"".join(msgpack.packb(row) + msgpack.packb(columns) for row, columns in rows.items())
 
 
 def negative_polygons(parent: IntArray) -> bytes:
