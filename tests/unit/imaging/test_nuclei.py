@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from scipy import ndimage, spatial
+from skimage import color, feature, filters, measure, morphology, segmentation
 
 from annohooks.imaging import contours, stains
 from annohooks.imaging.analyzers.nuclei import Nuclei, NucleiParameters
@@ -22,7 +24,7 @@ DAB_BGR = (0.776, 0.570, 0.268)
 
 def found(picture, stain="H-DAB", **chosen):
     parameters = NucleiParameters(stain=stain, **chosen)
-    return ANALYZER.mask(picture, MPP, parameters, ANALYZER.calibrate(picture, MPP, parameters))
+    return ANALYZER.class_map(picture, MPP, parameters, ANALYZER.calibrate(picture, MPP, parameters))
 
 
 def number(mask):
@@ -44,6 +46,39 @@ def nuclei(tissue):
     return found(tissue)
 
 
+@pytest.fixture(scope="module")
+def nuclei_of_scikit_image(tissue):
+    """Another way: a local threshold of its hematoxylin, watershed of the distance to the edge; int [h, w]."""
+    amount = color.separate_stains(tissue[..., ::-1], color.hdx_from_rgb)[..., 0]
+    amount = filters.gaussian(amount, 1.5)
+    dark = (amount > filters.threshold_otsu(amount)) & (amount > filters.threshold_local(amount, 65))
+    dark = morphology.remove_small_objects(morphology.opening(dark, morphology.disk(1)), max_size=32)
+    depth = filters.gaussian(ndimage.distance_transform_edt(dark), 1)
+    seeds = np.zeros(dark.shape, int)
+    peaks = feature.peak_local_max(depth, min_distance=5, labels=measure.label(dark))
+    seeds[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
+    return segmentation.watershed(-depth, seeds, mask=dark)
+
+
+def test_pixels_of_nuclei_are_those_that_scikit_image_finds(nuclei, nuclei_of_scikit_image):
+    theirs = nuclei_of_scikit_image > 0
+    assert ((nuclei > 0) & theirs).sum() > 0.85 * ((nuclei > 0) | theirs).sum()
+
+
+def test_nuclei_are_about_as_many_as_scikit_image_tells_apart_and_where_it_does(nuclei, nuclei_of_scikit_image):
+    ours = measure.label(contours.sized(nuclei * 255, 8 / MPP**2, math.inf, 0), connectivity=2)
+    centres = [np.array([each.centroid for each in measure.regionprops(one)]) for one in (ours, nuclei_of_scikit_image)]
+    assert len(centres[0]) == pytest.approx(len(centres[1]), rel=0.15)
+    to_theirs, to_ours = (spatial.KDTree(there).query(here)[0] * MPP for here, there in (centres, centres[::-1]))
+    assert (to_theirs < 4).mean() > 0.8
+    assert (to_ours < 4).mean() > 0.8
+
+
+def test_class_map_is_nothing_but_0_and_1(nuclei):
+    assert nuclei.dtype == np.uint8
+    assert np.unique(nuclei).tolist() == [0, 1]
+
+
 def test_as_many_nuclei_are_found_as_a_person_would_count_give_or_take(nuclei):
     assert 250 < number(nuclei) < 600
 
@@ -55,19 +90,19 @@ def test_nuclei_have_the_size_of_nuclei(nuclei):
 
 
 def test_nuclei_hold_more_hematoxylin_than_the_rest(tissue, nuclei):
-    hematoxylin = stains.concentrations(tissue, "H-DAB")[..., 0]
+    hematoxylin = stains.amounts(tissue, "H-DAB")[0]
     assert hematoxylin[nuclei > 0].mean() > 3 * hematoxylin[nuclei == 0].mean()
 
 
 def test_nuclei_stained_brown_hold_more_dab_than_the_rest(tissue):
     brown = found(tissue, marker="DAB")
-    amount = stains.concentrations(tissue, "H-DAB")[..., 1]
+    amount = stains.amounts(tissue, "H-DAB")[1]
     assert number(brown) > 50
     assert amount[brown > 0].mean() > 1.5 * amount[brown == 0].mean()
 
 
 def test_every_object_becomes_one_outline(nuclei):
-    enclosing = contours.sized(nuclei, 9, math.inf, 0)
+    enclosing = contours.sized(nuclei * 255, 9, math.inf, 0)
     assert contours.outlines(enclosing).is_outer.sum() >= 0.9 * number(enclosing)
 
 
@@ -95,7 +130,7 @@ def test_two_discs_that_touch_are_split_in_two_of_about_their_size(degrees, apar
     radius, angle = 10, math.radians(degrees)
     right, down = math.cos(angle) * apart * radius / 2, math.sin(angle) * apart * radius / 2
     mask = found(stained([(80 + right, 80 + down, radius), (80 - right, 80 - down, radius)]))
-    without_crumbs_of_the_cut = contours.sized(mask, NucleiParameters().smallest_um2 / MPP**2, math.inf, 0)
+    without_crumbs_of_the_cut = contours.sized(mask * 255, NucleiParameters().smallest_um2 / MPP**2, math.inf, 0)
     assert number(without_crumbs_of_the_cut) == 2
     areas = cv2.connectedComponentsWithStats(without_crumbs_of_the_cut, connectivity=8)[2][1:, cv2.CC_STAT_AREA]
     assert min(areas) > 0.9 * max(areas)
@@ -122,8 +157,17 @@ def test_brown_discs_are_found_only_when_brown_marks_nuclei():
     both = np.minimum(blue, brown)
     assert number(found(both, marker="either")) == 2
     by_blue, by_brown = found(both, marker="hematoxylin"), found(both, marker="DAB")
-    assert (by_blue[80, 40], by_blue[80, 120]) == (255, 0)
-    assert (by_brown[80, 40], by_brown[80, 120]) == (0, 255)
+    assert (by_blue[80, 40], by_blue[80, 120]) == (1, 0)
+    assert (by_brown[80, 40], by_brown[80, 120]) == (0, 1)
+
+
+def test_dark_brown_nuclei_do_not_hide_pale_blue_ones():
+    """Each stain has a threshold of its own."""
+    brown = stained([(x, y, 9) for x in (30, 80, 130) for y in (30, 80)], DAB_BGR)
+    blue = 255 * (stained([(x, 130, 9) for x in (30, 80, 130)]) / 255) ** 0.4
+    brown = 255 * (brown / 255) ** 1.8
+    both = np.minimum(blue, brown).astype(np.uint8)
+    assert number(found(both, marker="either")) == 9
 
 
 def test_marker_does_not_matter_in_eosin(tissue):
@@ -150,9 +194,9 @@ def test_splitting_only_takes_pixels_away_and_loses_no_object(blobs, separation,
     coarse = cv2.resize(blobs, None, fx=6, fy=6, interpolation=cv2.INTER_NEAREST)
     picture = np.rint(240 * 10 ** -((coarse > 0)[..., None] * 0.7 * np.array(HEMATOXYLIN_BGR))).astype(np.uint8)
     parameters = NucleiParameters(stain="H-DAB", separation=separation)
-    whole = ANALYZER.mask(picture, mpp, NucleiParameters(stain="H-DAB", separation=0.0001), 60.0)
-    split = ANALYZER.mask(picture, mpp, parameters, 60.0)
-    assert set(np.unique(split)) <= {0, 255}
+    whole = ANALYZER.class_map(picture, mpp, NucleiParameters(stain="H-DAB", separation=0.0001), (0.24,))
+    split = ANALYZER.class_map(picture, mpp, parameters, (0.24,))
+    assert set(np.unique(split)) <= {0, 1}
     assert number(split) >= number(whole)
     assert cv2.countNonZero(split & ~whole) <= cv2.countNonZero(whole) * 0.2
 
@@ -169,7 +213,7 @@ def field():
 
 
 def nuclei_in(picture, columns=slice(None)):
-    return number(contours.sized(found(picture, "H&E")[:, columns], 8 / MPP**2, math.inf, 0))
+    return number(contours.sized(found(picture, "H&E")[:, columns] * 255, 8 / MPP**2, math.inf, 0))
 
 
 @pytest.mark.parametrize("glass", [0, 200, 400, 520])

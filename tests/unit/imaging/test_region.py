@@ -23,6 +23,10 @@ def rectangle(x, y, width, height):
     return np.array([(x, y), (x + width, y), (x + width, y + height), (x, y + height)], np.float64)
 
 
+upright = st.tuples(*2 * [coordinates], *2 * [st.integers(1, 90)]).map(lambda box: rectangle(*box))
+rectangles = upright | upright.map(lambda ring: np.roll(ring, 1, axis=0)[::-1])
+
+
 def shape(*box):
     return Shape((rectangle(*box),))
 
@@ -92,13 +96,48 @@ def test_box_of_a_shape_of_several_rings_holds_them_all():
     assert Shape((rectangle(1, 1, 2, 2), rectangle(9, 8, 2, 2))).box == Box(1, 1, 10, 9)
 
 
-@given(rings, st.sampled_from([1, 2, 4]), st.integers(1, 80), st.integers(1, 80))
+@given(rings | rectangles, st.sampled_from([1, 2, 4]), st.integers(1, 80), st.integers(1, 80))
 def test_mask_holds_the_pixels_whose_centre_is_in_the_shape(ring, downsample, width, height):
     """Whether the ring turns left or right, crosses itself, or leaves the slide."""
     size = math.ceil(height / downsample), math.ceil(width / downsample)
     mask = Region(Box(0, 0, width, height), (Shape((ring,)),)).mask(size, downsample)
     assert mask.dtype == np.uint8
     assert np.array_equal(mask, centres_inside(ring, *size, downsample) * np.uint8(255))
+
+
+@st.composite
+def shapes(draw):
+    """A shape with holes, some of it rectangles."""
+    ring = rings | rectangles
+    return Shape(tuple(draw(st.lists(ring, min_size=1, max_size=2))), tuple(draw(st.lists(ring, max_size=1))))
+
+
+@given(st.lists(shapes(), max_size=3), st.sampled_from([1, 2, 4]), st.data())
+def test_part_of_a_mask_is_that_part_of_the_whole_mask(drawn, downsample, data):
+    region = Region(Box(3, 5, 80, 70), tuple(drawn))
+    height, width = math.ceil(70 / downsample), math.ceil(80 / downsample)
+    row, column = data.draw(st.integers(0, height - 1)), data.draw(st.integers(0, width - 1))
+    size = data.draw(st.integers(1, height - row)), data.draw(st.integers(1, width - column))
+    expected = region.mask((height, width), downsample)[row : row + size[0], column : column + size[1]]
+    assert np.array_equal(region.mask(size, downsample, row, column), expected)
+    if region.fills(size, downsample, row, column):
+        assert expected.all()
+
+
+@given(st.integers(-9, 60), st.integers(-9, 60), st.integers(1, 99), st.integers(1, 99), st.sampled_from([1, 2, 4]))
+def test_a_rectangle_fills_the_parts_whose_pixel_centres_it_holds_all(x, y, width, height, downsample):
+    region = Region(Box(0, 0, 64, 64), (shape(x, y, width, height),))
+    side = 64 // downsample
+    mask = region.mask((side, side), downsample)
+    for row in range(0, side, 8):
+        for column in range(0, side, 8):
+            expected = bool(mask[row : row + 8, column : column + 8].all())
+            assert region.fills((8, 8), downsample, row, column) == expected
+
+
+def test_a_rectangle_with_a_hole_fills_nothing():
+    brush = Shape((rectangle(0, 0, 40, 40),), (rectangle(10, 10, 20, 20),))
+    assert not Region(Box(0, 0, 40, 40), (brush,)).fills((10, 10), 1, 15, 15)
 
 
 def test_ellipse_of_many_vertices_has_the_area_of_its_semi_axes():

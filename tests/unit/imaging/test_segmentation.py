@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import threading
+import tracemalloc
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ from slide_in_memory import InMemory
 from annohooks.core.deadline import Deadline
 from annohooks.core.errors import BadRequest, DeadlineExceeded, Upstream
 from annohooks.imaging import segmentation
+from annohooks.imaging.analyzers.base import ObjectClass
 from annohooks.imaging.analyzers.dark_regions import DarkRegions, DarkRegionsParameters
 from annohooks.imaging.analyzers.nuclei import Nuclei, NucleiParameters
 from annohooks.imaging.region import Box, Region, Shape
@@ -33,7 +35,7 @@ class NucleiAt(Nuclei):
         self.level = level
 
     def calibrate(self, sample, mpp, parameters):
-        return self.level
+        return (self.level / 255,) * (2 if parameters.marker == "either" else 1)
 
 
 def rectangle(x, y, width, height):
@@ -56,7 +58,9 @@ def assert_same(findings, other):
     assert len(findings.outlines) > 0
     for array in ("xy", "offsets", "parent"):
         assert np.array_equal(getattr(findings.outlines, array), getattr(other.outlines, array)), array
-    assert (findings.area_um2, findings.region_um2) == (other.area_um2, other.region_um2)
+    for array in ("classes", "found", "area_um2"):
+        assert np.array_equal(getattr(findings, array), getattr(other, array)), array
+    assert findings.region_um2 == other.region_um2
     assert findings.downsample == other.downsample
 
 
@@ -101,6 +105,66 @@ def test_sheets_of_stain_wider_than_the_halo_join_too(seed, size_px, separation)
     assert_same(tiled, whole)
 
 
+class ByShade(DarkRegions):
+    """Two classes, of which one lies in the other."""
+
+    classes = (ObjectClass("dark", "#000000"), ObjectClass("darker", "#0000FF"))
+
+    def class_map(self, picture, mpp, parameters, calibration):
+        shade = cv2.GaussianBlur(picture[..., 1], (5, 5), 0)
+        return (shade < 150).astype(np.uint8) + (shade < 110)
+
+
+@pytest.mark.parametrize("picture_px", [129, 333])
+def test_classes_are_told_apart_in_tiles_as_in_one_piece(mosaic, picture_px):
+    slide, region = InMemory(mosaic, 1.0), rectangle(13, 27, 961, 853)
+    whole = segment(slide, region, ByShade())
+    assert len(np.unique(whole.classes)) == 2
+    assert_same(segment(slide, region, ByShade(), limits=Limits(picture_px)), whole)
+    for number in (1, 2):
+        one_class = whole.outlines.take(whole.classes == number)
+        assert one_class.is_outer.sum() == whole.found[number - 1]
+
+
+@pytest.mark.parametrize("picture_px", [129, 333])
+def test_freely_drawn_shapes_are_searched_in_tiles_as_in_one_piece(mosaic, picture_px):
+    angle = np.linspace(0, 2 * np.pi, 90, endpoint=False)
+    star = 450 + (300 + 140 * np.cos(9 * angle))[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    speck = 400.0 + np.array([(0, 0), (2, 0), (2, 2), (0, 2)])
+    brush = Shape((star,), (star / 4 + 300, speck))
+    region = Region(brush.box, (brush,))
+    slide = InMemory(mosaic, 1.0)
+    whole = segment(slide, region, limits=Limits(1000))
+    assert len(slide.read) == 1
+    assert_same(segment(slide, region, limits=Limits(picture_px)), whole)
+
+
+@pytest.mark.parametrize(("objects", "vertices"), [(20, 10**6), (10**6, 500)])
+def test_of_too_many_objects_the_largest_are_outlined_and_all_are_counted(mosaic, objects, vertices):
+    slide, region = InMemory(mosaic, 1.0), rectangle(13, 27, 961, 853)
+    everything = segment(slide, region)
+    assert everything.left_out == 0
+    some = segment(slide, region, limits=Limits(objects=objects, vertices=vertices))
+    assert 0 < some.outlines.is_outer.sum() <= objects
+    assert len(some.outlines.xy) <= vertices
+    assert some.left_out == everything.outlines.is_outer.sum() - some.outlines.is_outer.sum() > 0
+    assert (some.found, some.area_um2) == (everything.found, everything.area_um2)
+    assert_same(segment(slide, region, limits=Limits(129, objects=objects, vertices=vertices)), some)
+
+
+def test_memory_is_that_of_the_tiles_in_flight_and_not_of_the_region():
+    """Less than the smallest mask of the region, however it is packed into bytes, one for each pixel."""
+    pixels = np.full((2048, 2048, 3), 230, np.uint8)
+    pixels[500:1500, 700:1300] = pixels[1700:1800] = 40
+    slide = InMemory(pixels, 1.0)
+    tracemalloc.start()
+    found = segment(slide, rectangle(0, 0, 2048, 2048), limits=Limits(picture_px=100))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found.area_um2 == 1000 * 600 + 100 * 2048
+    assert most < 2048 * 2048
+
+
 def test_object_across_four_tiles_is_one_outline_with_its_hole():
     pixels = np.full((400, 400, 3), 230, np.uint8)
     pixels[120:280, 130:290] = 40
@@ -121,9 +185,9 @@ def test_tiles_share_one_calibration(tissue):
     seen = []
 
     class Watching(DarkRegions):
-        def mask(self, picture, mpp, parameters, calibration):
+        def class_map(self, picture, mpp, parameters, calibration):
             seen.append(calibration)
-            return super().mask(picture, mpp, parameters, calibration)
+            return super().class_map(picture, mpp, parameters, calibration)
 
     segment(InMemory(pixels, 1.0), rectangle(0, 0, 1024, 512), Watching(), DarkRegionsParameters(), Limits(300))
     assert len(seen) == 8
@@ -315,6 +379,22 @@ def test_no_more_is_read_once_the_deadline_has_passed(mosaic, monkeypatch):
         segment(slide, rectangle(0, 0, 960, 880), limits=Limits(picture_px=100), deadline=deadline)
     assert_nobody_reads()
     assert 0 < len(slide.read) < 16 + 6 + 3 * SLIDE_CONNECTIONS
+
+
+def test_joining_ends_once_the_deadline_has_passed(mosaic):
+    class PassedWhenJoining(Deadline):
+        def check(self, doing):
+            if doing == "joining what was found":
+                raise DeadlineExceeded(f"The time for this request ran out while {doing}.")
+
+    with pytest.raises(DeadlineExceeded, match="joining"):
+        segment(
+            InMemory(mosaic, 1.0),
+            rectangle(0, 0, 960, 880),
+            limits=Limits(picture_px=200),
+            deadline=PassedWhenJoining.after(60),
+        )
+    assert_nobody_reads()
 
 
 def assert_nobody_reads():

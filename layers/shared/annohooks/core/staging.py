@@ -2,13 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from annohooks.core.errors import Unavailable
-
-if TYPE_CHECKING:
-    from types_boto3_s3 import S3Client
+from annohooks.core.s3 import client as _s3
 
 
 class Staged(NamedTuple):
@@ -52,15 +49,3 @@ def _s3_errors(done: str) -> Iterator[None]:
         yield
     except (BotoCoreError, ClientError) as error:
         raise Unavailable(f"The staging bucket could not be {done}.") from error
-
-
-@cache
-def _s3() -> "S3Client":
-    """One client per process, made when first needed: boto3 takes longer to import than the rest together."""
-    import boto3
-    from botocore.config import Config
-
-    return boto3.client(
-        "s3",
-        config=Config(connect_timeout=2, read_timeout=4, retries={"total_max_attempts": 2, "mode": "standard"}),
-    )

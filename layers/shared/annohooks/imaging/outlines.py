@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 IntArray = NDArray[np.int32]
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
+
+_BLOCK_VERTICES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,17 +34,17 @@ class Outlines:
         return cls(np.empty((0, 2), np.int32), np.zeros(1, np.int64), np.empty(0, np.int32))
 
     @classmethod
-    def from_rings(cls, rings: Sequence[ArrayLike], parent: ArrayLike | None = None) -> Outlines:
-        """rings: M arrays [k, 2] (k may differ), rounded to int32. parent: [M], all outer rings when left out."""
+    def from_rings(cls, rings: Sequence[NDArray[Any] | Sequence[Any]], parent: ArrayLike | None = None) -> Outlines:
+        """rings: M arrays [k, 2], or all [k, 1, 2] (k may differ), rounded to int32. parent: [M], all outer rings when
+        left out."""
         if not len(rings):
             return cls.empty()
-        arrays = [np.asarray(ring).reshape(-1, 2) for ring in rings]
-        offsets = np.zeros(len(arrays) + 1, np.int64)
-        np.cumsum([len(array) for array in arrays], out=offsets[1:])
-        xy = np.concatenate(arrays)
+        offsets = np.zeros(len(rings) + 1, np.int64)
+        np.cumsum([len(ring) for ring in rings], out=offsets[1:])
+        xy = np.concatenate(rings).reshape(-1, 2)
         if xy.dtype.kind == "f":
             xy = np.rint(xy)
-        parents = np.full(len(arrays), -1, np.int32) if parent is None else np.asarray(parent, np.int32)
+        parents = np.full(len(rings), -1, np.int32) if parent is None else np.asarray(parent, np.int32)
         return cls(xy.astype(np.int32, copy=False), offsets, parents)
 
     @classmethod
@@ -82,23 +85,41 @@ class Outlines:
 
     def take(self, keep: BoolArray) -> Outlines:
         """The rings where keep [M] is true; a hole whose outer ring goes, goes with it."""
-        keep = keep & (self.is_outer | keep[self.parent])
-        counts = self.counts
-        offsets = np.zeros(int(keep.sum()) + 1, np.int64)
-        np.cumsum(counts[keep], out=offsets[1:])
-        renumbered = (np.cumsum(keep) - 1).astype(np.int32)
-        parent = self.parent[keep]
+        return self.pick(np.flatnonzero(keep & (self.is_outer | keep[self.parent])))
+
+    def pick(self, order: NDArray[np.int64]) -> Outlines:
+        """The rings of these numbers, in this order; with every hole, its outer ring."""
+        counts = self.counts[order]
+        offsets = np.zeros(len(order) + 1, np.int64)
+        np.cumsum(counts, out=offsets[1:])
+        vertices = np.repeat(self.offsets[order] - offsets[:-1], counts)
+        vertices += np.arange(len(vertices))
+        number = np.zeros(len(self), np.int32)
+        number[order] = np.arange(len(order), dtype=np.int32)
+        parent = self.parent[order]
         return Outlines(
-            self.xy[np.repeat(keep, counts)], offsets, np.where(parent < 0, np.int32(-1), renumbered[parent])
+            self.xy.take(vertices, axis=0),
+            offsets,
+            np.where(parent < 0, np.int32(-1), number.take(parent, mode="wrap")),
         )
 
     def clipped(self, width: int, height: int) -> Outlines:
         """Every vertex moved into [0, width] x [0, height]."""
-        return Outlines(np.clip(self.xy, 0, (width, height)).astype(np.int32), self.offsets, self.parent)
+        xy = np.empty_like(self.xy)
+        for axis, most in enumerate((width, height)):
+            np.clip(self.xy[:, axis], 0, most, out=xy[:, axis])
+        return Outlines(xy, self.offsets, self.parent)
 
     def areas(self) -> FloatArray:
         """Area each ring encloses, float64 [M], square pixels, holes not taken off. Source: the shoelace formula."""
-        return np.abs(self._moments()[0])
+        areas = [np.empty(0)]
+        for rings in self._blocks():
+            x, y, next_x, next_y = rings._edges()
+            x *= next_y
+            next_x *= y
+            x -= next_x
+            areas.append(np.abs(np.add.reduceat(x, rings.offsets[:-1])) / 2)
+        return np.concatenate(areas)
 
     def centroids(self) -> FloatArray:
         """Area centroid of each outer ring less its holes, float64 [number of outer rings, 2], in ring order.
@@ -107,8 +128,6 @@ class Outlines:
         Source: Bourke 1988, centroid of a polygon; composition by area for holes.
         """
         area, moment = self._moments()
-        sign = np.where(area < 0, -1.0, 1.0)
-        area, moment = area * sign, moment * sign[:, None]
         first = self.xy[self.offsets[:-1]]
         holes = ~self.is_outer
         if holes.any():
@@ -119,24 +138,58 @@ class Outlines:
         flat = area <= 0
         centre = np.divide(moment, area[:, None], out=np.zeros_like(moment), where=~flat[:, None])
         if flat.any():
-            starts = self.offsets[:-1]
-            mean = np.add.reduceat(self._from_first(), starts) / self.counts[:, None]
-            centre[flat] = mean[flat]
+            lone = Outlines(self.xy, self.offsets, np.full(len(self), -1, np.int32)).take(flat)
+            from_first = np.stack(lone._edges()[:2], axis=1)
+            centre[flat] = np.add.reduceat(from_first, lone.offsets[:-1]) / lone.counts[:, None]
         centre += first
         return centre[self.is_outer]
 
-    def _from_first(self) -> FloatArray:
-        """Vertices relative to their ring's first, which keeps the sums below small and exact."""
-        return np.subtract(self.xy, np.repeat(self.xy[self.offsets[:-1]], self.counts, axis=0), dtype=np.float64)
+    def _blocks(self) -> Iterator[Outlines]:
+        """The rings in order, about a million vertices at a time, which bounds what is needed beside them."""
+        start = 0
+        while start < len(self):
+            most = self.offsets[start] + _BLOCK_VERTICES
+            end = max(start + 1, int(np.searchsorted(self.offsets, most, side="right")) - 1)
+            vertices = slice(self.offsets[start], self.offsets[end])
+            yield Outlines(self.xy[vertices], self.offsets[start : end + 1] - vertices.start, self.parent[start:end])
+            start = end
+
+    def _edges(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """x and y of each vertex and of the one after, relative to their ring's first, which keeps sums exact."""
+        starts, ends = self.offsets[:-1], self.offsets[1:] - 1
+        found = []
+        for axis in (0, 1):
+            place = self.xy[:, axis]
+            here = np.subtract(place, np.repeat(place[starts], self.counts), dtype=np.float64)
+            after = np.empty_like(here)
+            after[:-1] = here[1:]
+            after[ends] = 0.0
+            found += [here, after]
+        x, next_x, y, next_y = found
+        return x, y, next_x, next_y
 
     def _moments(self) -> tuple[FloatArray, FloatArray]:
-        """Signed area [M] and first moments [M, 2] about each ring's first vertex."""
-        if not len(self):
-            return np.empty(0), np.empty((0, 2))
-        here = self._from_first()
-        following = np.empty_like(here)
-        following[:-1] = here[1:]
-        following[self.offsets[1:] - 1] = 0.0  # the ring closes at its first vertex, the origin here
-        cross = here[:, 0] * following[:, 1] - following[:, 0] * here[:, 1]
-        starts = self.offsets[:-1]
-        return np.add.reduceat(cross, starts) / 2, np.add.reduceat((here + following) * cross[:, None], starts) / 6
+        """Area [M] and first moments [M, 2] about each ring's first vertex, whichever way the ring turns."""
+        area, moment = np.empty(len(self)), np.empty((len(self), 2))
+        done = 0
+        for rings in self._blocks():
+            x, y, next_x, next_y = rings._edges()
+            cross = x * next_y
+            cross -= next_x * y
+            block, starts = slice(done, done + len(rings)), rings.offsets[:-1]
+            area[block] = np.add.reduceat(cross, starts) / 2
+            for axis, (here, after) in enumerate(((x, next_x), (y, next_y))):
+                here += after
+                here *= cross
+                moment[block, axis] = np.add.reduceat(here, starts) / 6
+            done += len(rings)
+        sign = np.where(area < 0, -1.0, 1.0)
+        return area * sign, moment * sign[:, None]
+
+
+def following(xy: IntArray, offsets: NDArray[np.int64]) -> IntArray:
+    """The vertex after each vertex in its ring, int32 [N, 2]."""
+    following = np.empty_like(xy)
+    following[:-1] = xy[1:]
+    following[offsets[1:] - 1] = xy[offsets[:-1]]
+    return following

@@ -68,46 +68,74 @@ class Region:
     box: Box
     shapes: tuple[Shape, ...]
 
-    def mask(self, size: tuple[int, int], downsample: float) -> Mask:
-        """The shapes drawn on a picture of the box: pixels whose centre is in one.
+    def mask(self, size: tuple[int, int], downsample: float, row: int = 0, column: int = 0) -> Mask:
+        """The shapes drawn on a picture of the box, or on a part of it: 255 where a pixel's centre is in one.
 
-        size: (height, width) of the picture in pixels.
+        size: (height, width) of the part in pixels; row, column: where in the picture its corner is.
         """
         inside = np.zeros(size, np.uint8)
         for shape in self.shapes:
             # A hole cuts its own shape only, which then needs a canvas of its own.
             canvas = np.zeros(size, np.uint8) if shape.holes else inside
             for ring in shape.rings:
-                self._fill(canvas, ring, downsample, 255)
+                self._fill(canvas, ring, downsample, row, column, 255)
             for hole in shape.holes:
-                self._fill(canvas, hole, downsample, 0)
+                self._fill(canvas, hole, downsample, row, column, 0)
             if shape.holes:
                 inside |= canvas
         return inside
 
-    def _fill(self, canvas: Mask, ring: FloatArray, downsample: float, value: int) -> None:
+    def fills(self, size: tuple[int, int], downsample: float, row: int = 0, column: int = 0) -> bool:
+        """Whether a rectangle was drawn that holds the whole of a part: its mask is 255 everywhere."""
+        height, width = size
+        for shape in self.shapes:
+            for ring in shape.rings if not shape.holes else ():
+                if _is_rectangle(ring):
+                    left, top = self._pixels(ring.min(axis=0), downsample)
+                    right, bottom = self._pixels(ring.max(axis=0), downsample)
+                    if left <= column and top <= row and column + width <= right and row + height <= bottom:
+                        return True
+        return False
+
+    def _pixels(self, xy: FloatArray, downsample: float) -> FloatArray:
+        """The first pixel whose centre is at or beyond slide positions."""
+        return np.ceil((xy - (self.box.x, self.box.y)) / downsample - 0.5)
+
+    def _fill(self, canvas: Mask, ring: FloatArray, downsample: float, row: int, column: int, value: int) -> None:
         """Sets the pixels whose centre is in a ring, by the even-odd rule; the ring may reach beyond the canvas.
 
         cv2.fillPoly would draw the edges in full, which makes every shape half a pixel larger.
         """
+        height, width = canvas.shape
+        corner, end = (column, row), (column + width, row + height)
+        left, start = np.clip(self._pixels(ring.min(axis=0), downsample), corner, end).astype(int)
+        right, stop = np.clip(self._pixels(ring.max(axis=0), downsample), corner, end).astype(int)
+        if _is_rectangle(ring):
+            canvas[start - row : stop - row, left - column : right - column] = value
+            return
         x, y = ((ring - (self.box.x, self.box.y)) / downsample - 0.5).T
         to_x, to_y = np.roll(x, -1), np.roll(y, -1)
-        height, width = canvas.shape
-        left, right = (int(np.clip(np.ceil(side), 0, width)) for side in (x.min(), x.max()))
-        start, stop = (int(np.clip(np.ceil(side), 0, height)) for side in (y.min(), y.max()))
+        near = (np.minimum(y, to_y) <= stop) & (np.maximum(y, to_y) >= start)
+        x, y, to_x, to_y = x[near], y[near], to_x[near], to_y[near]
         for top in range(start, stop, _BAND_PX):
             bottom = min(top + _BAND_PX, stop)
             first = np.clip(np.ceil(np.minimum(y, to_y)), top, bottom).astype(np.int64)
-            end = np.clip(np.ceil(np.maximum(y, to_y)), top, bottom).astype(np.int64)
-            rows = end - first
-            edge = np.repeat(np.arange(len(ring)), rows)
-            row = np.arange(len(edge)) + np.repeat(end - np.cumsum(rows), rows)
-            crossing = x[edge] + (row - y[edge]) * (to_x - x)[edge] / (to_y - y)[edge]
-            column = np.clip(np.ceil(crossing), left, right).astype(np.int64) - left
-            turns = np.sort((row - top) * (right - left) + column)  # in and out by turns, and out at each row's end
+            last = np.clip(np.ceil(np.maximum(y, to_y)), top, bottom).astype(np.int64)
+            rows = last - first
+            edge = np.repeat(np.arange(len(x)), rows)
+            at = np.arange(len(edge)) + np.repeat(last - np.cumsum(rows), rows)
+            crossing = x[edge] + (at - y[edge]) * (to_x - x)[edge] / (to_y - y)[edge]
+            crossed = np.clip(np.ceil(crossing), left, right).astype(np.int64) - left
+            turns = np.sort((at - top) * (right - left) + crossed)  # in and out by turns, and out at each row's end
             runs = np.diff(turns, prepend=0, append=(bottom - top) * (right - left))
             within = np.repeat(np.arange(len(runs)) % 2 > 0, runs).reshape(bottom - top, right - left)
-            canvas[top:bottom, left:right][within] = value
+            canvas[top - row : bottom - row, left - column : right - column][within] = value
+
+
+def _is_rectangle(ring: FloatArray) -> bool:
+    """Whether a ring is the four corners of a rectangle along the axes."""
+    upright, level = (ring == np.roll(ring, -1, axis=0)).T  # its edges
+    return len(ring) == 4 and bool((upright != level).all() and (upright != np.roll(upright, 1)).all())
 
 
 def joined(shapes: Iterable[Shape], width: int, height: int) -> list[Region]:

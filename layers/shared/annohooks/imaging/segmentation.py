@@ -1,12 +1,13 @@
-"""A region of a slide to findings: read in tiles, analysed as they arrive, traced as one picture."""
+"""A region of a slide to findings: read in tiles, analysed and traced as they arrive."""
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Protocol
 
 import cv2
@@ -18,8 +19,9 @@ from annohooks.imaging import contours
 from annohooks.imaging.analyzers.base import Analyzer, Parameters
 from annohooks.imaging.contours import Mask
 from annohooks.imaging.decode import Picture
-from annohooks.imaging.outlines import Outlines
+from annohooks.imaging.findings import Findings
 from annohooks.imaging.region import Box, Region
+from annohooks.imaging.tracing import Drawn, Sizes, Tracing
 
 _TILES_AHEAD = 4
 _SAMPLE_PIECES = 4  # by as many, spread over a region that is larger than one picture
@@ -40,29 +42,19 @@ class Slide(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """picture_px: longest side of one picture; region_px: pixels of a region, all tiles together."""
+    """picture_px: longest side of one picture; region_px: pixels of a region, all tiles together.
+
+    objects, vertices: as many as a region's outlines may be and have, the smallest are left out of more.
+    """
 
     picture_px: int = 2000
     region_px: int = 64_000_000
+    objects: int = 250_000
+    vertices: int = 16_000_000
 
 
 ASSUMED_MPP = 0.25
 """Micrometres per pixel of a slide that does not say: a 40x scan."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Findings:
-    """What an analyzer found in a region.
-
-    outlines: in slide pixels, holes linked. area_um2: of all objects, holes taken off, counted in pixels.
-    region_um2: what was looked at, 0 for a region that no pixel's centre lies in. downsample: slide pixels per analysed
-    pixel, along a side.
-    """
-
-    outlines: Outlines
-    area_um2: float
-    region_um2: float
-    downsample: int
 
 
 def downsample_for(box: Box, slide_mpp: float, target_mpp: float, region_px: int) -> int:
@@ -83,10 +75,10 @@ def segment(
 ) -> Findings:
     """Runs an analyzer over a region of any size.
 
-    Tiles overlap by the analyzer's halo and share one calibration; their inner parts make up one mask, which is traced
-    in one piece, so an object cut by a tile border is one outline, holes included.
-    Raises BadRequest when slide or region would have to be read too coarsely for the analyzer, DeadlineExceeded between
-    tiles, and whatever slide.picture raises.
+    Tiles overlap by the analyzer's halo and share one calibration; their inner parts are traced as they come, and what
+    their borders cut is joined, so the outlines are those of the region in one piece. Holds the tiles in flight and
+    what was found. Raises BadRequest when slide or region would have to be read too coarsely for the analyzer,
+    DeadlineExceeded between tiles, and whatever slide.picture raises.
     """
     slide_mpp = slide.mpp or ASSUMED_MPP
     downsample = downsample_for(region.box, slide_mpp, analyzer.mpp, limits.region_px)
@@ -94,33 +86,47 @@ def segment(
     if mpp > analyzer.coarsest_mpp:
         raise BadRequest(_too_coarse(slide_mpp, analyzer, limits))
     grid = _Grid(region.box, downsample, math.ceil(analyzer.halo_um / mpp), limits.picture_px, slide)
+    px_per_um2, looking = 1 / mpp**2, f"looking for {analyzer.title.lower()}"
+    smallest_px = max(parameters.smallest_um2 * px_per_um2, 4.0)
+    sizes = Sizes(
+        smallest_px,
+        parameters.largest_um2 * px_per_um2 or math.inf,
+        min(analyzer.smallest_hole_um2 * px_per_um2, smallest_px),
+    )
+
+    def drawn(row: int, column: int, height: int, width: int) -> Mask | None:
+        part = (height, width), downsample, row, column
+        return None if region.fills(*part) else region.mask(*part)
+
+    tracing = Tracing((grid.rows, grid.columns), len(analyzer.classes), sizes, limits.objects, limits.vertices, drawn)
     deadline.check("drawing the region")
-    inside = region.mask((grid.rows, grid.columns), downsample)
-    if not inside.any():
-        return Findings(Outlines.empty(), 0.0, 0.0, downsample)
-    mask = np.zeros_like(inside)
-    calibration = None
-    if not grid.is_one_picture:
-        calibration = analyzer.calibrate(_sample(slide, grid, inside), mpp, parameters)
-    for tile, picture in _fetched(slide, grid, inside):
-        deadline.check(f"looking for {analyzer.title.lower()}")
+    tiles = _drawn_tiles(grid, drawn)
+    first = next(tiles, None)
+    calibration, region_px = None, 0
+    if first and not grid.is_one_picture:
+        calibration = analyzer.calibrate(_sample(slide, grid, drawn), mpp, parameters)
+    for tile, picture in _fetched(slide, grid, chain([first] if first else [], tiles)):
+        deadline.check(looking)
         if calibration is None:
             calibration = analyzer.calibrate(picture, mpp, parameters)
-        grid.paste(mask, tile, analyzer.mask(picture, mpp, parameters, calibration))
-    deadline.check("measuring what was found")
-    mask &= inside
-    per_um2 = 1 / mpp**2
-    smallest_px = max(parameters.smallest_um2 * per_um2, 4.0)
-    largest_px = parameters.largest_um2 * per_um2 or math.inf
-    mask = contours.sized(mask, smallest_px, largest_px, analyzer.smallest_hole_um2 * per_um2)
-    mask &= inside
-    deadline.check("tracing what was found")
-    outlines = contours.mapped(contours.outlines(mask), region.box.x, region.box.y, downsample)
+        class_map = tile.cut(analyzer.class_map(picture, mpp, parameters, calibration))
+        region_px += class_map.size if tile.inside is None else cv2.countNonZero(tile.inside)
+        for number in range(1, len(analyzer.classes) + 1):
+            mask = cv2.inRange(class_map, number, number)
+            if tile.inside is not None:
+                mask = cv2.bitwise_and(mask, tile.inside)
+            tracing.add(mask.astype(np.uint8, copy=False), number, tile.row, tile.column, tile.inside)
+    traced = tracing.finish(lambda: deadline.check("joining what was found"))
+    outlines = contours.mapped(traced.outlines, region.box.x, region.box.y, downsample)
     return Findings(
+        region=region,
         outlines=outlines.clipped(slide.width, slide.height),
-        area_um2=cv2.countNonZero(mask) / per_um2,
-        region_um2=cv2.countNonZero(inside) / per_um2,
+        classes=traced.classes,
+        found=traced.found,
+        area_um2=traced.pixels / px_per_um2,
+        region_um2=region_px / px_per_um2,
         downsample=downsample,
+        slide_mpp=slide_mpp,
     )
 
 
@@ -135,14 +141,23 @@ def _too_coarse(slide_mpp: float, analyzer: Analyzer[Any, Any], limits: Limits) 
     return f"The region is too large to look for {analyzer.title.lower()}: please draw one below {largest_mm2:.1f} mm2."
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Tile:
-    """core: its part of the mask (row, column, height, width); box: what is read, on the slide; margin: where the core
-    starts in the picture (row, column)."""
+    """row, column, height, width: its part of the region, in analysed pixels; inside: what was drawn of it, None when
+    all of it. box: what is read, on the slide; top, left: where the part starts in that picture."""
 
-    core: tuple[int, int, int, int]
+    row: int
+    column: int
+    height: int
+    width: int
+    inside: Mask | None
     box: Box
-    margin: tuple[int, int]
+    top: int
+    left: int
+
+    def cut(self, found: Mask) -> Mask:
+        """Its part of what was found in its picture."""
+        return found[self.top : self.top + self.height, self.left : self.left + self.width]
 
 
 class _Grid:
@@ -155,64 +170,67 @@ class _Grid:
         self._halo = 0 if self.is_one_picture else halo_px
         self._core = picture_px if self.is_one_picture else max(picture_px - 2 * halo_px, picture_px // 4)
 
-    def tiles(self) -> Iterator[_Tile]:
+    def parts(self) -> Iterator[tuple[int, int, int, int]]:
+        """The tiles without what they overlap by: row, column, height, width."""
         for row in range(0, self.rows, self._core):
             for column in range(0, self.columns, self._core):
-                yield self._tile(row, column, min(self._core, self.rows - row), min(self._core, self.columns - column))
+                yield row, column, min(self._core, self.rows - row), min(self._core, self.columns - column)
 
-    def part(self, row: int, column: int, height: int, width: int) -> Box:
+    def box_of(self, row: int, column: int, height: int, width: int) -> Box:
         """Analysed pixels to a box on the slide."""
         x, y = self.box.x + column * self.downsample, self.box.y + row * self.downsample
         right = min(x + width * self.downsample, self._slide.width)
         bottom = min(y + height * self.downsample, self._slide.height)
         return Box(x, y, right - x, bottom - y)
 
-    def paste(self, mask: Mask, tile: _Tile, found: Mask) -> None:
-        row, column, height, width = tile.core
-        top, left = tile.margin
-        mask[row : row + height, column : column + width] = found[top : top + height, left : left + width]
-
-    def _tile(self, row: int, column: int, height: int, width: int) -> _Tile:
+    def tile(self, row: int, column: int, height: int, width: int, inside: Mask | None) -> _Tile:
         top, left = min(self._halo, row), min(self._halo, column)
         bottom = min(self._halo, self.rows - row - height)
         right = min(self._halo, self.columns - column - width)
-        box = self.part(row - top, column - left, top + height + bottom, left + width + right)
-        return _Tile((row, column, height, width), box, (top, left))
+        box = self.box_of(row - top, column - left, top + height + bottom, left + width + right)
+        return _Tile(row, column, height, width, inside, box, top, left)
 
 
-def _fetched(slide: Slide, grid: _Grid, inside: Mask) -> Iterator[tuple[_Tile, Picture]]:
-    """Tiles in which something was drawn, with their pictures, in order, a few read ahead by threads.
+def _drawn_tiles(grid: _Grid, drawn: Drawn) -> Iterator[_Tile]:
+    """The tiles in which something was drawn."""
+    for part in grid.parts():
+        inside = drawn(*part)
+        if inside is None or inside.any():
+            yield grid.tile(*part, inside)
+
+
+def _fetched(slide: Slide, grid: _Grid, tiles: Iterable[_Tile]) -> Iterator[tuple[_Tile, Picture]]:
+    """Tiles with their pictures, in order, a few read ahead by threads.
 
     Ends only when no thread reads any more, so the caller may then give up the right to read.
     """
     waiting: deque[tuple[_Tile, Future[Picture]]] = deque()
     pool = ThreadPoolExecutor(_TILES_AHEAD, thread_name_prefix="tile")
     try:
-        for tile in grid.tiles():
-            row, column, height, width = tile.core
-            if not inside[row : row + height, column : column + width].any():
-                continue
+        for tile in tiles:
             waiting.append((tile, pool.submit(slide.picture, tile.box, grid.downsample)))
             if len(waiting) > _TILES_AHEAD:
                 first, picture = waiting.popleft()
                 yield first, picture.result()
-        for first, picture in waiting:
+        while waiting:
+            first, picture = waiting.popleft()
             yield first, picture.result()
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _sample(slide: Slide, grid: _Grid, inside: Mask) -> Picture:
+def _sample(slide: Slide, grid: _Grid, drawn: Drawn) -> Picture:
     """Pieces spread evenly over what was drawn, side by side, at the resolution of the analysis.
 
     Drawn so thinly that no piece meets it, the pieces of its box do.
     """
     height, width = (min(_SAMPLE_PIECE_PX, grid.picture_px, side) for side in (grid.rows, grid.columns))
-    rows = np.unique(np.linspace(0, grid.rows - height, _SAMPLE_PIECES).astype(int))
-    columns = np.unique(np.linspace(0, grid.columns - width, _SAMPLE_PIECES).astype(int))
+    rows = np.unique(np.linspace(0, grid.rows - height, _SAMPLE_PIECES).astype(int)).tolist()
+    columns = np.unique(np.linspace(0, grid.columns - width, _SAMPLE_PIECES).astype(int)).tolist()
+    parts = [(row, column, height, width) for row in rows for column in columns]
+    insides = [drawn(*part) for part in parts]
+    met = [part for part, inside in zip(parts, insides, strict=True) if inside is None or inside.any()]
     with ThreadPoolExecutor(_TILES_AHEAD, thread_name_prefix="sample") as pool:
-        corners = [(int(row), int(column)) for row in rows for column in columns]
-        drawn = [(row, column) for row, column in corners if inside[row : row + height, column : column + width].any()]
-        boxes = [grid.part(row, column, height, width) for row, column in drawn or corners]
+        boxes = [grid.box_of(*part) for part in met or parts]
         pieces = list(pool.map(lambda box: slide.picture(box, grid.downsample), boxes))
     return np.hstack(pieces)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from annohooks.imaging.decode import Picture
 
 Stain = Literal["H&E", "H-DAB"]
+FIRST, SECOND = 0, 1  # hematoxylin; eosin or DAB
 
 # Optical density of each stain in red, green and blue. Source: Ruifrok and Johnston 2001, table 1.
 _HEMATOXYLIN = (0.650, 0.704, 0.286)
@@ -20,18 +21,30 @@ _DAB = (0.268, 0.570, 0.776)
 _DENSITY = -np.log10((np.arange(256, dtype=np.float32) + 1) / 256)  # optical density of each grey value
 
 
-def concentrations(picture: Picture, stain: Stain) -> NDArray[np.float32]:
-    """Amount of each stain, float32 [height, width, 3]: hematoxylin, then eosin or DAB, then what neither explains.
+def amounts(picture: Picture, stain: Stain) -> list[NDArray[np.float32]]:
+    """Amount of each of the two stains, float32 [height, width]: hematoxylin, then eosin or DAB.
 
-    In units of optical density, so 1.0 lets a tenth of the light through. Source: Ruifrok and Johnston 2001.
+    In units of optical density, so 1.0 lets a tenth of the light through; what neither explains is left out.
+    Source: Ruifrok and Johnston 2001.
     """
-    return cv2.transform(cv2.LUT(picture, _DENSITY), _unmixing(stain)).astype(np.float32, copy=False)
+    unmixed = cv2.split(cv2.transform(densities(picture), _unmixing(stain)))
+    return [each.astype(np.float32, copy=False) for each in unmixed]
+
+
+def amount(picture: Picture, stain: Stain, which: int) -> NDArray[np.float32]:
+    """Amount of one stain alone, float32 [height, width]; which: FIRST or SECOND, otherwise as `amounts`."""
+    return cv2.transform(densities(picture), _unmixing(stain)[which : which + 1]).astype(np.float32, copy=False)
+
+
+def densities(picture: Picture) -> NDArray[np.float32]:
+    """Optical density of blue, green and red, float32 [height, width, 3]."""
+    return cv2.LUT(picture, _DENSITY).astype(np.float32, copy=False)
 
 
 def _unmixing(stain: Stain) -> NDArray[np.float32]:
-    """[3, 3]: blue, green, red optical density to stain amounts."""
+    """[2, 3]: blue, green, red optical density to stain amounts."""
     first, second = np.array(_HEMATOXYLIN), np.array(_EOSIN if stain == "H&E" else _DAB)
     vectors = np.stack([first, second, np.cross(first, second)])
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    red_green_blue = np.linalg.inv(vectors).T
+    red_green_blue = np.linalg.inv(vectors).T[:2]
     return red_green_blue[:, ::-1].astype(np.float32)

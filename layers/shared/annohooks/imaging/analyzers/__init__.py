@@ -1,13 +1,11 @@
-"""The analyzers, by name."""
+"""The analyzers: each module of this folder registers its own by `base.analyzer`."""
 
-from __future__ import annotations
+from importlib import import_module
+from pkgutil import iter_modules
 
-from typing import Any
+from annohooks.imaging.analyzers.base import ANALYZERS, Analyzer, ObjectClass, Parameters, Shown
 
-from annohooks.imaging.analyzers.base import Analyzer, Parameters
-from annohooks.imaging.analyzers.dark_regions import DarkRegions
-from annohooks.imaging.analyzers.nuclei import Nuclei
+for _module in iter_modules(__path__, f"{__name__}."):
+    import_module(_module.name)
 
-ANALYZERS: dict[str, Analyzer[Any, Any]] = {analyzer.name: analyzer for analyzer in (DarkRegions(), Nuclei())}
-
-__all__ = ["ANALYZERS", "Analyzer", "Parameters"]
+__all__ = ["ANALYZERS", "Analyzer", "ObjectClass", "Parameters", "Shown"]

@@ -8,9 +8,10 @@ import cv2
 import msgspec
 import numpy as np
 
-from annohooks.imaging.analyzers.base import Analyzer, Parameters, histogram, otsu_threshold
+from annohooks.imaging.analyzers.base import Analyzer, ClassMap, ObjectClass, Parameters, analyzer
 from annohooks.imaging.contours import Mask
 from annohooks.imaging.decode import Picture
+from annohooks.imaging.histograms import histogram, otsu_threshold
 
 _LEAST_CONTRAST = 12.0  # grey values between the means of dark and bright; JPEG noise on empty glass stays below 5
 
@@ -22,12 +23,13 @@ class DarkRegionsParameters(Parameters, frozen=True, kw_only=True):
     smallest_um2: Annotated[float, msgspec.Meta(title="smallest area in um2", ge=0, le=1e9)] = 25.0
 
 
+@analyzer
 class DarkRegions(Analyzer[DarkRegionsParameters, float]):
     """Grey values up to a threshold, Otsu's when none is given. Source: Otsu 1979."""
 
     name = "dark_regions"
     title = "Dark regions"
-    color = "#0000FF"
+    classes = (ObjectClass("dark regions", "#0000FF"),)
     parameters = DarkRegionsParameters
     mpp = 1.0
     coarsest_mpp = float("inf")
@@ -41,8 +43,10 @@ class DarkRegions(Analyzer[DarkRegionsParameters, float]):
         limit = otsu_threshold(histogram(_grey(sample)), _LEAST_CONTRAST)
         return -1.0 if limit is None else limit
 
-    def mask(self, picture: Picture, mpp: float, parameters: DarkRegionsParameters, calibration: float) -> Mask:
-        _, dark = cv2.threshold(_grey(picture), calibration, 255, cv2.THRESH_BINARY_INV)
+    def class_map(
+        self, picture: Picture, mpp: float, parameters: DarkRegionsParameters, calibration: float
+    ) -> ClassMap:
+        _, dark = cv2.threshold(_grey(picture), calibration, 1, cv2.THRESH_BINARY_INV)
         opened = cv2.morphologyEx(dark, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
         return opened.astype(np.uint8, copy=False)
 

@@ -1,0 +1,48 @@
+"""Models of analyzers, from the bucket that MODELS_BUCKET names; each is read once per process."""
+
+import hashlib
+from functools import cache
+
+import msgspec
+
+from annohooks.core.errors import Unavailable
+from annohooks.core.s3 import client
+from annohooks.core.settings import from_env
+
+MOST_BYTES = 100_000_000
+_NOT_THERE = {"NoSuchKey", "404", "AccessDenied", "403"}  # S3 says the latter to those who may not list the bucket
+
+
+class ModelSettings(msgspec.Struct, frozen=True):
+    """models_bucket: empty for a deployment without models."""
+
+    models_bucket: str = ""
+
+
+@cache
+def read(key: str, sha256: str = "", most_bytes: int = MOST_BYTES) -> bytes:
+    """A model's bytes, kept for the life of the process.
+
+    sha256: of the bytes, in hexadecimal; not looked at when empty. Raises Unavailable, naming the key, when there is no
+    such model, it is larger than most_bytes, its sha256 is another, or S3 does not answer.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    bucket = from_env(ModelSettings).models_bucket
+    if not bucket:
+        raise Unavailable(f'The model "{key}" cannot be read: this deployment has no bucket for models.')
+    try:
+        reply = client().get_object(Bucket=bucket, Key=key)
+        with reply["Body"] as body:
+            if reply["ContentLength"] > most_bytes:
+                raise Unavailable(f'The model "{key}" is larger than {most_bytes} bytes.')
+            model = body.read()
+    except ClientError as error:
+        missing = error.response["Error"]["Code"] in _NOT_THERE
+        reason = "it is not there, or may not be read" if missing else "S3 failed"
+        raise Unavailable(f'The model "{key}" could not be read from the bucket for models: {reason}.') from error
+    except BotoCoreError as error:
+        raise Unavailable(f'The model "{key}" could not be read from the bucket for models: S3 failed.') from error
+    if sha256 and hashlib.sha256(model).hexdigest() != sha256.lower():
+        raise Unavailable(f'The model "{key}" is not the one this analysis was made with: its sha256 is another.')
+    return model

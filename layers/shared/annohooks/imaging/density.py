@@ -1,0 +1,99 @@
+"""How crowded a region is, as a map of square cells."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from annohooks.imaging.outlines import FloatArray
+from annohooks.imaging.region import Box, Region
+
+MOST_CELLS = 4_000_000
+_SAMPLES = 8  # along a side of a cell, to see how much of it was drawn
+_MOST_SAMPLES = 16_000_000
+# What was drawn less of a cell counts as drawn this much, or one object in a sliver would be a crowd. Smoothed, the
+# cells about it tell of it, too.
+_LEAST_COVERED, _LEAST_COVERED_SMOOTHED = 0.5, 0.1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DensityMap:
+    """Cells of cell_px by cell_px slide pixels, the first with its corner at (x, y).
+
+    Cell (r, c) covers slide x + c * cell_px to x + (c + 1) * cell_px, and y alike. levels: uint8 [rows, columns], 0
+    where nothing is, 255 in the most crowded cell. per_mm2: objects per mm2 that 255 stands for.
+    """
+
+    x: int
+    y: int
+    cell_px: int
+    levels: NDArray[np.uint8]
+    per_mm2: float
+
+
+def density_map(
+    centres: FloatArray, regions: Sequence[Region], cell_um: float, slide_mpp: float, smoothing_um: float = 0.0
+) -> DensityMap:
+    """Objects per area over the smallest box of whole cells around all regions, at least one.
+
+    centres: float64 [N, 2], slide pixels. cell_um: side of a cell, rounded to whole slide pixels, and as many times
+    that as it takes to have no more than MOST_CELLS. smoothing_um: standard deviation of a Gaussian, none for 0; what
+    was not drawn does not thin it. The area of a cell is what was drawn of it, at least half, smoothed a tenth.
+    """
+    box = regions[0].box
+    for region in regions:
+        box = box.around(region.box)
+    cell_px = max(1, round(cell_um / slide_mpp))
+    cell_px *= _coarser(box, cell_px)
+    rows, columns = math.ceil(box.height / cell_px), math.ceil(box.width / cell_px)
+    # A centre on the far edge of the last cell belongs to it.
+    column, row = np.clip((centres - (box.x, box.y)) // cell_px, 0, (columns - 1, rows - 1)).astype(np.int64).T
+    count = np.bincount(row * columns + column, minlength=rows * columns).reshape(rows, columns).astype(np.float32)
+    covered = _covered(regions, box, cell_px, rows, columns)
+    drawn = (covered > 0) | (count > 0)
+    least = _LEAST_COVERED
+    if smoothing_um:
+        least = _LEAST_COVERED_SMOOTHED
+        sigma = smoothing_um / (cell_px * slide_mpp)
+        count, covered = (
+            cv2.GaussianBlur(each, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT).astype(np.float32, copy=False)
+            for each in (count, covered)
+        )
+    cell_mm2 = (cell_px * slide_mpp / 1000) ** 2
+    per_mm2 = np.where(drawn, count / (np.maximum(covered, least) * cell_mm2), 0)
+    most = float(per_mm2.max())
+    levels = np.rint(per_mm2 * (255 / most)).astype(np.uint8) if most else np.zeros((rows, columns), np.uint8)
+    return DensityMap(box.x, box.y, cell_px, np.maximum(levels, per_mm2 > 0), most)
+
+
+def _coarser(box: Box, cell_px: int) -> int:
+    """How many times larger a cell has to be for the box not to have too many."""
+    factor = max(1, math.isqrt(math.ceil(box.width * box.height / (cell_px**2 * MOST_CELLS))))
+    while math.ceil(box.width / (factor * cell_px)) * math.ceil(box.height / (factor * cell_px)) > MOST_CELLS:
+        factor += 1
+    return factor
+
+
+def _covered(regions: Sequence[Region], box: Box, cell_px: int, rows: int, columns: int) -> NDArray[np.float32]:
+    """Which part of each cell was drawn, 0 to 1, float32 [rows, columns], by samples spread over it."""
+    samples = max(1, min(_SAMPLES, cell_px, math.isqrt(_MOST_SAMPLES // (rows * columns))))
+    covered = np.zeros((rows, columns), np.float32)
+    for region in regions:
+        first_row, first_column = (region.box.y - box.y) // cell_px, (region.box.x - box.x) // cell_px
+        last_row, last_column = (region.box.bottom - 1 - box.y) // cell_px, (region.box.right - 1 - box.x) // cell_px
+        height, width = last_row - first_row + 1, last_column - first_column + 1
+        cells = Box(box.x + first_column * cell_px, box.y + first_row * cell_px, width * cell_px, height * cell_px)
+        step = cell_px / samples
+        drawn = Region(cells, region.shapes).mask((height * samples, width * samples), step) > 0
+        # A shape may reach beyond the slide, which its region's box does not.
+        y, x = (np.arange(side * samples) * step + step / 2 for side in (height, width))
+        drawn &= (cells.y + y < region.box.bottom)[:, None] & (cells.x + x < region.box.right)
+        drawn &= (cells.y + y >= region.box.y)[:, None] & (cells.x + x >= region.box.x)
+        part = drawn.reshape(height, samples, width, samples).mean(axis=(1, 3), dtype=np.float32)
+        covered[first_row : last_row + 1, first_column : last_column + 1] += part
+    return np.minimum(covered, 1)

@@ -1,0 +1,102 @@
+"""Models from a bucket: read once, checked, and a clear word when that fails."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from annohooks.core import models, s3
+from annohooks.core.errors import Unavailable
+
+MODEL = bytes(range(256)) * 10
+
+
+@pytest.fixture(autouse=True)
+def bucket(monkeypatch):
+    """The bucket for models, with one model in it."""
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "MODELS_BUCKET": "models",
+    }.items():
+        monkeypatch.setenv(name, value)
+    with mock_aws():
+        s3.client.cache_clear()
+        models.read.cache_clear()
+        client = boto3.client("s3")
+        client.create_bucket(Bucket="models")
+        client.put_object(Bucket="models", Key="nets/one.onnx", Body=MODEL)
+        yield client
+    s3.client.cache_clear()
+    models.read.cache_clear()
+
+
+def test_model_is_the_bytes_in_the_bucket():
+    assert models.read("nets/one.onnx") == MODEL
+
+
+def test_model_is_read_once_in_a_process(bucket):
+    models.read("nets/one.onnx")
+    bucket.delete_object(Bucket="models", Key="nets/one.onnx")
+    assert models.read("nets/one.onnx") == MODEL
+
+
+def test_model_that_was_missing_is_read_once_it_is_there(bucket):
+    with pytest.raises(Unavailable):
+        models.read("late.onnx")
+    bucket.put_object(Bucket="models", Key="late.onnx", Body=b"late")
+    assert models.read("late.onnx") == b"late"
+
+
+def test_missing_model_is_named():
+    with pytest.raises(Unavailable) as raised:
+        models.read("none.onnx")
+    assert raised.value.message == (
+        'The model "none.onnx" could not be read from the bucket for models: it is not there, or may not be read.'
+    )
+
+
+def test_deployment_without_models_says_so(monkeypatch):
+    monkeypatch.setenv("MODELS_BUCKET", "")
+    with pytest.raises(Unavailable, match=r'"one\.onnx" cannot be read: this deployment has no bucket for models'):
+        models.read("one.onnx")
+
+
+def test_bucket_that_does_not_exist_is_a_failure_of_s3(monkeypatch):
+    monkeypatch.setenv("MODELS_BUCKET", "no-such-bucket")
+    with pytest.raises(Unavailable, match=r'"one\.onnx" could not be read .*: S3 failed'):
+        models.read("one.onnx")
+
+
+def test_endpoint_that_does_not_answer_is_a_failure_of_s3(monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    s3.client.cache_clear()
+    with pytest.raises(Unavailable, match=r'"one\.onnx" could not be read .*: S3 failed'):
+        models.read("one.onnx")
+
+
+def test_model_over_the_limit_is_refused():
+    assert models.read("nets/one.onnx", most_bytes=len(MODEL)) == MODEL
+    with pytest.raises(Unavailable, match=f'"nets/one.onnx" is larger than {len(MODEL) - 1} bytes'):
+        models.read("nets/one.onnx", most_bytes=len(MODEL) - 1)
+
+
+def test_model_whose_sha256_is_another_is_refused():
+    sha256 = hashlib.sha256(MODEL).hexdigest()
+    assert models.read("nets/one.onnx", sha256) == models.read("nets/one.onnx", sha256.upper()) == MODEL
+    with pytest.raises(Unavailable, match="sha256 is another"):
+        models.read("nets/one.onnx", "0" * 64)
+
+
+def test_no_model_no_cost():
+    """A deployment without models loads neither boto3 nor OpenCV for them."""
+    loaded = (
+        "import sys; from annohooks.core import models; print(sorted({'boto3', 'botocore', 'cv2'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", loaded], capture_output=True, check=True, text=True).stdout == "[]\n"

@@ -1,0 +1,235 @@
+"""How crowded: maps of points whose density is known, and of the nuclei of the real picture."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from slide_in_memory import InMemory
+from test_segmentation import rectangle
+
+from annohooks.core.deadline import Deadline
+from annohooks.imaging import density, segmentation
+from annohooks.imaging.analyzers.density import Density, DensityParameters
+from annohooks.imaging.analyzers.nuclei import Nuclei, NucleiParameters
+from annohooks.imaging.density import density_map
+from annohooks.imaging.region import Box, Region, Shape
+
+MPP = 0.5
+ANALYZER = Density()
+
+
+def points(*xy):
+    return np.array(xy, np.float64).reshape(-1, 2)
+
+
+def circle(x, y, radius):
+    angle = np.linspace(0, 2 * np.pi, 400, endpoint=False)
+    ring = np.stack([x + radius * np.cos(angle), y + radius * np.sin(angle)], axis=1)
+    shape = Shape((ring,))
+    return Region(shape.box, (shape,))
+
+
+def per_mm2(drawn):
+    return drawn.levels / 255 * drawn.per_mm2
+
+
+# The map
+
+
+def test_cells_that_hold_points_are_as_dense_as_they_are_many():
+    """Cells of 100 px are 50 um wide: one point in one is 400 per mm2."""
+    drawn = density_map(
+        points((10, 10), (20, 30), (150, 20), (250, 180), (251, 181), (252, 182), (253, 183)),
+        [rectangle(0, 0, 300, 200)],
+        50,
+        MPP,
+    )
+    assert (drawn.x, drawn.y, drawn.cell_px) == (0, 0, 100)
+    assert drawn.per_mm2 == pytest.approx(1600)
+    assert drawn.levels.dtype == np.uint8
+    assert drawn.levels.tolist() == [[128, 64, 0], [0, 0, 255]]
+
+
+def test_cells_start_at_the_corner_of_the_region():
+    drawn = density_map(points((1234, 777)), [rectangle(1100, 700, 250, 90)], 20, MPP)
+    assert (drawn.x, drawn.y, drawn.cell_px) == (1100, 700, 40)
+    assert drawn.levels.shape == (3, 7)
+    assert np.argwhere(drawn.levels).tolist() == [[1, 3]]
+
+
+def test_point_on_the_border_of_two_cells_is_in_the_second_and_one_on_the_far_edge_in_the_last():
+    drawn = density_map(points((40, 0), (80, 40)), [rectangle(0, 0, 80, 40)], 20, MPP)
+    assert drawn.levels.tolist() == [[0, 255]]
+    assert drawn.per_mm2 == pytest.approx(2 / 0.02**2)
+
+
+def test_one_point_is_the_brightest_and_no_point_leaves_the_map_dark():
+    region = [rectangle(5, 5, 100, 100)]
+    assert density_map(points((50, 50)), region, 50, MPP).levels.tolist() == [[255]]
+    nothing = density_map(points(), region, 50, MPP)
+    assert (nothing.levels.tolist(), nothing.per_mm2) == ([[0]], 0.0)
+
+
+def test_cell_that_is_drawn_by_half_is_twice_as_dense():
+    drawn = density_map(points((50, 50), (150, 50)), [rectangle(0, 0, 150, 100)], 50, MPP)
+    assert per_mm2(drawn)[0] == pytest.approx([400, 800], rel=0.01)
+
+
+def test_cell_that_is_hardly_drawn_does_not_outshine_the_others():
+    """A point in a fiftieth of a cell would be fifty times as dense as one in a cell; it is twice."""
+    drawn = density_map(points((50, 50), (101, 50)), [rectangle(0, 0, 102, 100)], 50, MPP)
+    assert per_mm2(drawn)[0] == pytest.approx([400, 800], rel=0.01)
+
+
+def test_map_holds_all_regions():
+    regions = [rectangle(900, 300, 200, 100), rectangle(100, 700, 100, 200), circle(1500, 800, 100)]
+    drawn = density_map(points((950, 350), (150, 850), (1500, 800)), regions, 50, MPP)
+    assert (drawn.x, drawn.y, drawn.cell_px) == (100, 300, 100)
+    assert drawn.levels.shape == (6, 15)
+    assert np.argwhere(drawn.levels).tolist() == [[0, 8], [5, 0], [5, 14]]
+
+
+def test_evenly_spread_points_are_evenly_dense_whatever_was_drawn():
+    """Also in the cells that the border of a circle cuts, and in the hole's."""
+    region = circle(1000, 900, 600)
+    hole = circle(1000, 900, 250).shapes[0].rings[0]
+    region = Region(region.box, (Shape(region.shapes[0].rings, (hole,)),))
+    grid = np.stack(np.meshgrid(np.arange(2.5, 2000, 5), np.arange(2.5, 2000, 5)), axis=-1).reshape(-1, 2)
+    away = np.hypot(*(grid - (1000, 900)).T)
+    drawn = density_map(grid[(away < 600) & (away > 250)], [region], 50, MPP)
+    dense = per_mm2(drawn)
+    y, x = np.indices(drawn.levels.shape) * 100.0
+    corners = [np.hypot(drawn.x + x + dx - 1000, drawn.y + y + dy - 900) for dx in (0, 100) for dy in (0, 100)]
+    whole = (np.max(corners, axis=0) < 600) & (np.min(corners, axis=0) > 250)
+    assert dense[whole] == pytest.approx(400 / 0.05**2, rel=0.01)
+    cut = (dense > 0) & ~whole
+    assert cut.sum() > 20
+    assert dense[cut].max() < 1.15 * dense[whole].mean()
+    assert np.percentile(dense[cut], 75) == pytest.approx(dense[whole].mean(), rel=0.1)
+
+
+def test_what_a_shape_draws_beyond_the_slide_is_no_area():
+    """The region's box ends where the slide does, its shape does not."""
+    ring = np.array([(-500, -500), (50, -500), (50, 50), (-500, 50)], np.float64)
+    drawn = density_map(points((25, 25)), [Region(Box(0, 0, 50, 50), (Shape((ring,)),))], 50, MPP)
+    assert (drawn.x, drawn.y) == (0, 0)
+    assert drawn.per_mm2 == pytest.approx(800)
+
+
+def test_smoothing_keeps_an_even_density_even_up_to_the_border():
+    grid = np.stack(np.meshgrid(np.arange(5, 1000, 10), np.arange(5, 730, 10)), axis=-1).reshape(-1, 2)
+    drawn = density_map(grid.astype(float), [rectangle(0, 0, 1000, 730)], 25, MPP, smoothing_um=60)
+    assert per_mm2(drawn) == pytest.approx(100 / 0.05**2, rel=0.02)
+
+
+def test_smoothing_spreads_a_point_and_keeps_its_number():
+    drawn = density_map(points((1005, 1005)), [rectangle(0, 0, 2010, 2010)], 5, MPP, smoothing_um=40)
+    dense = per_mm2(drawn)
+    assert np.unravel_index(dense.argmax(), dense.shape) == (100, 100)
+    assert dense.max() == pytest.approx(1 / (2 * math.pi * 0.04**2), rel=0.02)
+    assert dense.sum() * 0.005**2 == pytest.approx(1, rel=0.05)
+
+
+def test_cells_grow_by_whole_factors_until_there_are_not_too_many(monkeypatch):
+    monkeypatch.setattr(density, "MOST_CELLS", 1000)
+    drawn = density_map(points((5, 5)), [rectangle(0, 0, 10_000, 5000)], 50, MPP)
+    assert drawn.cell_px == 300
+    assert drawn.levels.shape == (17, 34)
+
+
+@given(st.integers(1, 200_000), st.integers(1, 200_000), st.integers(1, 300))
+def test_map_is_never_too_large_and_no_coarser_than_it_takes(width, height, cell_px):
+    def cells(side):
+        return math.ceil(width / side) * math.ceil(height / side)
+
+    factor = density._coarser(Box(0, 0, width, height), cell_px)
+    assert cells(factor * cell_px) <= density.MOST_CELLS
+    assert factor == 1 or cells((factor - 1) * cell_px) > density.MOST_CELLS
+
+
+def test_a_whole_slide_at_the_finest_cells_is_a_map_too():
+    drawn = density_map(points((5, 5), (99_999, 79_999)), [rectangle(0, 0, 100_000, 80_000)], 5, 0.25)
+    assert drawn.levels.size <= density.MOST_CELLS
+    assert np.argwhere(drawn.levels).tolist() == [[0, 0], [side - 1 for side in drawn.levels.shape]]
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 499), st.integers(0, 399)), max_size=60),
+    st.integers(3, 120),
+    st.tuples(st.integers(0, 5000), st.integers(0, 5000)),
+)
+def test_counts_are_those_of_numpys_histogram(xy, cell_px, corner):
+    region = rectangle(*corner, 500, 400)
+    drawn = density_map(points(*xy) + corner, [region], cell_px * MPP, MPP)
+    rows, columns = drawn.levels.shape
+    edges = [corner[1] + cell_px * np.arange(rows + 1), corner[0] + cell_px * np.arange(columns + 1)]
+    at = points(*xy) + corner
+    counts = np.histogram2d(at[:, 1], at[:, 0], bins=edges)[0]
+    assert ((drawn.levels > 0) == (counts > 0)).all()
+    inside = np.s_[: 400 // cell_px, : 500 // cell_px]
+    expected = counts[inside] / (cell_px * MPP / 1000) ** 2
+    assert per_mm2(drawn)[inside] == pytest.approx(expected, abs=drawn.per_mm2 / 400)
+
+
+# The analyzer
+
+
+def analysed(slide, regions, analyzer=ANALYZER, **chosen):
+    parameters = DensityParameters(stain="H-DAB", **chosen)
+    found = [
+        segmentation.segment(slide, region, analyzer, parameters, Deadline.after(60), segmentation.Limits())
+        for region in regions
+    ]
+    return found, parameters
+
+
+def test_map_of_the_real_picture_counts_the_nuclei_that_nuclei_finds(tissue):
+    slide, region = InMemory(tissue, MPP), rectangle(10, 20, 480, 400)
+    found, parameters = analysed(slide, [region], cell_um=40)
+    drawn = ANALYZER.density(found, parameters)
+    alone = segmentation.segment(
+        slide, region, Nuclei(), NucleiParameters(stain="H-DAB"), Deadline.after(60), segmentation.Limits()
+    )
+    centres = alone.outlines.centroids()
+    edges = 20 + 80 * np.arange(6), 10 + 80 * np.arange(7)
+    counts = np.histogram2d(centres[:, 1], centres[:, 0], bins=edges)[0]
+    assert counts.sum() > 150
+    assert drawn.per_mm2 == pytest.approx(counts.max() / 0.04**2)
+    assert drawn.levels.tolist() == np.rint(counts / counts.max() * 255).tolist()
+
+
+def test_nothing_is_shown_but_the_map():
+    assert ANALYZER.shows == ()
+
+
+def test_sentence_tells_mean_and_peak_and_what_the_colour_stands_for(tissue):
+    found, parameters = analysed(InMemory(tissue, MPP), [rectangle(0, 0, 512, 512)], cell_um=40)
+    drawn = ANALYZER.density(found, parameters)
+    assert ANALYZER.sentence(found, parameters) == (
+        f"{int(found[0].found[0]) / 0.256**2:,.0f} nuclei per mm2 on average; the map's cells are 40 um wide, its "
+        f"brightest colour stands for {drawn.per_mm2:,.0f} per mm2."
+    )
+
+
+def test_sentence_tells_of_smoothing_of_larger_cells_and_of_what_is_left_out(tissue, monkeypatch):
+    slide, region = InMemory(tissue, MPP), rectangle(0, 0, 512, 512)
+    monkeypatch.setattr(density, "MOST_CELLS", 100)
+    found, parameters = analysed(slide, [region], cell_um=20, smoothing_um=30)
+    text = ANALYZER.sentence(found, parameters)
+    assert "cells are 40 um wide" in text
+    assert "It is smoothed over 30 um." in text
+    assert "Cells of 20 um would be too many for a region of this size." in text
+    assert "leaves out" not in text
+    found[0].found[0] += 7
+    assert "The map leaves out 7 nuclei, the smallest" in ANALYZER.sentence(found, parameters)
+
+
+def test_nothing_found_is_no_map_and_said(glass):
+    found, parameters = analysed(InMemory(glass, MPP), [rectangle(0, 0, 600, 500)])
+    assert ANALYZER.density(found, parameters) is None
+    assert ANALYZER.sentence(found, parameters) == "No nucleus was found, so there is no map."

@@ -1,0 +1,94 @@
+"""Rings cut by borders, against the rings of the picture in one piece."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from masks import cuts, drawn, masks, parts
+
+from annohooks.imaging import contours
+from annohooks.imaging.joining import joined
+from annohooks.imaging.outlines import Outlines
+
+
+def families(outlines):
+    """{outer ring: its holes} as lists of vertices, which start where they start."""
+    return {
+        str(outlines.ring(outer).tolist()): sorted(
+            outlines.ring(hole).tolist() for hole in np.flatnonzero(outlines.parent == outer)
+        )
+        for outer in np.flatnonzero(outlines.is_outer)
+    }
+
+
+def joined_families(mask, row_cuts, column_cuts):
+    """Of all objects, each part traced alone and all outer rings joined, those that no border cuts as well."""
+    height, width = mask.shape
+    rings, lines, holes = [], [], []
+    for row, column, h, w in parts(height, width, row_cuts, column_cuts):
+        part = contours.outlines(mask[row : row + h, column : column + w])
+        number = np.cumsum(part.is_outer) - 1 + len(rings)
+        for index in range(len(part)):
+            ring = part.ring(index) + np.array((column, row), np.int32)
+            if part.parent[index] < 0:
+                rings.append(ring)
+                lines.append((column, row + h, column + w, row))
+            else:
+                holes.append((ring.tolist(), number[part.parent[index]]))
+    if not rings:
+        return {}
+    at_edge = np.array((0, height, width, 0))
+    lines = np.where(np.array(lines) == at_edge, -1, lines).astype(np.int32)
+    whole, part_of = joined(Outlines.from_rings(rings), lines)
+    found = families(whole)
+    for ring, outer in holes:
+        found[str(whole.ring(part_of[outer]).tolist())].append(ring)
+    return {outer: sorted(holes) for outer, holes in found.items()}
+
+
+@given(masks, cuts, cuts)
+def test_rings_joined_are_those_of_one_piece_from_the_same_vertex_on(mask, row_cuts, column_cuts):
+    assert joined_families(mask, row_cuts, column_cuts) == families(contours.outlines(mask))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#.. .#. ..#",
+        "..# .#. #..",
+        "#.# .#. #.#",
+        "### ### ###",
+        "### #.# ###",
+        ".#. #.# .#.",
+        "..... .###. .###. .###. .....",
+        "##### #...# #.#.# #...# #####",
+        "####. #..#. #.##. ..... .....",
+    ],
+)
+@pytest.mark.parametrize("every", [1, 2])
+def test_what_meets_at_a_corner_of_four_parts_is_joined_as_in_one_piece(text, every):
+    mask = drawn(text)
+    assert joined_families(mask, [every] * 9, [every] * 9) == families(contours.outlines(mask))
+
+
+def test_part_that_an_object_fills_from_border_to_border_is_part_of_it():
+    whole, part_of = joined(
+        Outlines.from_rings(
+            [
+                [(column, row), (column, row + 1), (column + 1, row + 1), (column + 1, row)]
+                for row in (0, 2, 4)
+                for column in (0, 2, 4)
+            ]
+        ),
+        np.array(
+            [
+                (column or -1, row + 2 if row < 4 else -1, column + 2 if column < 4 else -1, row or -1)
+                for row in (0, 2, 4)
+                for column in (0, 2, 4)
+            ],
+            np.int32,
+        ),
+    )
+    assert whole.xy.tolist() == [[0, 0], [0, 5], [5, 5], [5, 0]]
+    assert part_of.tolist() == [0] * 9

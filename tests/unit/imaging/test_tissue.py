@@ -1,0 +1,191 @@
+"""Tissue on a whole slide: pieces of the real picture on glass, beside what lies on glass otherwise."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from skimage import color, filters, morphology
+from slide_in_memory import InMemory
+from test_segmentation import rectangle
+
+from annohooks.core.deadline import Deadline
+from annohooks.imaging import segmentation
+from annohooks.imaging.analyzers.tissue import Tissue, TissueParameters
+from annohooks.imaging.segmentation import Limits
+from local import slides
+
+ANALYZER = Tissue()
+MPP = 8.0
+HEIGHT, WIDTH = 400, 600
+GLASS_BGR = (238, 242, 243)
+BLUE, GREEN, BLACK = (150, 50, 30), (70, 120, 20), (25, 22, 24)
+PALE_HE, FAINT_COUNTERSTAIN = (228, 208, 232), (236, 226, 224)
+
+
+def found(picture, mpp=MPP, limits=None, **chosen):
+    """On a slide that holds the picture at mpp."""
+    slide = InMemory(picture, mpp)
+    region = rectangle(0, 0, slide.width, slide.height)
+    parameters = TissueParameters(**chosen)
+    return segmentation.segment(slide, region, ANALYZER, parameters, Deadline.after(60), limits or Limits())
+
+
+def class_map(picture, **chosen):
+    parameters = TissueParameters(**chosen)
+    return ANALYZER.class_map(picture, MPP, parameters, ANALYZER.calibrate(picture, MPP, parameters))
+
+
+def overlap(mask, truth):
+    """Intersection over union."""
+    return ((mask > 0) & (truth > 0)).sum() / ((mask > 0) | (truth > 0)).sum()
+
+
+def disc(x, y, radius):
+    return cv2.circle(np.zeros((HEIGHT, WIDTH), np.uint8), (x, y), radius, 1, -1)
+
+
+def scanned(picture):
+    """With a camera's noise, through JPEG."""
+    noisy = np.clip(picture + np.random.default_rng(5).normal(0, 1.2, picture.shape), 0, 255).astype(np.uint8)
+    return cv2.imdecode(cv2.imencode(".jpg", noisy, [cv2.IMWRITE_JPEG_QUALITY, 85])[1], cv2.IMREAD_COLOR)
+
+
+@pytest.fixture(scope="module")
+def field(tissue):
+    """The real picture at 8 um per pixel, mirrored to [400, 600, 3]."""
+    return slides.mirrored(tissue.reshape(32, 16, 32, 16, 3).mean(axis=(1, 3)), WIDTH, HEIGHT)
+
+
+@pytest.fixture
+def glass():
+    """Brighter in the middle, as lamps are."""
+    y, x = np.indices((HEIGHT, WIDTH))
+    return np.array(GLASS_BGR) * (1 - 0.03 * np.hypot((x - 300) / 300, (y - 200) / 300) ** 2)[..., None]
+
+
+PIECES = disc(150, 130, 90) | disc(450, 250, 110)
+
+
+@pytest.fixture
+def slide(glass, field):
+    """Two pieces of the real picture on glass."""
+    return np.where(PIECES[..., None] > 0, field, glass)
+
+
+def test_pieces_of_the_real_picture_are_found_where_they_were_put(slide):
+    assert overlap(class_map(scanned(slide)), PIECES) > 0.95
+    result = found(scanned(slide))
+    assert result.found.tolist() == [2]
+    assert result.area_um2[0] == pytest.approx(PIECES.sum() * MPP**2, rel=0.05)
+
+
+def test_pieces_of_the_real_picture_are_those_that_saturation_shows_to_scikit_image(slide):
+    """An independent way: saturation, Li's threshold, closing, and neither specks nor holes."""
+    picture = scanned(slide)
+    saturation = filters.gaussian(color.rgb2hsv(picture[..., ::-1])[..., 1], 2)
+    above = morphology.closing(saturation > filters.threshold_li(saturation), morphology.disk(6))
+    theirs = morphology.remove_small_holes(morphology.remove_small_objects(above, max_size=800), max_size=800)
+    ours = class_map(picture)
+    assert overlap(ours, theirs) > 0.92
+    assert overlap(ours, PIECES) > overlap(theirs, PIECES)
+
+
+@pytest.mark.parametrize("tint", [PALE_HE, FAINT_COUNTERSTAIN], ids=["H&E", "counterstain"])
+def test_pale_tissue_is_found_beside_dark_tissue(slide, tint):
+    pale = disc(300, 330, 55)
+    assert overlap(class_map(scanned(np.where(pale[..., None] > 0, tint, slide))), PIECES | pale) > 0.95
+
+
+@pytest.mark.parametrize("ink", [BLUE, GREEN, BLACK], ids=["blue", "green", "black"])
+def test_ink_on_glass_is_no_tissue(slide, ink):
+    marked = slide.copy()
+    cv2.line(marked, (30, 300), (280, 380), ink, 9, cv2.LINE_AA)
+    cv2.circle(marked, (300, 60), 40, ink, 7, cv2.LINE_AA)
+    assert overlap(class_map(scanned(marked)), PIECES) > 0.95
+
+
+def test_ink_alone_is_no_tissue(glass):
+    cv2.line(glass, (30, 300), (280, 380), BLUE, 9, cv2.LINE_AA)
+    assert not class_map(scanned(glass)).any()
+
+
+def test_ink_over_tissue_does_not_hide_the_rest(slide):
+    cv2.line(slide, (100, 20), (220, 260), GREEN, 7, cv2.LINE_AA)
+    assert overlap(class_map(scanned(slide)), PIECES) > 0.85
+
+
+def test_blue_and_green_may_be_stains(glass):
+    dyed = cv2.circle(glass, (300, 200), 80, (180, 140, 60), -1)
+    assert not class_map(scanned(dyed)).any()
+    assert overlap(class_map(scanned(dyed), ink="kept"), disc(300, 200, 80)) > 0.95
+
+
+def test_dust_shadow_cover_slip_and_what_was_not_scanned_are_no_tissue(slide):
+    random = np.random.default_rng(2)
+    for x, y, radius in random.integers((0, 0, 1), (WIDTH, HEIGHT, 4), (80, 3)).tolist():
+        cv2.circle(slide, (x, y), radius, (90, 95, 100), -1, cv2.LINE_AA)
+    cv2.line(slide, (580, 0), (583, HEIGHT), (120, 122, 125), 4, cv2.LINE_AA)
+    slide[:, 584:] *= 0.9
+    slide[:20] = 255
+    slide[-20:] = 0
+    assert overlap(class_map(scanned(slide)), PIECES) > 0.95
+
+
+def test_empty_glass_gives_nothing_and_says_so_in_mm2(glass):
+    result = found(scanned(glass))
+    assert result.found.tolist() == [0]
+    assert ANALYZER.sentence([result], TissueParameters()) == "0.00 mm2 of tissue."
+
+
+def test_region_that_is_all_tissue_is_all_found(field):
+    assert class_map(scanned(field)).mean() > 0.95
+
+
+def test_sentence_sums_up_all_regions_in_mm2(slide):
+    result = found(scanned(slide))
+    expected = 2 * PIECES.sum() * MPP**2 / 1e6
+    value, *unit = ANALYZER.sentence([result, result], TissueParameters()).split()
+    assert unit == ["mm2", "of", "tissue."]
+    assert float(value) == pytest.approx(expected, rel=0.05)
+
+
+def test_small_pieces_are_left_out_and_small_holes_filled(glass):
+    """Small: a disc of 50,000 um2 has a radius of 16 px, a hole of 20,000 um2 one of 10."""
+    for x, y, radius in ((60, 60, 11), (60, 200, 22), (300, 200, 90)):
+        cv2.circle(glass, (x, y), radius, PALE_HE, -1)
+    cv2.circle(glass, (270, 200), 8, GLASS_BGR, -1)
+    cv2.circle(glass, (330, 200), 22, GLASS_BGR, -1)
+    result = found(scanned(glass))
+    assert result.found.tolist() == [2]
+    assert (~result.outlines.is_outer).sum() == 1
+    assert found(scanned(glass), smallest_um2=10_000).found.tolist() == [3]
+
+
+def test_more_sensitivity_finds_paler_tissue(glass):
+    breath = cv2.circle(glass, (300, 200), 80, (238, 236, 236), -1)
+    breath = cv2.circle(breath, (100, 100), 60, PALE_HE, -1)
+    areas = [class_map(scanned(breath), sensitivity=sensitivity).sum() for sensitivity in (0.5, 1, 2)]
+    assert areas[0] <= areas[1] < areas[2]
+
+
+@pytest.mark.parametrize("mpp", [4.0, 8.0, 11.0, 20.0, 45.0])
+def test_pieces_in_tiles_are_those_in_one_piece(slide, mpp):
+    picture = scanned(slide)
+    sizes = {"smallest_um2": 100 * mpp**2}
+
+    class Fixed(Tissue):
+        def calibrate(self, sample, mpp, parameters):
+            return ANALYZER.calibrate(picture, mpp, parameters)
+
+    def outlines(picture_px):
+        memory = InMemory(picture, mpp)
+        region, parameters = rectangle(7, 3, 590, 391), TissueParameters(**sizes)
+        result = segmentation.segment(memory, region, Fixed(), parameters, Deadline.after(60), Limits(picture_px))
+        return result.outlines, len(memory.read)
+
+    (whole, once), (tiled, often) = outlines(2000), outlines(230)
+    assert (once, often > 4) == (1, True)
+    assert len(whole) > 0
+    for array in ("xy", "offsets", "parent"):
+        assert np.array_equal(getattr(tiled, array), getattr(whole, array)), array
