@@ -4,7 +4,7 @@
 
 VENDOR_PYTHON is the Python of a virtual environment with tests/contract/requirements.txt. Each run of each side is a
 fresh process, and the sides take turns: what else the machine does strikes both. Every benchmark makes two rows, the
-time of its work and, as NAME_memory, the most memory that the process took.
+time of its work and, as NAME_memory, the most memory that the process took, imports and input included.
 """
 
 from __future__ import annotations
@@ -27,27 +27,40 @@ FUNCTION = "SlideScoreFunction"
 
 
 class Benchmark(NamedTuple):
-    """function: in ours.py and theirs.py. inputs: names in inputs.py, each given to the function as a file.
+    """function: in ours.py and in the other side's module. inputs: names in inputs.py, each given to it as a file.
 
+    other: what ours stands beside, theirs or floor; inputs_of_other: what it is given besides.
     warm_up: runs of each side before those that count, so that .pyc files are written and files in memory.
     """
 
     function: str
     inputs: tuple[str, ...] = ()
     runs_of_ours: int = 5
-    runs_of_theirs: int = 5
+    runs_of_other: int = 5
     warm_up: int = 0
+    other: str = "theirs"
+    inputs_of_other: tuple[str, ...] = ()
 
 
 BENCHMARKS = {
     "import_slidescore": Benchmark("import_slidescore", warm_up=1),
-    "region_4000_ihc": Benchmark("region", ("ihc",), runs_of_theirs=1),
-    "region_4000_tissue": Benchmark("region", ("tissue",), runs_of_theirs=1),
+    "anno2_polygons_1k": Benchmark("anno2_polygons", ("nuclei_1k",)),
+    "anno2_polygons_10k": Benchmark("anno2_polygons", ("nuclei_10k",), runs_of_other=3),
+    "anno2_polygons_100k": Benchmark("anno2_polygons", ("nuclei_100k",), runs_of_other=3),
+    "anno2_polygons_1m": Benchmark("anno2_polygons", ("nuclei_1m",), runs_of_ours=3, runs_of_other=1),
+    "anno2_points_1m_dense": Benchmark("anno2_points", ("points_1m_dense",), runs_of_other=1),
+    "anno2_points_1m_sparse": Benchmark("anno2_points", ("points_1m_sparse",), runs_of_other=1),
+    "anno2_comb_8k": Benchmark("anno2_polygons", ("comb_8k",), runs_of_other=1),
+    "anno2_far_outline": Benchmark("anno2_polygons", ("far_outline",)),
+    "contours_300k_vertices": Benchmark("contours", ("tissue",)),
+    "region_4000_tissue": Benchmark("region", ("tissue",), runs_of_other=1),
+    "region_4000_ihc": Benchmark("region", ("ihc",), runs_of_other=1),
+    "region_4000_floor": Benchmark("region", ("tissue",), other="floor", inputs_of_other=("tissue_members",)),
 }
 
 
 class Sides:
-    """Where and how the two sides run. folder: temporary, holds inputs and what a side leaves behind."""
+    """Where and how the sides run. folder: temporary, holds inputs and what a side leaves behind."""
 
     def __init__(self, folder: Path, vendor_python: Path) -> None:
         self._folder = folder
@@ -59,10 +72,8 @@ class Sides:
         )
         # LAMBDA_TASK_ROOT is how Powertools knows that it runs in Lambda and needs the X-Ray SDK.
         variables = {**slidescore.environment, "LAMBDA_TASK_ROOT": str(slidescore.folder)}
-        self._sides = {
-            "ours": (ours, _environment(slidescore.folder, ROOT / "layers" / "shared", ROOT) | variables),
-            "theirs": (theirs, _environment(ROOT)),
-        }
+        with_us = _environment(slidescore.folder, ROOT / "layers" / "shared", ROOT) | variables
+        self._sides = {"ours": (ours, with_us), "floor": (ours, with_us), "theirs": (theirs, _environment(ROOT))}
 
     def input(self, name: str) -> str:
         file = self._folder / name
@@ -75,7 +86,8 @@ class Sides:
     def run(self, side: str, benchmark: Benchmark) -> dict[str, Any]:
         """What side.py printed. This process stays small, for on Linux a child's peak is at least its parent's size."""
         python, environment = self._sides[side]
-        arguments = [side, benchmark.function, *map(self.input, benchmark.inputs)]
+        inputs = benchmark.inputs if side == "ours" else benchmark.inputs + benchmark.inputs_of_other
+        arguments = [side, benchmark.function, *map(self.input, inputs)]
         done = subprocess.run(
             [python, "-P", ROOT / "bench" / "side.py", *arguments],
             env=environment,
@@ -98,8 +110,8 @@ def _say(text: str) -> None:
 
 def measured(name: str, benchmark: Benchmark, sides: Sides) -> list[Row]:
     """The row of the time and that of the memory."""
-    runs: dict[str, list[dict[str, Any]]] = {"ours": [], "theirs": []}
-    wanted = {"ours": benchmark.runs_of_ours, "theirs": benchmark.runs_of_theirs}
+    wanted = {"ours": benchmark.runs_of_ours, benchmark.other: benchmark.runs_of_other}
+    runs: dict[str, list[dict[str, Any]]] = {side: [] for side in wanted}
     for turn in range(-benchmark.warm_up, max(wanted.values())):
         for side in runs:
             if turn < wanted[side]:
@@ -109,9 +121,11 @@ def measured(name: str, benchmark: Benchmark, sides: Sides) -> list[Row]:
                 )
                 if turn >= 0:
                     runs[side].append(run)
+    time = ([run["seconds"] for run in of] for of in runs.values())
+    memory = ([run["peak_mb"] for run in of] for of in runs.values())
     return [
-        row(row_name, *([run[key] for run in runs[side]] for side in runs), unit, _note(runs))
-        for row_name, key, unit in ((name, "seconds", "s"), (f"{name}_memory", "peak_mb", "MB"))
+        row(name, *time, "s", _note(runs)),
+        row(f"{name}_memory", *memory, "MB", f"imports and input included; {_note(runs)}"),
     ]
 
 

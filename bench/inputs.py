@@ -1,11 +1,21 @@
-"""What both sides are given, in files: python -m bench.inputs NAME FILE"""
+"""What both sides are given, in files: python -m bench.inputs NAME FILE. A name always makes the same file."""
 
+import io
+import math
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 SIDE_PX = 4000
 JPEG_QUALITY = 85
+DOWNSAMPLE = 2
+"""Slide pixels to a pixel of the picture, for contours brought onto a slide."""
+
+OUTLINE_VERTICES = 20
+CELL_PX = 100
+COMB_HEIGHT_PX = 100
+FAR_PX = 100_000
 
 
 def tissue() -> bytes:
@@ -36,13 +46,90 @@ def ihc() -> bytes:
     return _jpeg(cv2.cvtColor(np.pad(picture, [*margins, (0, 0)], "symmetric"), cv2.COLOR_RGB2BGR))
 
 
+def tissue_members() -> bytes:
+    """What the anno2 of the tissue's dark regions compresses, before it does: a zip of the plain members."""
+    import zipfile
+
+    import brotli
+
+    from bench.ours import analysis
+
+    plain = io.BytesIO()
+    _, anno2s, _ = analysis(tissue())()
+    with zipfile.ZipFile(plain, "w") as members:
+        for nth, anno2 in enumerate(anno2s):
+            with zipfile.ZipFile(io.BytesIO(anno2)) as packed:
+                for name in packed.namelist():
+                    if name.endswith(".br"):
+                        members.writestr(f"{nth}/{name.removesuffix('.br')}", brotli.decompress(packed.read(name)))
+    return plain.getvalue()
+
+
+def nuclei(number: int) -> bytes:
+    """int32 [number, 20, 2]: rough outlines, radius 12 to 24 px, one in each cell of 100 x 100 px, row by row."""
+    import numpy as np
+
+    random = np.random.default_rng(number)
+    row, column = np.divmod(np.arange(number), math.ceil(math.sqrt(number)))
+    radii = random.uniform(14, 22, (number, 1)) + random.uniform(-2, 2, (number, OUTLINE_VERTICES))
+    centres = np.column_stack([column, row]) * CELL_PX + CELL_PX // 2
+    return _npy(centres[:, None] + radii[:, :, None] * _directions())
+
+
+def points(number: int, side_px: int) -> bytes:
+    """int32 [number, 2]: anywhere on a square slide."""
+    import numpy as np
+
+    return _npy(np.random.default_rng(side_px).integers(0, side_px, (number, 2)))
+
+
+def comb(vertices: int) -> bytes:
+    """int32 [1, vertices, 2]: one outline of teeth, whose simplification splits off one vertex at a time."""
+    import numpy as np
+
+    nth = np.arange(vertices)
+    return _npy(np.column_stack([2 * nth, nth % 2 * COMB_HEIGHT_PX])[None])
+
+
+def far_outline() -> bytes:
+    """int32 [1, 20, 2]: one outline 20 px across, far from the slide's corner."""
+    return _npy(FAR_PX + 10 * _directions()[None])
+
+
+def _directions():
+    import numpy as np
+
+    angles = np.arange(OUTLINE_VERTICES) * (2 * np.pi / OUTLINE_VERTICES)
+    return np.column_stack([np.cos(angles), np.sin(angles)])
+
+
 def _jpeg(picture) -> bytes:
     import cv2
 
     return cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
 
 
-INPUTS: dict[str, Callable[[], bytes]] = {"tissue": tissue, "ihc": ihc}
+def _npy(coordinates) -> bytes:
+    import numpy as np
+
+    file = io.BytesIO()
+    np.save(file, np.rint(coordinates).astype(np.int32))
+    return file.getvalue()
+
+
+INPUTS: dict[str, Callable[[], bytes]] = {
+    "tissue": tissue,
+    "tissue_members": tissue_members,
+    "ihc": ihc,
+    "nuclei_1k": partial(nuclei, 1_000),
+    "nuclei_10k": partial(nuclei, 10_000),
+    "nuclei_100k": partial(nuclei, 100_000),
+    "nuclei_1m": partial(nuclei, 1_000_000),
+    "points_1m_dense": partial(points, 1_000_000, 20_000),  # 164 in a tile of 256 px
+    "points_1m_sparse": partial(points, 1_000_000, 100_000),  # 6.5
+    "comb_8k": partial(comb, 8_000),
+    "far_outline": far_outline,
+}
 
 if __name__ == "__main__":
     Path(sys.argv[2]).write_bytes(INPUTS[sys.argv[1]]())

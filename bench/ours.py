@@ -12,10 +12,91 @@ def import_slidescore() -> Callable[[], str]:
     return work
 
 
-def region(jpeg: str) -> Callable[[], str]:
-    """Dark regions of a whole picture, from its JPEG to the answer; an upload is kept."""
+def anno2_polygons(file: str) -> Callable[[], str]:
+    """Outlines as arrays to a zip on disk."""
     from pathlib import Path
 
+    import numpy as np
+
+    from annohooks.imaging.outlines import Outlines
+    from annohooks.slidescore import anno2
+
+    xy = np.load(file)
+    number, vertices, _ = xy.shape
+    width, height = xy.max((0, 1)).tolist()
+    outlines = Outlines(xy.reshape(-1, 2), np.arange(number + 1) * vertices, np.full(number, -1, np.int32))
+
+    def work() -> str:
+        size = Path("ours.zip").write_bytes(
+            anno2.polygons_zip(outlines, {"meta": "Nuclei"}, width=width, height=height)
+        )
+        return f"polygons of {vertices:,} vertices in arrays: {number:,}; zip {size / 1e6:.3f} MB"
+
+    return work
+
+
+def anno2_points(file: str) -> Callable[[], str]:
+    """Points as an array to a zip on disk."""
+    from pathlib import Path
+
+    import numpy as np
+
+    from annohooks.slidescore import anno2
+
+    xy = np.load(file)
+    width, height = xy.max(0).tolist()
+
+    def work() -> str:
+        size = Path("ours.zip").write_bytes(anno2.points_zip(xy, {"meta": "Nuclei"}, width=width, height=height))
+        return f"points in an array: {len(xy):,}; zip {size / 1e6:.3f} MB"
+
+    return work
+
+
+def contours(jpeg: str) -> Callable[[], str]:
+    """What cv2.findContours returned, to outlines on the slide and their centroids.
+
+    On both sides the second time is timed: it is so short that a fresh process's first touch of memory would tell.
+    """
+    from pathlib import Path
+
+    from annohooks.imaging.contours import mapped
+    from annohooks.imaging.outlines import Outlines
+    from bench.floor import dark_contours
+    from bench.inputs import DOWNSAMPLE
+
+    rings, hierarchy = dark_contours(Path(jpeg).read_bytes())
+
+    def work() -> str:
+        outlines = mapped(Outlines.from_rings(rings, hierarchy[0, :, 3]), 0, 0, DOWNSAMPLE)
+        centroids = outlines.centroids()
+        return (
+            f"{len(outlines):,} outlines, {len(outlines.xy):,} vertices, {len(centroids):,} centroids of area, holes "
+            "taken off, for the second time"
+        )
+
+    work()
+    return work
+
+
+def region(jpeg: str) -> Callable[[], str]:
+    """`analysis` of a JPEG in memory."""
+    from pathlib import Path
+
+    analysed = analysis(Path(jpeg).read_bytes())
+
+    def work() -> str:
+        outlines, anno2s, answer = analysed()
+        return (
+            f"{outlines.is_outer.sum():,} dark regions, {(~outlines.is_outer).sum():,} holes, {len(outlines.xy):,} "
+            f"vertices; zip {sum(map(len, anno2s)) / 1e6:.2f} MB, answer {len(answer) / 1e6:.2f} MB"
+        )
+
+    return work
+
+
+def analysis(content: bytes) -> Callable[[], tuple]:
+    """Dark regions of a whole picture, from its JPEG to the outlines, the anno2 zips to upload, and the answer."""
     import msgspec
     import numpy as np
 
@@ -24,11 +105,10 @@ def region(jpeg: str) -> Callable[[], str]:
     from annohooks.imaging import decode, segmentation
     from annohooks.imaging.analyzers import ANALYZERS
     from annohooks.imaging.region import Box, Region, Shape
-    from annohooks.slidescore import results
+    from annohooks.slidescore import caps, results
     from annohooks.slidescore.settings import Settings
     from bench.inputs import SIDE_PX
 
-    content = Path(jpeg).read_bytes()
     settings = from_env(Settings)
     analyzer = ANALYZERS["dark_regions"]
     corners = np.array([(0, 0), (SIDE_PX, 0), (SIDE_PX, SIDE_PX), (0, SIDE_PX)], np.float64)
@@ -43,23 +123,21 @@ def region(jpeg: str) -> Callable[[], str]:
         def picture(self, box: Box, downsample: int) -> decode.Picture:
             return decode.jpeg(content, max_pixels=SIDE_PX**2)
 
-    def work() -> str:
+    def work() -> tuple:
         slide, uploaded = Slide(), []
-        limits = segmentation.Limits(picture_px=SIDE_PX, region_px=settings.slidescore_max_region_px)
-        found = segmentation.segment(slide, drawn, analyzer, analyzer.parameters(), Deadline.after(600), limits)
+        chosen, most = analyzer.parameters(), caps.Most(settings.slidescore_max_outlines)
+        limits = segmentation.Limits(SIDE_PX, settings.slidescore_max_region_px, most.outlines, most.vertices)
+        found = segmentation.segment(slide, drawn, analyzer, chosen, Deadline.after(600), limits)
+        shown = caps.largest([found], most)
         answer = results.results(
             slide,
             analyzer,
-            [found],
-            results.Show.BOTH,
-            results.Limits(settings.slidescore_max_inline_bytes, settings.slidescore_max_outlines),
+            chosen,
+            shown,
+            analyzer.shows,
+            settings.slidescore_max_inline_bytes,
             lambda anno2: uploaded.append(anno2) or "uuid",
         )
-        encoded = msgspec.json.encode(answer)
-        outlines = found.outlines
-        return (
-            f"{outlines.is_outer.sum():,} dark regions, {(~outlines.is_outer).sum():,} holes, {len(outlines.xy):,} "
-            f"vertices; zip {sum(map(len, uploaded)) / 1e6:.2f} MB, answer {len(encoded) / 1e6:.2f} MB"
-        )
+        return found.outlines, uploaded, msgspec.json.encode(answer)
 
     return work

@@ -1,6 +1,6 @@
 """The other side: what the vendor publishes and what users build of it. Imports stand inside functions, see side.py."""
 
-import sys
+import io
 from collections.abc import Callable
 from contextlib import redirect_stdout
 
@@ -24,6 +24,54 @@ def import_slidescore() -> Callable[[], str]:
     return work
 
 
+def anno2_polygons(file: str) -> Callable[[], str]:
+    """Polygons as Slide Score has them, a list of dicts, to a zip on disk."""
+    import numpy as np
+
+    outlines = np.load(file)
+    polygons = [{"type": "polygon", "points": [{"x": x, "y": y} for x, y in outline.tolist()]} for outline in outlines]
+    return _encoding(polygons, f"polygons of {outlines.shape[1]:,} vertices in dicts: {len(outlines):,}")
+
+
+def anno2_points(file: str) -> Callable[[], str]:
+    """Points as Slide Score has them, a list of dicts, to a zip on disk."""
+    import numpy as np
+
+    points = [{"x": int(x), "y": int(y)} for x, y in np.load(file)]
+    return _encoding(points, f"points in dicts: {len(points):,}")
+
+
+def _encoding(items: list[dict], what: str) -> Callable[[], str]:
+    write = _anno2_writer()
+
+    def work() -> str:
+        return f"{what}; zip {write(items, {'meta': 'Nuclei'}) / 1e6:.3f} MB"
+
+    return work
+
+
+def contours(jpeg: str) -> Callable[[], str]:
+    """What cv2.findContours returned, to polygons on the slide and the means of their vertices."""
+    from pathlib import Path
+
+    from bench.floor import dark_contours
+    from bench.inputs import DOWNSAMPLE, SIDE_PX
+
+    rings, _ = dark_contours(Path(jpeg).read_bytes())
+    drawn = _square(DOWNSAMPLE * SIDE_PX)
+
+    def work() -> str:
+        polygons = _polygons(rings, drawn, SIDE_PX, SIDE_PX)
+        centres = _centres(polygons)
+        return (
+            f"{len(polygons):,} polygons, {sum(map(len, rings)):,} vertices, {len(centres):,} means of vertices, "
+            "for the second time"
+        )
+
+    work()
+    return work
+
+
 def region(jpeg: str) -> Callable[[], str]:
     """What Slide Score's example webhook does between GetScreenshot and its answer; the upload is left out.
 
@@ -36,47 +84,21 @@ def region(jpeg: str) -> Callable[[], str]:
 
     import cv2
     import numpy as np
-    import slidescore
 
     from bench.inputs import SIDE_PX
 
     content = Path(jpeg).read_bytes()
-    client = slidescore.APIClient("http://localhost", "unused")
-    drawn = {"corner": {"x": 0, "y": 0}, "size": {"x": SIDE_PX, "y": SIDE_PX}}
-    anno2 = Path("theirs.zip").absolute()
-
-    def as_polygons(contours, width, height):
-        scale_x, scale_y = drawn["size"]["x"] / width, drawn["size"]["y"] / height
-        left, top = drawn["corner"]["x"], drawn["corner"]["y"]
-        polygons = []
-        for contour in contours:
-            vertices = []
-            for vertex in contour:
-                column, row = int(vertex[0][0]), int(vertex[0][1])
-                vertices.append({"x": left + int(scale_x * column), "y": top + int(scale_y * row)})
-            polygons.append({"type": "polygon", "points": vertices})
-        return polygons
-
-    def as_centres(polygons):
-        centres = []
-        for polygon in polygons:
-            vertices = polygon["points"]
-            total_x = total_y = 0
-            for vertex in vertices:
-                total_x += vertex["x"]
-                total_y += vertex["y"]
-            centres.append({"x": total_x / len(vertices), "y": total_y / len(vertices)})
-        return centres
+    drawn = _square(SIDE_PX)
+    write = _anno2_writer()
 
     def work() -> str:
         picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
         grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
         _, bright = cv2.threshold(grey, 220, 255, cv2.THRESH_BINARY)
         contours, _ = cv2.findContours(bright, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)
-        polygons = as_polygons(contours, picture.shape[1], picture.shape[0])
-        centres = as_centres(polygons)
-        with redirect_stdout(sys.stderr):
-            client.convert_to_anno2(polygons, '{"meta": "Dark parts"}', str(anno2))
+        polygons = _polygons(contours, drawn, picture.shape[1], picture.shape[0])
+        centres = _centres(polygons)
+        size = write(polygons, '{"meta": "Dark parts"}')
         answer = [
             {"type": "polygons", "name": "Dark parts", "value": polygons},
             {"type": "points", "name": "Centroids of the dark parts", "value": centres},
@@ -85,7 +107,54 @@ def region(jpeg: str) -> Callable[[], str]:
         encoded = json.dumps(answer).encode()
         return (
             f"{len(polygons):,} polygons, {sum(map(len, contours)):,} vertices; "
-            f"zip {anno2.stat().st_size / 1e6:.2f} MB, answer {len(encoded) / 1e6:.2f} MB"
+            f"zip {size / 1e6:.2f} MB, answer {len(encoded) / 1e6:.2f} MB"
         )
 
     return work
+
+
+def _square(side: int) -> dict:
+    """A region as Slide Score sends it."""
+    return {"corner": {"x": 0, "y": 0}, "size": {"x": side, "y": side}}
+
+
+def _polygons(contours, drawn, width, height):
+    scale_x, scale_y = drawn["size"]["x"] / width, drawn["size"]["y"] / height
+    left, top = drawn["corner"]["x"], drawn["corner"]["y"]
+    polygons = []
+    for contour in contours:
+        vertices = []
+        for vertex in contour:
+            column, row = int(vertex[0][0]), int(vertex[0][1])
+            vertices.append({"x": left + int(scale_x * column), "y": top + int(scale_y * row)})
+        polygons.append({"type": "polygon", "points": vertices})
+    return polygons
+
+
+def _centres(polygons):
+    centres = []
+    for polygon in polygons:
+        vertices = polygon["points"]
+        total_x = total_y = 0
+        for vertex in vertices:
+            total_x += vertex["x"]
+            total_y += vertex["y"]
+        centres.append({"x": total_x / len(vertices), "y": total_y / len(vertices)})
+    return centres
+
+
+def _anno2_writer() -> Callable[..., int]:
+    """The SDK's encoder, as its users call it: items and metadata to a zip on disk, whose size it returns."""
+    from pathlib import Path
+
+    import slidescore
+
+    client = slidescore.APIClient("http://localhost", "unused")
+    file, log = Path("theirs.zip").absolute(), io.StringIO()
+
+    def write(items: list[dict], metadata: object) -> int:
+        with redirect_stdout(log):
+            client.convert_to_anno2(items, metadata, str(file))
+        return file.stat().st_size
+
+    return write

@@ -1,7 +1,13 @@
+import inspect
+import io
+import zipfile
+
+import cv2
+import numpy as np
 import pytest
 
-from bench import ours, theirs
-from bench.__main__ import BENCHMARKS
+from bench import floor, ours, theirs
+from bench.__main__ import BENCHMARKS, Benchmark, measured
 from bench.inputs import INPUTS
 from bench.report import Row, merged, row, table
 
@@ -37,9 +43,134 @@ def test_the_table_has_a_heading_and_its_columns_stand_below_each_other():
     assert heading.index("note") == lines[0].index("one note") == lines[1].index("another note")
 
 
+class Sides:
+    """Stands for the processes: what each run of a side takes, in turn."""
+
+    def __init__(self, **runs: list[tuple[float, float]]) -> None:
+        self.left = runs
+        self.order: list[str] = []
+
+    def run(self, side: str, benchmark: Benchmark) -> dict:
+        self.order.append(side)
+        seconds, peak_mb = self.left[side].pop(0)
+        return {"seconds": seconds, "peak_mb": peak_mb, "did": f"what {side} did", "on": "Python"}
+
+
+def test_a_benchmark_makes_a_row_of_time_and_one_of_memory():
+    sides = Sides(ours=[(1.0, 50.0), (3.0, 70.0)], theirs=[(10.0, 600.0)])
+    time, memory = measured("work", Benchmark("work", runs_of_ours=2, runs_of_other=1), sides)
+    assert time[:5] == ("work", 2.0, 10.0, 5.0, "s")
+    assert memory[:5] == ("work_memory", 60.0, 600.0, 10.0, "MB")
+    assert "ours: what ours did (median of 2); theirs: what theirs did (one run); Python" in time.note
+    assert "imports and input included" in memory.note
+
+
+def test_sides_take_turns_and_warm_up_runs_do_not_count():
+    sides = Sides(ours=[(9.0, 9.0), (1.0, 1.0), (1.0, 1.0)], theirs=[(9.0, 9.0), (2.0, 2.0)])
+    time, _ = measured("work", Benchmark("work", runs_of_ours=2, runs_of_other=1, warm_up=1), sides)
+    assert sides.order == ["ours", "theirs", "ours", "theirs", "ours"]
+    assert time[1:3] == (1.0, 2.0)
+
+
+def test_the_note_says_when_ours_stands_beside_the_floor():
+    sides = Sides(ours=[(2.0, 1.0)], floor=[(1.0, 1.0)])
+    time, _ = measured("work", Benchmark("work", runs_of_ours=1, runs_of_other=1, other="floor"), sides)
+    assert time.ratio == 0.5
+    assert "floor: what floor did" in time.note
+
+
 @pytest.mark.parametrize("name", BENCHMARKS)
-def test_every_benchmark_has_two_sides_and_its_inputs(name):
+def test_every_benchmark_has_two_sides_that_take_its_inputs(name):
     benchmark = BENCHMARKS[name]
-    assert callable(getattr(ours, benchmark.function))
-    assert callable(getattr(theirs, benchmark.function))
-    assert set(benchmark.inputs) <= set(INPUTS)
+    other = {"theirs": theirs, "floor": floor}[benchmark.other]
+    inspect.signature(getattr(ours, benchmark.function)).bind(*benchmark.inputs)
+    inspect.signature(getattr(other, benchmark.function)).bind(*benchmark.inputs, *benchmark.inputs_of_other)
+
+
+def test_every_input_a_benchmark_names_can_be_made_and_none_is_left_over():
+    named = {name for benchmark in BENCHMARKS.values() for name in benchmark.inputs + benchmark.inputs_of_other}
+    assert named == set(INPUTS)
+
+
+@pytest.mark.parametrize("name", ["nuclei_1k", "points_1m_dense", "comb_8k", "far_outline"])
+def test_an_input_is_the_same_whenever_it_is_made(name):
+    assert INPUTS[name]() == INPUTS[name]()
+
+
+def array(name: str) -> np.ndarray:
+    return np.load(io.BytesIO(INPUTS[name]()))
+
+
+def test_nuclei_stand_in_cells_of_their_own_row_by_row():
+    xy = array("nuclei_1k")
+    assert (xy.shape, xy.dtype) == ((1000, 20, 2), np.int32)
+    cells = xy // 100
+    assert (cells == cells[:, :1]).all()
+    column, row = cells[:, 0].T
+    np.testing.assert_array_equal(row * 32 + column, np.arange(1000))
+
+
+def test_nuclei_have_a_radius_of_12_to_24_px():
+    radii = np.linalg.norm(array("nuclei_1k") % 100 - 50, axis=-1)
+    assert 11 < radii.min() < 13  # rounded to whole pixels
+    assert 23 < radii.max() < 25
+
+
+@pytest.mark.parametrize(("name", "in_a_tile"), [("points_1m_dense", 164), ("points_1m_sparse", 6.5)])
+def test_points_lie_as_densely_as_their_name_says(name, in_a_tile):
+    xy = array(name)
+    assert xy.shape == (1_000_000, 2)
+    assert 256**2 * len(xy) / np.prod(xy.max(0) + 1.0) == pytest.approx(in_a_tile, rel=0.01)
+
+
+def test_the_comb_has_a_tooth_at_every_other_vertex():
+    xy = array("comb_8k")
+    assert xy.shape == (1, 8000, 2)
+    assert xy[0, :4].tolist() == [[0, 0], [2, 100], [4, 0], [6, 100]]
+
+
+def test_the_far_outline_is_small_and_far():
+    xy = array("far_outline")
+    assert xy.shape == (1, 20, 2)
+    assert np.ptp(xy, axis=1).tolist() == [[20, 20]]
+    assert xy.mean((0, 1)).tolist() == [100_000, 100_000]
+
+
+def test_our_side_writes_a_zip_of_all_it_is_given(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nuclei").write_bytes(INPUTS["nuclei_1k"]())
+    assert "1,000" in ours.anno2_polygons("nuclei")()
+    with zipfile.ZipFile("ours.zip") as written:
+        assert b'"numItems": 1000' in written.read("system_metadata.json")
+
+
+@pytest.fixture
+def jpeg(tmp_path):
+    """A dark square with a hole on a bright ground, and a dark pixel that opening removes."""
+    picture = np.full((64, 64, 3), 230, np.uint8)
+    picture[8:40, 8:40] = 40
+    picture[20:28, 20:28] = 230
+    picture[56, 56] = 40
+    file = tmp_path / "jpeg"
+    file.write_bytes(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes())
+    return file
+
+
+def test_the_floor_finds_dark_regions_and_holes_and_leaves_specks_out(jpeg):
+    rings, hierarchy = floor.dark_contours(jpeg.read_bytes())
+    assert [cv2.boundingRect(ring) for ring in rings] == [(8, 8, 32, 32), (19, 19, 10, 10)]
+    assert hierarchy[0, :, 3].tolist() == [-1, 0]
+
+
+def test_both_sides_turn_the_same_contours_into_outlines(jpeg):
+    vertices = sum(map(len, floor.dark_contours(jpeg.read_bytes())[0]))
+    assert f"2 outlines, {vertices} vertices" in ours.contours(str(jpeg))()
+    assert f"2 polygons, {vertices} vertices" in theirs.contours(str(jpeg))()
+
+
+def test_the_floor_compresses_the_members_it_is_given(jpeg, tmp_path):
+    members = tmp_path / "members"
+    with zipfile.ZipFile(members, "w") as plain:
+        plain.writestr("0/encoded_polygons.bin", bytes(1_500_000))
+        plain.writestr("1/encoded_polygons.bin", bytes(500_000))
+    assert "2.00 MB of our zip's members" in floor.region(str(jpeg), str(members))()
