@@ -20,7 +20,7 @@ from local.template import ROOT
 
 EVENTS = ROOT / "events"
 OUT = ROOT / "out"
-_ROW = "{:<32} {:>6}  {:<9} {:<24} {:>7} {:>12} {:>9} {:>7}"
+_ROW = "{:<32} {:>6}  {:<9} {:<40} {:>7} {:>12} {:>9} {:>7}"
 
 
 def main() -> int:
@@ -81,7 +81,8 @@ def show(name: str, viewed: Viewed, annos: dict[str, bytes]) -> None:
         say(_ROW.format(*head, "-", "", "", "", viewed.bytes, seconds), f"\n    {viewed.text.partition(chr(10))[0]}")
     for result in viewed.results:
         drawing = drawn(result, annos)
-        count = len(drawing.rings) - len(drawing.holes) or len(drawing.points) or ""
+        cells = 0 if drawing.heatmap is None else drawing.heatmap.levels.size
+        count = len(drawing.rings) - len(drawing.holes) or len(drawing.points) or cells or ""
         size = len(annos[str(result["value"])]) if result["type"] == "anno2" else len(json.dumps(result["value"]))
         area = f"{drawing.area():.0f}" if drawing.rings else ""
         say(_ROW.format(*head, str(result["type"]), str(result["name"]), count, area, size, seconds))
@@ -90,11 +91,12 @@ def show(name: str, viewed: Viewed, annos: dict[str, bytes]) -> None:
 
 
 class Drawing(NamedTuple):
-    """What a result puts on the slide: rings [k, 2] and points [K, 2] in slide pixels; holes: which rings are."""
+    """What a result puts on the slide: rings [k, 2], points [K, 2], in slide pixels; a map. holes: which rings are."""
 
     rings: list[NDArray[Any]]
     points: NDArray[Any]
     holes: frozenset[int] = frozenset()
+    heatmap: anno2.Heatmap | None = None
 
     def area(self) -> float:
         areas = [cv2.contourArea(ring.astype(np.float32)) for ring in self.rings]
@@ -111,7 +113,7 @@ def drawn(result: dict[str, Any], annos: dict[str, bytes]) -> Drawing:
     if result["type"] == "anno2":
         decoded = anno2.decode(annos[result["value"]])
         holes = frozenset(hole for linked in decoded.negatives.values() for hole in linked)
-        return Drawing(list(decoded.outlines), decoded.points, holes)
+        return Drawing(list(decoded.outlines), decoded.points, holes, decoded.heatmap)
     return Drawing([], nothing)
 
 
@@ -120,21 +122,39 @@ def _xy(points: list[dict[str, int]]) -> NDArray[Any]:
 
 
 def draw(name: str, event: dict[str, Any], viewed: Viewed, slidescore: SlideScore) -> None:
-    """The slide with the results drawn on it, in out/<event>.png: outlines in their colour, points in red, and in black
-    what the user drew."""
+    """The slide with the results drawn on it, in out/<event>.png: outlines and points in their colour, maps in Turbo's,
+    half transparent, and in black what the user drew."""
     body = json.loads(event["body"])
     slide = slidescore.slides[body["imageid"]]
     zoom = min(2000 / slide.width, 3.0)
+    radius = 3 if zoom > 1 else 1
     smooth = cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC
     canvas = cv2.resize(slide.pixels[:, :, ::-1], None, fx=zoom, fy=zoom, interpolation=smooth)
     drawings = [(drawn(result, slidescore.annos), str(result.get("color", "#000000"))) for result in viewed.results]
-    for drawing, color in [(Drawing(region(body), np.empty((0, 2), int)), "#000000"), *drawings]:
+    for drawing, color in [*drawings, (Drawing(region(body), np.empty((0, 2), int)), "#000000")]:
+        if drawing.heatmap is not None:
+            canvas = overlaid(canvas, drawing.heatmap, zoom)
+            continue
         red, green, blue = bytes.fromhex(color[1:])
         rings = [np.rint(ring * zoom).astype(np.int32) for ring in drawing.rings]
         cv2.polylines(canvas, rings, isClosed=True, color=(blue, green, red), thickness=1, lineType=cv2.LINE_AA)
         for x, y in np.rint(drawing.points * zoom).astype(int).tolist():
-            cv2.circle(canvas, (x, y), 2, (0, 0, 255), -1, cv2.LINE_AA)
+            cv2.circle(canvas, (x, y), radius + 1, (255, 255, 255), -1, cv2.LINE_AA)
+            cv2.circle(canvas, (x, y), radius, (blue, green, red), -1, cv2.LINE_AA)
     cv2.imwrite(str(OUT / f"{name}.png"), canvas)
+
+
+def overlaid(canvas: NDArray[Any], heatmap: anno2.Heatmap, zoom: float) -> NDArray[Any]:
+    """A picture uint8 BGR [h, w, 3] of a slide at this zoom, with the map over it; cells of level 0 are clear."""
+    height, width = canvas.shape[:2]
+    rows = np.floor(((np.arange(height) + 0.5) / zoom - heatmap.y) / heatmap.cell_px).astype(int)
+    columns = np.floor(((np.arange(width) + 0.5) / zoom - heatmap.x) / heatmap.cell_px).astype(int)
+    down = (rows >= 0) & (rows < heatmap.levels.shape[0])
+    across = (columns >= 0) & (columns < heatmap.levels.shape[1])
+    levels = np.zeros((height, width), np.uint8)
+    levels[np.ix_(down, across)] = heatmap.levels[np.ix_(rows[down], columns[across])]
+    turbo = cv2.applyColorMap(levels, cv2.COLORMAP_TURBO)
+    return np.where(levels[:, :, None] > 0, canvas // 2 + turbo // 2, canvas)
 
 
 def region(body: dict[str, Any]) -> list[NDArray[Any]]:

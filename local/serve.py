@@ -17,9 +17,10 @@ def main() -> None:
     chosen = parser.parse_args()
     ports = {"api_port": API_PORT, "aws_port": AWS_PORT, "slidescore_port": SLIDESCORE_PORT}
     with stack.running(chosen.bind, level_offset=chosen.level_offset, sample_token=stack.TOKEN, **ports) as running:
+        images = ", ".join(map(str, running.slidescore.slides))
         print(f"webhook       {running.origin}/slidescore")
         print(f"questions     {running.origin}/slidescore/questions")
-        print(f"Slide Score   {running.slidescore.origin}   (simulated; slides 1, 2 and 3)")
+        print(f"Slide Score   {running.slidescore.origin}   (simulated; slides {images})")
         print(f"AWS           {running.aws}   (embedded; the webhook's secret is {stack.SECRET})")
         print(
             f"""

@@ -1,9 +1,10 @@
-"""Slides for the simulated Slide Score server: a real microscope picture, a mosaic of it, and empty glass."""
+"""Slides for the simulated Slide Score server: a real microscope picture, a mosaic of it, empty glass, and both."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -49,6 +50,35 @@ def blank(width: int, height: int) -> Slide:
     return Slide("empty glass", mirrored(noise.round().astype(np.uint8), width, height), mpp=0.5)
 
 
+def tissue_on_glass(width: int, height: int) -> Slide:
+    """Pieces of the mosaic on empty glass, one with a tear in it, their borders uneven and a few pixels soft."""
+    columns, rows = width // _COARSE, height // _COARSE
+    pieces = np.zeros((rows, columns), np.float32)
+    for x, y, a, b, angle, covered in _PIECES:
+        centre, axes = (round(x * columns), round(y * rows)), (round(a * columns), round(b * columns))
+        cv2.ellipse(pieces, centre, axes, angle, 0, 360, covered, -1)
+    bumps = np.random.default_rng(seed=2).uniform(-0.45, 0.45, (rows // 10, columns // 10)).astype(np.float32)
+    pieces += cv2.resize(bumps, (columns, rows))
+    pieces = cv2.resize(cv2.GaussianBlur(pieces, (0, 0), columns / 100), (width, height), interpolation=cv2.INTER_CUBIC)
+    cover = cv2.GaussianBlur((pieces > 0.5).astype(np.float32), (0, 0), 2)
+    pixels, tissue = blank(width, height).pixels, mosaic(width, height).pixels
+    for top in range(0, height, 256):  # a few rows at once, for the memory's sake
+        part = slice(top, top + 256)
+        pixels[part] = np.rint(pixels[part] + (tissue[part].astype(np.float32) - pixels[part]) * cover[part, :, None])
+    return Slide("tissue on glass", pixels, mpp=0.5)
+
+
+_COARSE = 8
+_PIECES = (
+    (0.31, 0.52, 0.2, 0.3, 20, 1.0),
+    (0.34, 0.55, 0.05, 0.1, -30, 0.0),
+    (0.78, 0.36, 0.13, 0.2, -15, 1.0),
+    (0.75, 0.82, 0.07, 0.06, 0, 1.0),
+)
+"""Ellipses of the tissue slide, later ones on top: centre, semi-axes (parts of width and height), angle, 1 or 0 for a
+tear."""
+
+
 def mirrored(pixels: Pixels, width: int, height: int) -> Pixels:
     """pixels [h, w, 3] reflected at its borders as often as needed: uint8 [height, width, 3]."""
     rows, columns = _reflected(height, pixels.shape[0]), _reflected(width, pixels.shape[1])
@@ -56,8 +86,8 @@ def mirrored(pixels: Pixels, width: int, height: int) -> Pixels:
 
 
 def studio() -> dict[int, Slide]:
-    """The default slides by image id: 1 the field, 2 a mosaic of 5000 x 4000 px, 3 empty glass."""
-    return {1: immunohistochemistry(), 2: mosaic(5000, 4000), 3: blank(2048, 1536)}
+    """The default slides by image id: 1 the field, 2 a mosaic of 5000 x 4000 px, 3 empty glass, 4 tissue on glass."""
+    return {1: immunohistochemistry(), 2: mosaic(5000, 4000), 3: blank(2048, 1536), 4: tissue_on_glass(4000, 3000)}
 
 
 def _reflected(length: int, period: int) -> NDArray[np.intp]:

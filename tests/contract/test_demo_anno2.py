@@ -19,7 +19,7 @@ from local import demo, stack
 
 @pytest.fixture(scope="module")
 def written():
-    """What was encoded, (what kind, outlines or points, zip), as the demo's events made it."""
+    """What was encoded, (what kind, outlines or points or a map's levels, zip), as the demo's events made it."""
     recorded = []
 
     def recording(kind, encode):
@@ -32,6 +32,7 @@ def written():
     with pytest.MonkeyPatch.context() as patch, stack.running() as running:
         patch.setattr(anno2, "polygons_zip", recording("polygons", anno2.polygons_zip))
         patch.setattr(anno2, "points_zip", recording("points", anno2.points_zip))
+        patch.setattr(anno2, "heatmap_zip", recording("heatmap", anno2.heatmap_zip))
         for path in sorted((demo.EVENTS / "slidescore").glob("*.json")):
             demo.post(running, json.loads(path.read_text()))
         uploaded = set(running.slidescore.annos.values())
@@ -46,8 +47,8 @@ def decoded(zipped):
     return decoder.items
 
 
-def test_the_demo_writes_outlines_with_holes_and_points_as_anno2(written):
-    assert {kind for kind, _, _ in written} == {"polygons", "points"}
+def test_the_demo_writes_outlines_with_holes_points_and_a_map_as_anno2(written):
+    assert {kind for kind, _, _ in written} == {"polygons", "points", "heatmap"}
     assert any(not content.is_outer.all() for kind, content, _ in written if kind == "polygons")
 
 
@@ -67,3 +68,10 @@ def test_vendor_decoder_gives_back_the_demos_outlines_as_the_vendor_simplifies_t
 def test_vendor_decoder_gives_back_the_demos_points(written):
     for points, zipped in [(content, zipped) for kind, content, zipped in written if kind == "points"]:
         assert [list(point) for point in decoded(zipped)] == points.tolist()
+
+
+def test_vendor_decoder_gives_back_the_demos_map_where_it_was(written):
+    ((_, levels, zipped),) = [each for each in written if each[0] == "heatmap"]
+    heatmap = decoded(zipped)
+    assert np.array_equal([list(row) for row in heatmap.matrix], levels)
+    assert (heatmap.x_offset, heatmap.y_offset, heatmap.size_per_pixel) == (300, 200, 100)

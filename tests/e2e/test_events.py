@@ -50,7 +50,9 @@ class TestTheQuestionsString:
     def test_asks_for_the_region_first_and_then_for_the_analysis(self, running_stack: Stack) -> None:
         first, second, *_ = questions(running_stack.origin)
         assert first == ["ROI", "AnnoShapes", "#FF0000"]
-        assert second == ["Analysis", "DropDown", "Dark regions;;Nuclei"]
+        titles = ["Dark regions", "DAB positivity", "Density of nuclei", "Nuclei", "Tissue"]
+        assert second[:2] == ["Analysis", "DropDown"]
+        assert sorted(second[2].split(";;")) == sorted(titles)
 
     @pytest.mark.parametrize("analyzer", ANALYZERS)
     def test_asks_for_every_parameter_of_an_analyzer_and_of_no_other(self, running_stack: Stack, analyzer: str) -> None:
@@ -70,7 +72,10 @@ class TestTheQuestionsString:
 
     def test_of_an_analyzer_that_is_not_there_is_an_error_that_names_those_that_are(self, running_stack: Stack) -> None:
         reply = urllib3.request("GET", f"{running_stack.origin}/slidescore/questions?analyzer=astrology", retries=False)
-        assert (reply.status, reply.data) == (400, b"There is no such analyzer; there are dark_regions, nuclei.\n")
+        assert (reply.status, reply.data.decode()) == (
+            400,
+            f"There is no such analyzer; there are {', '.join(ANALYZERS)}.\n",
+        )
 
     def test_answered_with_the_defaults_it_shows_gives_what_no_answers_give(
         self, running_stack: Stack, slidescore: SlideScore
@@ -108,11 +113,29 @@ def test_the_demo_finds_nothing_off_and_draws_what_was_found(
     with_results = {name.partition("/")[2] for name, reply in REPLIES.items() if reply.get("results")}
     assert {path.stem for path in demo.OUT.glob("*.png")} == with_results
 
-    drawn = cv2.imread(str(demo.OUT / "nuclei_in_a_rectangle.png"))
-    assert drawn is not None
-    field = slides.immunohistochemistry().pixels[:, :, ::-1]
-    plain = cv2.resize(field, drawn.shape[1::-1], interpolation=cv2.INTER_CUBIC)
-    changed = np.any(drawn != plain, axis=2)
-    assert 0.02 < changed.mean() < 0.5
-    blue, green, red = drawn[changed].astype(int).T
+    field = slides.immunohistochemistry().pixels
+    blue, green, red = changed("nuclei_in_a_rectangle", field).astype(int).T
+    assert 0.02 < len(red) / (3 * 512) ** 2 < 0.5
     assert np.mean(green > np.maximum(blue, red)) > 0.5  # the colour of nuclei
+
+    points = changed("dab_positivity_in_a_rectangle", field)
+    for each in ANALYZERS["dab_positivity"].classes:
+        assert np.all(points == np.frombuffer(bytes.fromhex(each.color[1:]), np.uint8)[::-1], axis=1).sum() > 100
+
+    _, _, width, height = MAPPED
+    over = changed("density_in_a_rectangle", slides.mosaic(5000, 4000).pixels)
+    assert 0.5 < len(over) / (0.4 * width * 0.4 * height) < 1.1
+    assert len(np.unique(over // 32, axis=0)) > 50  # many colours
+
+
+MAPPED = (300, 200, 2600, 1800)
+"""The region of events/slidescore/density_in_a_rectangle.json, on a slide that is drawn at 0.4."""
+
+
+def changed(name: str, plain: slides.Pixels) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """The pixels [K, 3], BGR, of a picture that the demo drew where they are not the slide's."""
+    drawn = cv2.imread(str(demo.OUT / f"{name}.png"))
+    assert drawn is not None
+    smooth = cv2.INTER_CUBIC if drawn.shape[0] > plain.shape[0] else cv2.INTER_AREA
+    expected = cv2.resize(plain[:, :, ::-1], drawn.shape[1::-1], interpolation=smooth)
+    return np.asarray(drawn[np.any(drawn != expected, axis=2)])

@@ -9,6 +9,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from annohooks.imaging.analyzers import ANALYZERS
 from local.template import load
 
 ROOT = Path(__file__).parents[2]
@@ -100,17 +101,50 @@ def test_each_function_has_the_package_and_its_dependencies_as_layers_of_its_own
         assert properties["Runtime"] in RESOURCES[layer]["Properties"]["CompatibleRuntimes"]
 
 
+def statements(name: str) -> tuple[list[dict], dict[str, dict]]:
+    """What a function is always allowed, and what it is only under a condition, by the condition's name."""
+    listed = [s for policy in RESOURCES[name]["Properties"]["Policies"] for s in policy["Statement"]]
+    conditions = [s["Fn::If"] for s in listed if "Fn::If" in s]
+    assert all(otherwise == {"Ref": "AWS::NoValue"} for _, _, otherwise in conditions)
+    return [s for s in listed if "Fn::If" not in s], {condition: allowed for condition, allowed, _ in conditions}
+
+
 @each_function
 def test_each_function_may_read_no_secret_but_its_own_and_only_its_own_part_of_the_bucket(name):
-    properties = RESOURCES[name]["Properties"]
-    statements = [statement for policy in properties["Policies"] for statement in policy["Statement"]]
-    secrets = [s for s in statements if "ssm" in json.dumps(s["Action"])]
+    always, sometimes = statements(name)
+    secrets = [s for s in always if "ssm" in json.dumps(s["Action"])]
     prefix = name.removesuffix("Function")
     assert [s["Action"] for s in secrets] == ["ssm:GetParameter"]
     assert secrets[0]["Resource"]["Fn::Sub"].endswith(f":parameter${{{prefix}SecretParameter}}")
-    buckets = [s["Resource"] for s in statements if "s3:" in json.dumps(s["Action"])]
+    buckets = [s["Resource"] for s in always if "s3:" in json.dumps(s["Action"])]
     assert buckets == [{"Fn::Sub": f"${{StagingBucket.Arn}}/{prefix.lower()}/*"}]
-    assert "*" not in json.dumps([s["Action"] for s in statements])
+    assert "*" not in json.dumps([s["Action"] for s in [*always, *sometimes.values()]])
+
+
+def test_models_may_only_be_read_and_only_from_a_bucket_that_was_named():
+    _, sometimes = statements("SlideScoreFunction")
+    assert sometimes.keys() == {"HasModels"}
+    assert TEMPLATE["Conditions"]["HasModels"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "ModelsBucket"}, ""]}]}
+    assert sometimes["HasModels"]["Action"] == "s3:GetObject"
+    assert sometimes["HasModels"]["Resource"] == {"Fn::Sub": "arn:${AWS::Partition}:s3:::${ModelsBucket}/*"}
+
+
+@pytest.mark.parametrize("text", ["", "models", "team-models.example.org", "a1b"])
+def test_models_bucket_may_be_any_bucket_or_none(text):
+    assert re.fullmatch(TEMPLATE["Parameters"]["ModelsBucket"]["AllowedPattern"], text)
+
+
+@pytest.mark.parametrize(
+    "text", ["ab", "Models", "models/*", "*", "models/nuclei.onnx", "s3://models", "a" * 64, "-models"]
+)
+def test_models_bucket_is_a_bucket_and_nothing_wider(text):
+    assert not re.fullmatch(TEMPLATE["Parameters"]["ModelsBucket"]["AllowedPattern"], text)
+
+
+def test_analyzer_that_runs_by_default_is_there_and_every_other_can_be_deployed():
+    parameter = TEMPLATE["Parameters"]["SlideScoreAnalyzer"]
+    assert parameter["Default"] in ANALYZERS
+    assert all(re.fullmatch(parameter["AllowedPattern"], name) for name in ANALYZERS)
 
 
 @each_function

@@ -12,13 +12,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from webhooks import through_api, through_url, webhook
 
-from annohooks.imaging.analyzers import ANALYZERS
+from annohooks.imaging.analyzers import ANALYZERS, Analyzer
+from annohooks.slidescore.parameters import questions_string
 from local import slides, stack, template
 from local.gateway import Context, Handler, load
 from local.slidescore import SlideScore
 from local.stack import Stack
 
 WIDTH, HEIGHT = 120, 90
+TITLES = [analyzer.title for analyzer in ANALYZERS.values()]
 MANY = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 words = st.text(max_size=12)
@@ -131,7 +133,7 @@ def test_a_field_may_be_anything(function: Function, fields: dict[str, Any]) -> 
 
 
 @MANY
-@given(answer=st.lists(shapes, max_size=3), as_text=st.booleans(), analysis=st.sampled_from(["Nuclei", "Dark regions"]))
+@given(answer=st.lists(shapes, max_size=3), as_text=st.booleans(), analysis=st.sampled_from(TITLES))
 def test_a_region_may_be_any_shapes(function: Function, answer: list[Any], as_text: bool, analysis: str) -> None:
     roi = json.dumps(answer) if as_text else answer
     assert function.asked(answered={"ROI": roi, "Analysis": analysis, "Show": ...}) in (200, 400)
@@ -143,28 +145,28 @@ def test_a_region_may_be_anything(function: Function, answer: object) -> None:
     assert function.asked(answered={"ROI": answer}) == 400
 
 
-QUESTIONS = [
-    f"{analyzer.title}: {title}"
-    for analyzer in ANALYZERS.values()
-    for title in ("smallest area in um2", "largest area in um2, 0 for any")
-] + [
-    "Nuclei: stain",
-    "Nuclei: nuclei stained by (H-DAB)",
-    "Nuclei: sensitivity, above 1 finds fainter nuclei",
-    "Nuclei: separation, towards 1 splits touching nuclei more",
-    "Dark regions: darker than this grey value, 0 for Otsu's",
-    "Analysis",
-    "Show",
-]
 likely = st.sampled_from(
-    ["0", "1", "0.5", "40", "1000", "1e3", "nan", "inf", "-0", "H-DAB", "DAB", "either", "Centres"]
+    ["0", "1", "0.5", "40", "1000", "1e3", "nan", "inf", "-0", "H-DAB", "DAB", "either", "Centres", *TITLES]
 )
 
 
+def questions(analyzer: Analyzer[Any, Any]) -> list[str]:
+    """What is asked beside the region."""
+    return [line.partition("\t")[0] for line in questions_string([analyzer]).splitlines()[1:]]
+
+
+@st.composite
+def answers(draw: st.DrawFn) -> dict[str, Any]:
+    """To the questions of one analyzer."""
+    analyzer = draw(st.sampled_from(list(ANALYZERS.values())))
+    names = st.sampled_from(questions(analyzer))
+    return {"Analysis": analyzer.title, **draw(st.dictionaries(names, likely | values | numbers.map(str), max_size=5))}
+
+
 @MANY
-@given(answered=st.dictionaries(st.sampled_from(QUESTIONS), likely | values | numbers.map(str), max_size=5))
+@given(answered=answers())
 def test_answers_may_be_anything(function: Function, answered: dict[str, Any]) -> None:
-    assert function.asked(answered=answered) in (200, 400)
+    assert function.asked(answered={"Nuclei: stain": ..., "Show": ..., **answered}) in (200, 400)
 
 
 @pytest.mark.parametrize("question", ["ROI", "Analysis", "Show", "Nuclei: stain", "Comment"])

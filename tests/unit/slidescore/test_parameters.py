@@ -14,9 +14,8 @@ from annohooks.imaging.analyzers import ANALYZERS
 from annohooks.imaging.analyzers.base import Parameters
 from annohooks.imaging.analyzers.dark_regions import DarkRegions, DarkRegionsParameters
 from annohooks.imaging.analyzers.nuclei import NucleiParameters
-from annohooks.slidescore.parameters import analyzer_for, described, parameters_for, questions_string, show_for
+from annohooks.slidescore.parameters import analyzer_for, described, parameters_for, questions_string, shown_for
 from annohooks.slidescore.request import Answer, Webhook
-from annohooks.slidescore.results import Show
 
 DARK, NUCLEI = ANALYZERS["dark_regions"], ANALYZERS["nuclei"]
 TYPES = {"AnnoShapes", "DropDown", "Integer", "Real"}
@@ -50,10 +49,13 @@ def test_every_question_has_a_type_that_slide_score_knows_and_a_name_of_its_own(
 
 def test_region_analysis_and_what_to_show_are_asked_first():
     asked = questions()
-    assert list(asked)[:3] == ["ROI", "Analysis", "Show"]
+    assert list(asked)[:3] == ["ROI", "Analysis", "Show (default: what suits the analysis)"]
     assert asked["ROI"] == ("AnnoShapes", "#FF0000")
-    assert asked["Analysis"] == ("DropDown", "Dark regions;;Nuclei")
-    assert asked["Show"] == ("DropDown", "Outlines and centres;;Outlines;;Centres")
+    assert asked["Analysis"] == ("DropDown", ";;".join(analyzer.title for analyzer in ANALYZERS.values()))
+    assert asked["Show (default: what suits the analysis)"] == (
+        "DropDown",
+        "Outlines and centres;;Outlines;;Centres;;Neither",
+    )
 
 
 def test_parameters_are_asked_with_their_default_and_choices():
@@ -61,6 +63,17 @@ def test_parameters_are_asked_with_their_default_and_choices():
     assert asked["Nuclei: stain (default H&E)"] == ("DropDown", "H&E;;H-DAB")
     assert asked["Nuclei: sensitivity, above 1 finds fainter nuclei (default 1)"] == ("Real",)
     assert questions(DARK)["Dark regions: darker than this grey value, 0 for Otsu's (default 0)"] == ("Integer",)
+
+
+class Shy(DarkRegions):
+    name, title, shows = "shy", "Shy", ()
+
+
+def test_form_says_what_is_shown_by_default_when_its_analyzers_agree():
+    assert "Show (default Outlines and centres)" in questions(NUCLEI)
+    assert "Show (default Outlines and centres)" in questions(NUCLEI, DARK)
+    assert "Show (default Neither)" in questions(Shy())
+    assert "Show (default: what suits the analysis)" in questions(NUCLEI, Shy())
 
 
 def test_form_of_one_analyzer_asks_nothing_of_another():
@@ -83,7 +96,7 @@ def test_every_option_a_form_offers_can_be_answered(analyzer):
             answered = webhook({name: option})
             parameters_for(answered, analyzer)
             assert analyzer_for(answered, analyzer.name) is analyzer
-            show_for(answered)
+            shown_for(answered, analyzer)
 
 
 def named(asked, part):
@@ -138,7 +151,7 @@ def test_answer_is_found_with_or_without_the_default_in_its_name(name):
 def test_question_left_open_takes_the_default(unanswered):
     answers = dict.fromkeys(questions(), unanswered)
     assert parameters_for(webhook(answers), NUCLEI) == NucleiParameters()
-    assert show_for(webhook(answers)) is Show.BOTH
+    assert shown_for(webhook(answers), NUCLEI) == ("outlines", "centres")
     assert analyzer_for(webhook(answers), "dark_regions") is DARK
 
 
@@ -203,21 +216,35 @@ def test_analysis_the_body_names_goes_before_the_answer_and_the_default():
 
 
 def test_unknown_analysis_is_refused_with_those_there_are():
-    with pytest.raises(BadRequest, match="Dark regions, Nuclei") as raised:
+    with pytest.raises(BadRequest) as raised:
         analyzer_for(webhook({"Analysis": "canary"}), "nuclei")
+    assert all(analyzer.title in raised.value.message for analyzer in ANALYZERS.values())
     assert "canary" not in raised.value.message
 
 
 @pytest.mark.parametrize(
-    ("answer", "show"), [("Outlines", Show.OUTLINES), ("centres", Show.CENTRES), ("Outlines and centres", Show.BOTH)]
+    ("answer", "shown"),
+    [
+        ("Outlines", ("outlines",)),
+        ("centres", ("centres",)),
+        ("Outlines and centres", ("outlines", "centres")),
+        (" neither ", ()),
+    ],
 )
-def test_what_to_show_is_chosen_by_its_text(answer, show):
-    assert show_for(webhook({"Show": answer})) is show
+@pytest.mark.parametrize("question", ["Show", "show (default Outlines)", "Show (default: what suits the analysis)"])
+def test_what_to_show_is_chosen_by_its_text_whatever_the_form_said_of_its_default(question, answer, shown):
+    assert shown_for(webhook({question: answer}), NUCLEI) == shown
+
+
+@pytest.mark.parametrize("analyzer", [*ANALYZERS.values(), Shy()], ids=[*ANALYZERS, "shy"])
+@pytest.mark.parametrize("answers", [{}, {"Show": ""}, {"Show": None, "Show (default Centres)": []}])
+def test_what_suits_the_analyzer_is_shown_when_nothing_was_answered(analyzer, answers):
+    assert shown_for(webhook(answers), analyzer) == analyzer.shows
 
 
 def test_unknown_thing_to_show_is_refused_with_those_there_are():
-    with pytest.raises(BadRequest, match="one of Outlines and centres, Outlines, Centres"):
-        show_for(webhook({"Show": "everything"}))
+    with pytest.raises(BadRequest, match="one of Outlines and centres, Outlines, Centres, Neither"):
+        shown_for(webhook({"Show": "everything"}), NUCLEI)
 
 
 values = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.lists(st.integers())
@@ -241,9 +268,27 @@ def test_question_the_analysis_does_not_have_is_refused_when_it_was_answered():
 
 def test_what_was_chosen_is_told_without_what_was_not():
     chosen = NucleiParameters(stain="H-DAB", sensitivity=1.5, largest_um2=250)
-    assert described(NUCLEI, chosen) == "Chosen: largest area in um2 250; stain H-DAB; sensitivity 1.5."
+    assert described(NUCLEI, chosen) == "Chosen: largest area in um2 250; sensitivity 1.5; stain H-DAB."
     assert described(DARK, DarkRegionsParameters(threshold=100)) == "Chosen: darker than this grey value 100."
     assert described(NUCLEI, NucleiParameters()) == ""
+
+
+class Ascending(Parameters, frozen=True, kw_only=True):
+    weak: Annotated[float, msgspec.Meta(title="weak from", ge=0, le=1)] = 0.2
+    strong: Annotated[float, msgspec.Meta(title="strong from", ge=0, le=1)] = 0.6
+
+    def __post_init__(self):
+        if self.strong < self.weak:
+            raise BadRequest("Stepped: strong has to be above weak.")
+
+
+class Stepped(DarkRegions):
+    name, title, parameters = "stepped", "Stepped", Ascending
+
+
+def test_answers_that_contradict_each_other_are_refused_in_the_analyzers_words():
+    assert refused({"Stepped: weak from": "0.7"}, Stepped()) == "Stepped: strong has to be above weak."
+    assert parameters_for(webhook({"Stepped: weak from": "0.6"}), Stepped()) == Ascending(weak=0.6)
 
 
 class WithText(Parameters, frozen=True, kw_only=True):

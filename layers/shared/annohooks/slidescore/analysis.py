@@ -13,8 +13,9 @@ from annohooks.core.http import Outbound
 from annohooks.core.observability import subsegment
 from annohooks.core.staging import Staging
 from annohooks.imaging import segmentation
+from annohooks.imaging.findings import Findings
+from annohooks.slidescore import caps, parameters, regions, request, results
 from annohooks.slidescore import client as api
-from annohooks.slidescore import parameters, regions, request, results
 from annohooks.slidescore.client import Client
 from annohooks.slidescore.pixels import RawTiles, Screenshots
 from annohooks.slidescore.request import Webhook
@@ -51,29 +52,36 @@ def _results(
 ) -> list[Result]:
     analyzer = parameters.analyzer_for(webhook, settings.slidescore_analyzer)
     chosen = parameters.parameters_for(webhook, analyzer)
-    show = parameters.show_for(webhook)
+    shows = parameters.shown_for(webhook, analyzer)
     slide = _slide(webhook, client, settings)
     drawn = regions.regions(webhook.answer(regions.QUESTION), slide.width, slide.height)
-    limits = segmentation.Limits(settings.slidescore_picture_px, settings.slidescore_max_region_px)
+    most = caps.Most(settings.slidescore_max_outlines)
+    limits = segmentation.Limits(
+        settings.slidescore_picture_px, settings.slidescore_max_region_px, most.outlines, most.vertices
+    )
+    found: list[Findings] = []
     with subsegment("analyse"):
-        found = [segmentation.segment(slide, region, analyzer, chosen, deadline, limits) for region in drawn]
+        for region in drawn:  # never more in memory than can be shown, and one region's
+            found = caps.largest(
+                [*found, segmentation.segment(slide, region, analyzer, chosen, deadline, limits)], most
+            )
     seen = [findings for findings in found if findings.region_um2]
     if not seen:
         raise BadRequest(regions.NO_AREA)
-    notes = parameters.described(analyzer, chosen)
+    notes = [parameters.described(analyzer, chosen)]
     if len(seen) < len(found):
-        notes += f" Left out as too narrow: {len(found) - len(seen)} of {len(found)} regions."
+        notes.append(f"Left out as too narrow: {len(found) - len(seen)} of {len(found)} regions.")
     deadline.check("drawing up the answer")
-    answer = results.Limits(settings.slidescore_max_inline_bytes, settings.slidescore_max_outlines)
     with subsegment("answer"):
         return results.results(
             slide,
             analyzer,
+            chosen,
             seen,
-            show,
-            answer,
+            shows,
+            settings.slidescore_max_inline_bytes,
             lambda anno2: _uploaded(anno2, client, staging, deadline),
-            notes.strip(),
+            [note for note in notes if note],
         )
 
 

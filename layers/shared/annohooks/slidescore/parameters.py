@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from msgspec import inspect
 
 from annohooks.core.errors import BadRequest
-from annohooks.imaging.analyzers import ANALYZERS, Analyzer, Parameters
+from annohooks.imaging.analyzers import ANALYZERS, Analyzer, Parameters, Shown
 from annohooks.slidescore import regions
 from annohooks.slidescore.request import Webhook
-from annohooks.slidescore.results import SHOW_QUESTION, Show
 
 ANALYSIS_QUESTION = "Analysis"
+SHOW_QUESTION = "Show"
+_SHOWN: dict[str, tuple[Shown, ...]] = {
+    "Outlines and centres": ("outlines", "centres"),
+    "Outlines": ("outlines",),
+    "Centres": ("centres",),
+    "Neither": (),
+}
 _ROI_COLOR = "#FF0000"
 
 
@@ -58,7 +64,7 @@ def questions_string(analyzers: list[Analyzer[Any, Any]]) -> str:
     questions = [
         Question(regions.QUESTION, "AnnoShapes", _ROI_COLOR),
         Question(ANALYSIS_QUESTION, "DropDown", titles),
-        Question(SHOW_QUESTION, "DropDown", ";;".join(show.value for show in Show)),
+        Question(_show_question(analyzers), "DropDown", ";;".join(_SHOWN)),
     ]
     questions += [field.question for analyzer in analyzers for field in _fields(analyzer)]
     return "\n".join(question.line() for question in questions) + "\n"
@@ -74,13 +80,16 @@ def analyzer_for(webhook: Webhook, default: str) -> Analyzer[Any, Any]:
     raise BadRequest(f'The answer to "{ANALYSIS_QUESTION}" is not an analysis this webhook has: {titles}.')
 
 
-def show_for(webhook: Webhook) -> Show:
-    """The answer to "Show"; outlines and centres when nothing was answered."""
-    text = _text(webhook.answer(SHOW_QUESTION))
-    for show in Show:
-        if text.casefold() in ("", show.value.casefold()):
-            return show
-    raise BadRequest(f'The answer to "{SHOW_QUESTION}" has to be one of {", ".join(show.value for show in Show)}.')
+def shown_for(webhook: Webhook, analyzer: Analyzer[Any, Any]) -> tuple[Shown, ...]:
+    """What the answer to "Show" chooses; what suits the analyzer when nothing was answered."""
+    answers = (answer.value for answer in webhook.answers if _bare(answer.name) == _bare(SHOW_QUESTION))
+    text = next(filter(None, map(_text, answers)), "")
+    if not text:
+        return analyzer.shows
+    for choice, shown in _SHOWN.items():
+        if text.casefold() == choice.casefold():
+            return shown
+    raise BadRequest(f'The answer to "{SHOW_QUESTION}" has to be one of {", ".join(_SHOWN)}.')
 
 
 def parameters_for(webhook: Webhook, analyzer: Analyzer[Any, Any]) -> Parameters:
@@ -96,7 +105,7 @@ def parameters_for(webhook: Webhook, analyzer: Analyzer[Any, Any]) -> Parameters
                 f'A question that begins with "{analyzer.title}:" is not a question of this analysis. Its questions '
                 "may have changed: please ask your administrator to paste the questions string again."
             )
-    parameters: Parameters = analyzer.parameters(**chosen)
+    parameters: Parameters = analyzer.parameters(**chosen)  # may refuse what contradicts itself
     if 0 < parameters.largest_um2 < parameters.smallest_um2:
         raise BadRequest(f"{analyzer.title}: the smallest area is larger than the largest area.")
     return parameters
@@ -110,6 +119,13 @@ def described(analyzer: Analyzer[Any, Any], parameters: Parameters) -> str:
     ]
     shown = [f"{title} {value if isinstance(value, str) else f'{value:.12g}'}" for title, value in chosen]
     return f"Chosen: {'; '.join(shown)}." if shown else ""
+
+
+def _show_question(analyzers: Iterable[Analyzer[Any, Any]]) -> str:
+    """With what is shown when it is left open, as far as all of them agree."""
+    defaults = {choice for each in analyzers for choice, shown in _SHOWN.items() if set(shown) == set(each.shows)}
+    default = f" {defaults.pop()}" if len(defaults) == 1 else ": what suits the analysis"
+    return f"{SHOW_QUESTION} (default{default})"
 
 
 def _fields(analyzer: Analyzer[Any, Any]) -> Iterator[_Field]:

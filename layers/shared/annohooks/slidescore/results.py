@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from enum import Enum
+from collections.abc import Callable, Collection, Sequence
 from itertools import pairwise
 from typing import Any, Literal
 
 import msgspec
 import numpy as np
 
-from annohooks.imaging.analyzers import Analyzer
+from annohooks.imaging.analyzers import Analyzer, Parameters, Shown
+from annohooks.imaging.density import DensityMap
+from annohooks.imaging.findings import Findings
 from annohooks.imaging.outlines import IntArray, Outlines
-from annohooks.imaging.segmentation import ASSUMED_MPP, Findings, Slide
+from annohooks.imaging.segmentation import Slide
 from annohooks.slidescore import anno2
 from annohooks.slidescore.anno2.simplification import simplify
+from annohooks.slidescore.summary import summary
 
-SHOW_QUESTION = "Show"
 _BYTES_A_VERTEX = 12  # the least `{"x":1,"y":1},` can take, less its comma and a digit
 _BYTES_A_POLYGON = 3 * _BYTES_A_VERTEX
-
-
-class Show(Enum):
-    """What the user wants to see."""
-
-    BOTH = "Outlines and centres"
-    OUTLINES = "Outlines"
-    CENTRES = "Centres"
+_COLORMAP = "Turbo"
 
 
 class Result(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -42,102 +36,101 @@ Upload = Callable[[bytes], str]
 """Takes an anno2 zip to the server, returns its id."""
 
 
-class Limits(msgspec.Struct, frozen=True):
-    """inline_bytes: of JSON a result may take in the answer, anno2 beyond; outlines: as many as the viewer can take."""
-
-    inline_bytes: int
-    outlines: int
-
-
 def results(
     slide: Slide,
     analyzer: Analyzer[Any, Any],
+    parameters: Parameters,
     found: Sequence[Findings],
-    show: Show,
-    limits: Limits,
+    shows: Collection[Shown],
+    inline_bytes: int,
     upload: Upload,
-    chosen: str = "",
+    notes: Sequence[str] = (),
 ) -> list[Result]:
-    """Outlines and centres, in the answer while small and without holes, as anno2 beyond; and a text that sums up.
+    """The analyzer's map if it draws one, each class's outlines and centres, and a text that sums up.
 
-    The viewer's polygons have no holes, so outlines with holes are anno2 whatever their number. Of more outlines than
-    the viewer can take the largest are, as anno2. With nothing found there is the text alone. Outlines in the answer
-    are simplified to one pixel, as those in an anno2 are. chosen: a sentence on the parameters, for the text.
+    Outlines and centres are in the answer while small and without holes, as anno2 beyond: the viewer's polygons have no
+    holes, so outlines with holes are anno2 whatever their number. Outlines in the answer are simplified to one pixel,
+    as those in an anno2 are. inline_bytes: of JSON that all of them may take. notes: sentences to end the text with.
     """
-    outlines = Outlines.concatenate([findings.outlines for findings in found])
-    notes = [chosen] if chosen else []
-    total = int(outlines.is_outer.sum())
-    if total > limits.outlines:
-        outlines = _largest(outlines, limits.outlines)
-        limits = Limits(0, limits.outlines)
-        notes.append(f"The viewer can take {limits.outlines} outlines: the largest are shown.")
-    shown: list[Result] = []
-    if total and show is not Show.CENTRES:
-        shown.append(_outlines_result(slide, analyzer, outlines, limits, upload))
-    if total and show is not Show.OUTLINES:
-        shown.append(_centres_result(slide, analyzer, outlines, limits, upload))
-    if any(result.type == "anno2" for result in shown):
-        notes.append("What is too much for the answer itself, or has holes, is shown as anno2 only.")
-    return [*shown, Result("text", analyzer.title, " ".join([_summary(slide, analyzer, found, total), *notes]))]
+    answer = _Answer(slide, analyzer, inline_bytes, upload)
+    density = analyzer.density(found, parameters)
+    if density is not None:
+        answer.add_map(density)
+    for number, each in enumerate(analyzer.classes, start=1):
+        outlines = Outlines.concatenate([f.outlines.take(f.classes == number) for f in found])
+        title = each.title if len(analyzer.classes) > 1 else ""
+        if len(outlines) and "outlines" in shows:
+            answer.add_outlines(title, each.color, outlines)
+        if len(outlines) and "centres" in shows:
+            answer.add_centres(title, each.color, outlines)
+    text = summary(analyzer, parameters, found, is_mpp_known=slide.mpp is not None)
+    return [*answer.results, Result("text", analyzer.title, " ".join([text, *answer.notes, *notes]))]
 
 
-def _outlines_result(
-    slide: Slide, analyzer: Analyzer[Any, Any], outlines: Outlines, limits: Limits, upload: Upload
-) -> Result:
-    if outlines.is_outer.all() and len(outlines) * _BYTES_A_POLYGON <= limits.inline_bytes:
-        xy, offsets = simplify(outlines.xy, outlines.offsets, anno2.FINE_TOLERANCE_PX)
-        if len(xy) * _BYTES_A_VERTEX <= limits.inline_bytes:
-            points, ends = _points(xy), offsets.tolist()
-            polygons = [{"type": "polygon", "points": points[a:b]} for a, b in pairwise(ends) if b - a > 2]
-            if polygons and len(msgspec.json.encode(polygons)) <= limits.inline_bytes:
-                return Result("polygons", analyzer.title, polygons, analyzer.color)
-    packed = anno2.polygons_zip(outlines, _metadata(analyzer), width=slide.width, height=slide.height)
-    return Result("anno2", analyzer.title, upload(packed), analyzer.color)
+class _Answer:
+    """Results, one after the other: in the answer itself while there is room, else as anno2."""
 
+    def __init__(self, slide: Slide, analyzer: Analyzer[Any, Any], room: int, upload: Upload) -> None:
+        self.results: list[Result] = []
+        self._slide, self._analyzer, self._room, self._upload = slide, analyzer, room, upload
+        self._width, self._height = slide.width, slide.height
 
-def _centres_result(
-    slide: Slide, analyzer: Analyzer[Any, Any], outlines: Outlines, limits: Limits, upload: Upload
-) -> Result:
-    name = f"{analyzer.title}: centres"
-    centres = np.clip(np.rint(outlines.centroids()), 0, (slide.width, slide.height)).astype(np.int32)
-    if len(centres) * _BYTES_A_VERTEX <= limits.inline_bytes:
-        points = _points(centres)
-        if len(msgspec.json.encode(points)) <= limits.inline_bytes:
-            return Result("points", name, points, analyzer.color)
-    packed = anno2.points_zip(centres, _metadata(analyzer), width=slide.width, height=slide.height)
-    return Result("anno2", name, upload(packed), analyzer.color)
+    @property
+    def notes(self) -> list[str]:
+        if any(result.type == "anno2" and result.color != _COLORMAP for result in self.results):
+            return ["What is too much for the answer itself, or has holes, is shown as anno2 only."]
+        return []
 
+    def add_map(self, density: DensityMap) -> None:
+        name = self._name("map")
+        metadata = {**self._metadata(name), "per_mm2": density.per_mm2}
+        packed = anno2.heatmap_zip(
+            density.levels,
+            metadata,
+            x=density.x,
+            y=density.y,
+            cell_px=density.cell_px,
+            width=self._width,
+            height=self._height,
+        )
+        self.results.append(Result("anno2", name, self._upload(packed), _COLORMAP))
 
-def _metadata(analyzer: Analyzer[Any, Any]) -> dict[str, object]:
-    return {"analysis": analyzer.name, "title": analyzer.title}
+    def add_outlines(self, title: str, color: str, outlines: Outlines) -> None:
+        name = self._name(title)
+        if outlines.is_outer.all() and len(outlines) * _BYTES_A_POLYGON <= self._room:
+            xy, offsets = simplify(outlines.xy, outlines.offsets, anno2.FINE_TOLERANCE_PX)
+            if len(xy) * _BYTES_A_VERTEX <= self._room:
+                points, ends = _points(xy), offsets.tolist()
+                polygons = [{"type": "polygon", "points": points[a:b]} for a, b in pairwise(ends) if b - a > 2]
+                if polygons and self._fits("polygons", name, polygons, color):
+                    return
+        packed = anno2.polygons_zip(outlines, self._metadata(name), width=self._width, height=self._height)
+        self.results.append(Result("anno2", name, self._upload(packed), color))
+
+    def add_centres(self, title: str, color: str, outlines: Outlines) -> None:
+        name = self._name(title, "centres")
+        centres = np.clip(np.rint(outlines.centroids()), 0, (self._width, self._height)).astype(np.int32)
+        fits = len(centres) * _BYTES_A_VERTEX <= self._room
+        if not (fits and self._fits("points", name, _points(centres), color)):
+            packed = anno2.points_zip(centres, self._metadata(name), width=self._width, height=self._height)
+            self.results.append(Result("anno2", name, self._upload(packed), color))
+
+    def _fits(self, kind: Literal["polygons", "points"], name: str, value: list[Any], color: str) -> bool:
+        """Whether there is room for it in the answer, and if so, it is there."""
+        taken = len(msgspec.json.encode(value))
+        if taken > self._room:
+            return False
+        self._room -= taken
+        self.results.append(Result(kind, name, value, color))
+        return True
+
+    def _name(self, *parts: str) -> str:
+        said = ", ".join(part for part in parts if part)
+        return f"{self._analyzer.title}: {said}" if said else self._analyzer.title
+
+    def _metadata(self, name: str) -> dict[str, object]:
+        return {"analysis": self._analyzer.name, "title": name}
 
 
 def _points(xy: IntArray) -> list[dict[str, int]]:
     return [{"x": x, "y": y} for x, y in xy.tolist()]
-
-
-def _largest(outlines: Outlines, number: int) -> Outlines:
-    """That many outer rings, those of the largest area, with their holes."""
-    areas = np.where(outlines.is_outer, outlines.areas(), -1.0)
-    keep = ~outlines.is_outer
-    keep[np.argpartition(areas, -number)[-number:]] = True
-    return outlines.take(keep)
-
-
-def _summary(slide: Slide, analyzer: Analyzer[Any, Any], found: Sequence[Findings], total: int) -> str:
-    area, region = sum(f.area_um2 for f in found), sum(f.region_um2 for f in found)
-    where = "the region" if len(found) == 1 else f"{len(found)} regions"
-    if total:
-        share = 100 * area / region if region else 0.0
-        text = (
-            f"{analyzer.title}: {total} found, {area:,.0f} um2 together, {area / total:,.1f} um2 on average; "
-            f"{share:.1f} % of {where} ({region:,.0f} um2)."
-        )
-    else:
-        text = f"{analyzer.title}: nothing found in {where} ({region:,.0f} um2)."
-    mpp = slide.mpp or ASSUMED_MPP
-    coarsest = max(f.downsample for f in found)
-    text += f" Analysed at {mpp * coarsest:.2g} um per pixel."
-    if slide.mpp is None:
-        text += f" The slide does not say how large its pixels are: {ASSUMED_MPP} um assumed."
-    return text

@@ -25,7 +25,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     slidescore_picture_px: Annotated[int, msgspec.Meta(ge=512, le=PICTURE_PX)] = PICTURE_PX
     slidescore_max_region_px: Annotated[int, msgspec.Meta(ge=1_000_000, le=400_000_000)] = 64_000_000
     slidescore_max_inline_bytes: Annotated[int, msgspec.Meta(ge=0, le=2_000_000)] = 250_000
-    slidescore_max_outlines: Annotated[int, msgspec.Meta(ge=1, le=499_999)] = 250_000
+    slidescore_max_outlines: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 250_000
     max_body_bytes: Annotated[int, msgspec.Meta(ge=1_000, le=6_000_000)] = 1_000_000
     api_timeout_s: Annotated[float, msgspec.Meta(ge=5, le=300)] = 29.0
 
