@@ -207,14 +207,14 @@ def test_sentence_tells_percentages_and_h_score():
     result = findings(discs([0, 0, 0, 0, 0.3, 0.5, 0.5, 0.8]))
     assert result.found.tolist() == [4, 1, 2, 1]
     assert sentence([result]) == (
-        "8 nuclei counted, 50.0 % of them positive: 50.0 % negative, 12.5 % weak (1+), 25.0 % moderate (2+), "
+        "50.0 % positive: 50.0 % negative, 12.5 % weak (1+), 25.0 % moderate (2+), "
         "12.5 % strong (3+); H-score 100 of 300."
     )
 
 
 def test_sentence_counts_all_regions_together():
     one, other = findings(discs([0, 0.8])), findings(discs([0.8, 0.8]))
-    assert "4 nuclei counted, 75.0 % of them positive" in sentence([one, other])
+    assert "75.0 % positive" in sentence([one, other])
     assert "H-score 225 of 300" in sentence([one, other])
 
 

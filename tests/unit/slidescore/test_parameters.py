@@ -51,7 +51,7 @@ def test_region_analysis_and_what_to_show_are_asked_first():
     asked = questions()
     assert list(asked)[:3] == ["ROI", "Analysis", "Show (default: what suits the analysis)"]
     assert asked["ROI"] == ("AnnoShapes", "#FF0000")
-    assert asked["Analysis"] == ("DropDown", ";;".join(analyzer.title for analyzer in ANALYZERS.values()))
+    assert asked["Analysis"] == ("DropDown", "DAB positivity;;Dark regions;;Density of nuclei;;Nuclei;;Tissue")
     assert asked["Show (default: what suits the analysis)"] == (
         "DropDown",
         "Outlines and centres;;Outlines;;Centres;;Neither",

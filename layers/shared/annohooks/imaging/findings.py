@@ -33,5 +33,5 @@ class Findings:
 
     @property
     def left_out(self) -> int:
-        """Objects that are counted but have no outline here: there were too many, and these are the smallest."""
+        """Objects that are counted but have no outline here: the smallest of too many, or of too many vertices."""
         return int(self.found.sum() - self.outlines.is_outer.sum())

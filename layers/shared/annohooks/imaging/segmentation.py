@@ -168,7 +168,7 @@ class _Grid:
         self.columns, self.rows = math.ceil(box.width / downsample), math.ceil(box.height / downsample)
         self.is_one_picture = max(self.columns, self.rows) <= picture_px
         self._halo = 0 if self.is_one_picture else halo_px
-        self._core = picture_px if self.is_one_picture else max(picture_px - 2 * halo_px, picture_px // 4)
+        self._core = picture_px if self.is_one_picture else max(picture_px - 2 * halo_px, picture_px // 10)
 
     def parts(self) -> Iterator[tuple[int, int, int, int]]:
         """The tiles without what they overlap by: row, column, height, width."""

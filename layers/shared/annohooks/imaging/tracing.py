@@ -46,9 +46,9 @@ class Traced:
 class Tracing:
     """Objects of K classes in a picture of rows x columns pixels. Holds the result and the objects that are cut yet.
 
-    objects, vertices: as many as are kept in the end, over all classes; of more, the largest. found and pixels are of
-    all. A line one pixel wide encloses nothing and is no object. A hole that holds a pixel that was not drawn is left
-    open, however small.
+    objects, vertices: as many as are kept in the end, over all classes; of more, the largest, and none that has too
+    many vertices by itself. found and pixels are of all. A line one pixel wide encloses nothing and is no object. A
+    hole that holds a pixel that was not drawn is left open, however small.
     """
 
     def __init__(
@@ -96,6 +96,7 @@ class Tracing:
             if cut.outer:
                 check()
                 self._join(number, cut)
+                cut.holes.clear()
         check()
         outlines, classes = self._kept.largest(self._objects, self._vertices)
         order = _reading_order(outlines, classes)
@@ -202,8 +203,8 @@ class _Pile:
     def largest(self, objects: int, vertices: int, and_next: bool = False) -> tuple[Outlines, NDArray[np.uint8]]:
         """The largest objects, until there are so many or they have so many vertices; ties by class, then position.
 
-        and_next: also the first that has too many, so that it stands
-        before smaller ones when more are added, and the end is the same whatever was left out on the way.
+        and_next: also the first that has too many, so that it stands before smaller ones when more are added, and the
+        end is the same whatever was left out on the way.
         """
         if not self._rings:
             return Outlines.empty(), np.empty(0, np.uint8)
@@ -240,7 +241,7 @@ def _reading_order(rings: Outlines, classes: NDArray[np.uint8]) -> NDArray[np.in
 
 
 def _runs(mask: Mask) -> int:
-    """About how many runs of pixels the rows of a mask have, at least as many as it has rings."""
+    """About how many runs of pixels the rows of a mask have, by some of them; a mask has no more objects than runs."""
     rows = mask[::_SAMPLED_ROWS]
     return _SAMPLED_ROWS * (cv2.countNonZero(cv2.compare(rows[:, 1:], rows[:, :-1], cv2.CMP_GT)) + len(rows))
 

@@ -55,11 +55,12 @@ class _Field(NamedTuple):
         return Question(f"{self.name} (default {self.default:g})", "Integer" if self.is_integer else "Real")
 
 
-def questions_string(analyzers: list[Analyzer[Any, Any]]) -> str:
+def questions_string(analyzers: Iterable[Analyzer[Any, Any]]) -> str:
     """The form for a webhook that offers these analyzers, one question a line, fields parted by tabs.
 
     Source: protocol reference, section 4 (questions string).
     """
+    analyzers = sorted(analyzers, key=lambda analyzer: analyzer.title.casefold())
     titles = ";;".join(analyzer.title for analyzer in analyzers)
     questions = [
         Question(regions.QUESTION, "AnnoShapes", _ROI_COLOR),

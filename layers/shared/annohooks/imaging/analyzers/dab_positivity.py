@@ -91,7 +91,7 @@ class DabPositivity(Analyzer[DabPositivityParameters, tuple[float, ...]]):
             return "No nucleus was counted, so there is neither a percentage nor an H-score."
         negative, weak, moderate, strong = (100 * counts / total).tolist()
         return (
-            f"{total} nuclei counted, {100 - negative:.1f} % of them positive: {negative:.1f} % negative, "
+            f"{100 - negative:.1f} % positive: {negative:.1f} % negative, "
             f"{weak:.1f} % weak (1+), {moderate:.1f} % moderate (2+), {strong:.1f} % strong (3+); "
             f"H-score {weak + 2 * moderate + 3 * strong:.0f} of 300."
         )

@@ -47,13 +47,13 @@ class Density(NucleiByStain[DensityParameters]):
         cell_um = drawn.cell_px * found[0].slide_mpp
         asked_um = max(1, round(parameters.cell_um / found[0].slide_mpp)) * found[0].slide_mpp
         text = (
-            f"{mean:,.0f} nuclei per mm2 on average; the map's cells are {cell_um:.4g} um wide, its brightest colour "
+            f"{mean:,.0f} nuclei per mm2 on average; the map's cells are {cell_um:.3g} um wide, its brightest colour "
             f"stands for {drawn.per_mm2:,.0f} per mm2."
         )
         if parameters.smoothing_um:
-            text += f" It is smoothed over {parameters.smoothing_um:.4g} um."
+            text += f" It is smoothed over {parameters.smoothing_um:.3g} um."
         if cell_um > asked_um:
-            text += f" Cells of {asked_um:.4g} um would be too many for a region of this size."
+            text += f" Cells of {asked_um:.3g} um would be too many for a region of this size."
         if left_out := sum(each.left_out for each in found):
             text += f" The map leaves out {left_out} nuclei, the smallest: there are too many to trace them all."
         return text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Literal, NamedTuple
 
 import cv2
@@ -14,7 +13,6 @@ from annohooks.imaging import stains
 from annohooks.imaging.analyzers.base import Analyzer, ClassMap, ObjectClass, Parameters, analyzer
 from annohooks.imaging.contours import Mask
 from annohooks.imaging.decode import Picture
-from annohooks.imaging.findings import Findings
 from annohooks.imaging.histograms import histogram, otsu_threshold
 
 _LEVELS = 1000  # to a unit of optical density
@@ -33,7 +31,7 @@ class TissueParameters(Parameters, frozen=True, kw_only=True):
     """What a user may choose for tissue."""
 
     sensitivity: Annotated[float, msgspec.Meta(title="sensitivity, above 1 finds paler tissue", ge=0.2, le=5)] = 1.0
-    ink: Annotated[Literal["left out", "kept"], msgspec.Meta(title="blue, green and black ink")] = "left out"
+    ink: Annotated[Literal["left out", "kept"], msgspec.Meta(title="pen ink, blue, green or black")] = "left out"
     smallest_um2: Annotated[float, msgspec.Meta(title="smallest area in um2", ge=0, le=1e9)] = 50_000.0
 
 
@@ -79,9 +77,6 @@ class Tissue(Analyzer[TissueParameters, Glass]):
             tissue &= 1 - ink
         closed = cv2.morphologyEx(tissue, cv2.MORPH_CLOSE, _disc(_CLOSING_UM, mpp))
         return cv2.morphologyEx(closed, cv2.MORPH_OPEN, _disc(_OPENING_UM, mpp)).astype(np.uint8, copy=False)
-
-    def sentence(self, found: Sequence[Findings], parameters: TissueParameters) -> str:
-        return f"{sum(float(findings.area_um2.sum()) for findings in found) / 1e6:,.2f} mm2 of tissue."
 
 
 def _glass(sample: Picture) -> NDArray[np.float32]:
