@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from slide_in_memory import InMemory
 
 from annohooks.core.deadline import Deadline
-from annohooks.core.errors import BadRequest, DeadlineExceeded, Upstream
+from annohooks.core.errors import AnnohooksError, BadRequest, DeadlineExceeded, Upstream
 from annohooks.imaging import segmentation
 from annohooks.imaging.analyzers.base import ObjectClass
 from annohooks.imaging.analyzers.dark_regions import DarkRegions, DarkRegionsParameters
@@ -368,6 +368,25 @@ def test_nothing_found_is_no_outlines_and_no_area(glass):
 
 
 # Deadline, errors, connections
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        (lambda right: 255 * right, "of class 255, where there are 1"),
+        (lambda right: right > 0, r"bool \[120, 90\]"),
+        (lambda right: np.ascontiguousarray(right.T), r"uint8 \[90, 120\] for a picture of \[120, 90\]"),
+        (lambda right: right[::2, ::2], r"uint8 \[60, 45\]"),
+    ],
+    ids=["an OpenCV mask", "bool", "transposed", "half the size"],
+)
+def test_class_map_that_breaks_the_promises_is_refused_and_not_counted(mosaic, broken, said):
+    class Broken(DarkRegions):
+        def class_map(self, picture, mpp, parameters, calibration):
+            return broken(super().class_map(picture, mpp, parameters, calibration))
+
+    with pytest.raises(AnnohooksError, match=f'"Dark regions" does not work: .*{said}'):
+        segment(InMemory(mosaic, 1.0), rectangle(0, 0, 90, 120), Broken())
 
 
 def test_no_more_is_read_once_the_deadline_has_passed(mosaic, monkeypatch):

@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 
 from annohooks.core.deadline import Deadline
-from annohooks.core.errors import BadRequest
+from annohooks.core.errors import AnnohooksError, BadRequest
 from annohooks.imaging import contours
-from annohooks.imaging.analyzers.base import Analyzer, Parameters
+from annohooks.imaging.analyzers.base import Analyzer, ClassMap, Parameters
 from annohooks.imaging.contours import Mask
 from annohooks.imaging.decode import Picture
 from annohooks.imaging.findings import Findings
@@ -78,7 +78,8 @@ def segment(
     Tiles overlap by the analyzer's halo and share one calibration; their inner parts are traced as they come, and what
     their borders cut is joined, so the outlines are those of the region in one piece. Holds the tiles in flight and
     what was found. Raises BadRequest when slide or region would have to be read too coarsely for the analyzer,
-    DeadlineExceeded between tiles, and whatever slide.picture raises.
+    DeadlineExceeded between tiles, AnnohooksError for an analyzer that breaks its promises, and whatever slide.picture
+    raises.
     """
     slide_mpp = slide.mpp or ASSUMED_MPP
     downsample = downsample_for(region.box, slide_mpp, analyzer.mpp, limits.region_px)
@@ -109,7 +110,9 @@ def segment(
         deadline.check(looking)
         if calibration is None:
             calibration = analyzer.calibrate(picture, mpp, parameters)
-        class_map = tile.cut(analyzer.class_map(picture, mpp, parameters, calibration))
+        class_map = analyzer.class_map(picture, mpp, parameters, calibration)
+        _require_promised(class_map, picture, analyzer)
+        class_map = tile.cut(class_map)
         region_px += class_map.size if tile.inside is None else cv2.countNonZero(tile.inside)
         for number in range(1, len(analyzer.classes) + 1):
             mask = cv2.inRange(class_map, number, number)
@@ -128,6 +131,17 @@ def segment(
         downsample=downsample,
         slide_mpp=slide_mpp,
     )
+
+
+def _require_promised(class_map: ClassMap, picture: Picture, analyzer: Analyzer[Any, Any]) -> None:
+    """Raises AnnohooksError for a class map that is none: what it would count is wrong, and nobody would see it."""
+    if class_map.dtype != np.uint8 or class_map.shape != picture.shape[:2]:
+        given = f"{class_map.dtype} {list(class_map.shape)} for a picture of {list(picture.shape[:2])}"
+    elif (highest := int(class_map.max())) > len(analyzer.classes):
+        given = f"of class {highest}, where there are {len(analyzer.classes)}"
+    else:
+        return
+    raise AnnohooksError(f'The analysis "{analyzer.title}" does not work: its class map is {given}.')
 
 
 def _too_coarse(slide_mpp: float, analyzer: Analyzer[Any, Any], limits: Limits) -> str:
