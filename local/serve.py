@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import threading
+from pathlib import Path
 
 from local import stack
 
@@ -14,9 +16,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bind", default="127.0.0.1", help="address to listen on (default %(default)s)")
     parser.add_argument("--level-offset", type=int, default=0, help="of the simulated Slide Score's screenshots")
+    models = Path(os.environ["MODELS"]) if os.environ.get("MODELS") else None
+    parser.add_argument("--models", type=Path, default=models, help="folder of models (default: the variable MODELS)")
     chosen = parser.parse_args()
     ports = {"api_port": API_PORT, "aws_port": AWS_PORT, "slidescore_port": SLIDESCORE_PORT}
-    with stack.running(chosen.bind, level_offset=chosen.level_offset, sample_token=stack.TOKEN, **ports) as running:
+    with stack.running(
+        chosen.bind, level_offset=chosen.level_offset, sample_token=stack.TOKEN, models=chosen.models, **ports
+    ) as running:
         images = ", ".join(map(str, running.slidescore.slides))
         print(f"webhook       {running.origin}/slidescore")
         print(f"questions     {running.origin}/slidescore/questions")

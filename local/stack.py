@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import boto3
 from moto.server import ThreadedMotoServer
@@ -16,6 +17,7 @@ from local.gateway import Gateway
 from local.slidescore import SlideScore
 
 BUCKET = "annohooks-staging"
+MODELS_BUCKET = "annohooks-models"
 SECRET = "sample-secret-for-slidescore"
 TOKEN = "eyJ0b2tlbiI6ImlzLXJlcGxhY2VkLWJ5LXRoZS12aWV3ZXIifQ"
 """What events/slidescore/*.json carry."""
@@ -41,13 +43,19 @@ def running(
     level_offset: int = 0,
     sample_token: str | None = None,
     parameters: dict[str, str] | None = None,
+    models: Path | None = None,
 ) -> Iterator[Stack]:
-    """Starts everything on free ports, or on those named. parameters: of the template, where not the default."""
+    """Starts everything on free ports, or on those named.
+
+    parameters: of the template, where not the default. models: a folder whose files are the bucket for models.
+    """
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     aws = ThreadedMotoServer(ip_address=bind, port=aws_port, verbose=False)
     aws.start()
     host, port = aws.get_host_and_port()
     environment = _environment(f"http://{_reachable(host)}:{port}")
+    if models:
+        environment["MODELS_BUCKET"] = MODELS_BUCKET  # read with the first model, when a function is long loaded
     try:
         with SlideScore(
             slides.studio(), level_offset=level_offset, sample_token=sample_token, bind=bind, port=slidescore_port
@@ -55,7 +63,7 @@ def running(
             chosen = {"SlideScoreOrigins": slidescore.origin, **(parameters or {})}
             functions = template.functions(chosen, {"StagingBucket": BUCKET})
             os.environ.update(environment)
-            _provision(chosen)
+            _provision(chosen, models)
             with Gateway(functions, environment, bind, api_port) as gateway:
                 yield Stack(gateway.origin, environment["AWS_ENDPOINT_URL"], environment, slidescore)
     finally:
@@ -74,11 +82,14 @@ def _environment(aws: str) -> dict[str, str]:
     }
 
 
-def _provision(parameters: dict[str, str]) -> None:
-    """What the template and its reader make before the first request: the bucket and the secret."""
+def _provision(parameters: dict[str, str], models: Path | None) -> None:
+    """What the template and its reader make before the first request: the buckets and the secret."""
     s3 = boto3.client("s3")
-    with suppress(s3.exceptions.BucketAlreadyOwnedByYou):  # embedded AWS has one memory for all stacks of a process
-        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": os.environ["AWS_REGION"]})
+    for bucket in (BUCKET, MODELS_BUCKET):
+        with suppress(s3.exceptions.BucketAlreadyOwnedByYou):  # embedded AWS has one memory for all stacks of a process
+            s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": os.environ["AWS_REGION"]})
+    for model in models.iterdir() if models else ():
+        s3.upload_file(str(model), MODELS_BUCKET, model.name)
     default = template.load()["Parameters"]["SlideScoreSecretParameter"]["Default"]
     name = parameters.get("SlideScoreSecretParameter", default)
     boto3.client("ssm").put_parameter(Name=name, Value=SECRET, Type="SecureString", Overwrite=True)

@@ -12,11 +12,12 @@ import numpy as np
 
 from annohooks.core import models
 from annohooks.imaging import onnx
-from annohooks.imaging.analyzers.base import Analyzer, ClassMap, ObjectClass, Parameters, analyzer
+from annohooks.imaging.analyzers.base import Analyzer, ClassMap, Conclusion, ObjectClass, Parameters, analyzer
 from annohooks.imaging.decode import Picture
 from annohooks.imaging.findings import Findings
 
 MODEL = "stain_pixels.onnx"
+SHA256 = "81951ad62e8badc28d64c4a6fa2ddce6837e911c690e3d817bb07b729d2ea4b6"  # as make_model.py prints it
 
 
 class StainPixelsParameters(Parameters, frozen=True, kw_only=True):
@@ -49,12 +50,12 @@ class StainPixels(Analyzer[StainPixelsParameters, None]):
         certain = (stained - rest > np.log(odds)).astype(np.uint8)
         return cv2.morphologyEx(certain, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)).astype(np.uint8, copy=False)
 
-    def sentence(self, found: Sequence[Findings], parameters: StainPixelsParameters) -> str:
+    def conclude(self, found: Sequence[Findings], parameters: StainPixelsParameters) -> Conclusion:
         stained, region = sum(each.area_um2.sum() for each in found), sum(each.region_um2 for each in found)
-        return f"{100 * stained / region:.1f} % stained." if region else ""
+        return Conclusion(f"{100 * stained / region:.1f} % stained." if region else "")
 
 
 @cache
 def _network() -> onnx.Network:
-    """Read when first needed, and once."""
-    return onnx.Network(models.read(MODEL), MODEL, classes=2, patch_px=256, margin_px=1)
+    """Read when first needed, and once it could be."""
+    return onnx.Network(models.read(MODEL, SHA256), MODEL, classes=2, patch_px=256, margin_px=1)

@@ -44,7 +44,8 @@ def _analysed(body: bytes, key: str | None, deadline: Deadline) -> Response:
         with observability.redacted(*request.personal(fields)):
             results = analysis.run(fields, settings, staging, deadline)
     except AnnohooksError as error:
-        logger.warning("refused", extra={"status": error.status, "reason": error.message})
+        cause = type(error.__cause__).__name__ if error.__cause__ else None
+        logger.warning("refused", extra={"status": error.status, "reason": error.message, "cause": cause})
         metrics.add_metric("Refused", MetricUnit.Count, 1)
         return PlainTextResponse(error.message, error.status)
     except Exception as error:

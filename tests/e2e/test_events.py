@@ -50,9 +50,9 @@ class TestTheQuestionsString:
     def test_asks_for_the_region_first_and_then_for_the_analysis(self, running_stack: Stack) -> None:
         first, second, *_ = questions(running_stack.origin)
         assert first == ["ROI", "AnnoShapes", "#FF0000"]
-        titles = ["Dark regions", "DAB positivity", "Density of nuclei", "Nuclei", "Tissue"]
+        titles = {"Dark regions", "DAB positivity", "Density of nuclei", "Nuclei", "Tissue"}  # and a team's own
         assert second[:2] == ["Analysis", "DropDown"]
-        assert sorted(second[2].split(";;")) == sorted(titles)
+        assert set(second[2].split(";;")) >= titles
 
     @pytest.mark.parametrize("analyzer", ANALYZERS)
     def test_asks_for_every_parameter_of_an_analyzer_and_of_no_other(self, running_stack: Stack, analyzer: str) -> None:

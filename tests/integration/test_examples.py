@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
+import json
+import subprocess
 import sys
 from unittest import mock
 
@@ -12,14 +15,14 @@ import numpy as np
 import pytest
 from moto import mock_aws
 
-from annohooks.core import models, s3
+from annohooks.core import s3
 from annohooks.core.deadline import Deadline
 from annohooks.core.errors import Unavailable
 from annohooks.imaging import segmentation
 from annohooks.imaging.analyzers import ANALYZERS
 from annohooks.imaging.region import Box, Region, Shape
 from annohooks.imaging.segmentation import Limits
-from local import slides
+from local import demo, slides, stack
 from local.template import ROOT
 
 EXAMPLES = ROOT / "docs" / "examples"
@@ -55,19 +58,18 @@ def bucket(monkeypatch):
         monkeypatch.setenv(name, value)
     with mock_aws():
         s3.client.cache_clear()
-        models.read.cache_clear()
         client = boto3.client("s3")
         client.create_bucket(Bucket="models")
         yield client
     s3.client.cache_clear()
-    models.read.cache_clear()
 
 
 @pytest.fixture
-def analyzer():
-    """The example, registered for as long as the test lasts."""
+def analyzer(monkeypatch):
+    """The example, registered for as long as the test lasts; also where somebody has put it beside the others."""
     with mock.patch.dict(ANALYZERS):
-        loaded("stain_pixels")
+        ANALYZERS.pop("stain_pixels", None)
+        monkeypatch.setitem(sys.modules, "stain_pixels", loaded("stain_pixels"))
         yield ANALYZERS["stain_pixels"]
 
 
@@ -112,7 +114,7 @@ def test_example_finds_what_its_teacher_taught_in_one_piece_and_in_tiles(bucket,
     taught = make_model.brown(slides.immunohistochemistry().pixels)
     ours = filled(whole)
     assert (ours & taught).sum() > 0.95 * (ours | taught).sum()
-    assert analyzer.sentence([whole], analyzer.parameters()) == (
+    assert analyzer.conclude([whole], analyzer.parameters()).sentence == (
         f"{100 * whole.area_um2[0] / whole.region_um2:.1f} % stained."
     )
     assert whole.area_um2[0] / whole.region_um2 == pytest.approx(taught.mean(), abs=0.02)
@@ -132,8 +134,44 @@ def test_example_without_its_model_says_which_is_missing(bucket, analyzer):
         segment(analyzer, Limits())
 
 
-def test_model_is_the_same_each_time_it_is_made_and_small(make_model, model):
-    assert make_model.made() == model
+def test_model_that_is_put_right_is_used_from_then_on(bucket, analyzer, model):
+    bucket.put_object(Bucket="models", Key="stain_pixels.onnx", Body=model[:-1])
+    with pytest.raises(Unavailable, match="its sha256 is another"):
+        segment(analyzer, Limits())
+    bucket.put_object(Bucket="models", Key="stain_pixels.onnx", Body=model)
+    assert segment(analyzer, Limits()).found.any()
+    bucket.delete_object(Bucket="models", Key="stain_pixels.onnx")
+    assert segment(analyzer, Limits()).found.any()
+
+
+def test_stack_answers_with_an_analyzer_and_models_of_ones_own(forgetful, analyzer, model, tmp_path, caplog):
+    """As `make serve MODELS=folder` does. Of a model that cannot be read the log says what S3 said."""
+    (tmp_path / "stain_pixels.onnx").write_bytes(model)
+    event = json.loads((ROOT / "events" / "slidescore" / "nuclei_in_a_rectangle.json").read_text())
+    event["body"] = json.dumps({**json.loads(event["body"]), "analyzer": "stain_pixels"})
+    s3.client.cache_clear()
+    with stack.running(models=tmp_path) as running:
+        viewed = demo.post(running, event)
+        boto3.client("s3").delete_object(Bucket=stack.MODELS_BUCKET, Key="stain_pixels.onnx")
+        sys.modules["stain_pixels"]._network.cache_clear()
+        without = demo.post(running, event)
+    s3.client.cache_clear()
+    assert viewed.status == 200, viewed.text
+    assert "% stained." in viewed.text
+    assert without.status == 503
+    (refused,) = (record for record in caplog.records if record.getMessage() == "refused")
+    assert refused.cause == "NoSuchKey"
+    assert refused.reason.endswith("may not be read (NoSuchKey).")
+
+
+def test_model_is_small_and_the_one_the_example_names(model, tmp_path):
+    made = tmp_path / "stain_pixels.onnx"
+    said = subprocess.run(
+        [sys.executable, EXAMPLES / "make_model.py", made], capture_output=True, check=True, text=True
+    ).stdout.strip()
+    assert made.read_bytes() == model
+    assert hashlib.sha256(model).hexdigest() == said
+    assert f'SHA256 = "{said}"' in (EXAMPLES / "stain_pixels.py").read_text()
     assert len(model) < 10_000
 
 

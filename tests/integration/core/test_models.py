@@ -1,4 +1,4 @@
-"""Models from a bucket: read once, checked, and a clear word when that fails."""
+"""Models from a bucket: checked, and a clear word when that fails."""
 
 from __future__ import annotations
 
@@ -28,23 +28,22 @@ def bucket(monkeypatch):
         monkeypatch.setenv(name, value)
     with mock_aws():
         s3.client.cache_clear()
-        models.read.cache_clear()
         client = boto3.client("s3")
         client.create_bucket(Bucket="models")
         client.put_object(Bucket="models", Key="nets/one.onnx", Body=MODEL)
         yield client
     s3.client.cache_clear()
-    models.read.cache_clear()
 
 
 def test_model_is_the_bytes_in_the_bucket():
     assert models.read("nets/one.onnx") == MODEL
 
 
-def test_model_is_read_once_in_a_process(bucket):
-    models.read("nets/one.onnx")
-    bucket.delete_object(Bucket="models", Key="nets/one.onnx")
+def test_model_that_was_replaced_is_the_new_one(bucket):
+    """Its bytes are not kept: who makes a network of them keeps that."""
     assert models.read("nets/one.onnx") == MODEL
+    bucket.put_object(Bucket="models", Key="nets/one.onnx", Body=b"mended")
+    assert models.read("nets/one.onnx") == b"mended"
 
 
 def test_model_that_was_missing_is_read_once_it_is_there(bucket):
@@ -58,7 +57,8 @@ def test_missing_model_is_named():
     with pytest.raises(Unavailable) as raised:
         models.read("none.onnx")
     assert raised.value.message == (
-        'The model "none.onnx" could not be read from the bucket for models: it is not there, or may not be read.'
+        'The model "none.onnx" could not be read from the bucket for models: it is not there, or may not be read '
+        "(NoSuchKey)."
     )
 
 
@@ -68,9 +68,9 @@ def test_deployment_without_models_says_so(monkeypatch):
         models.read("one.onnx")
 
 
-def test_bucket_that_does_not_exist_is_a_failure_of_s3(monkeypatch):
+def test_model_of_a_bucket_that_does_not_exist_is_not_there(monkeypatch):
     monkeypatch.setenv("MODELS_BUCKET", "no-such-bucket")
-    with pytest.raises(Unavailable, match=r'"one\.onnx" could not be read .*: S3 failed'):
+    with pytest.raises(Unavailable, match=r'"one\.onnx" could not be read .*: it is not there.* \(NoSuchBucket\)'):
         models.read("one.onnx")
 
 

@@ -12,6 +12,7 @@ from test_segmentation import rectangle
 
 from annohooks.core.deadline import Deadline
 from annohooks.core.errors import BadRequest
+from annohooks.imaging import nuclear
 from annohooks.imaging.analyzers.dab_positivity import DabPositivity, DabPositivityParameters
 from annohooks.imaging.segmentation import Limits, segment
 
@@ -33,7 +34,7 @@ def findings(picture, limits=None, analyzer=ANALYZER, mpp=MPP, **chosen):
 
 
 def sentence(result, **chosen):
-    return ANALYZER.sentence(result, DabPositivityParameters(**chosen))
+    return ANALYZER.conclude(result, DabPositivityParameters(**chosen)).sentence
 
 
 def counts(class_map):
@@ -78,7 +79,7 @@ def test_class_of_each_nucleus_is_what_its_mean_stain_by_scikit_image_says(tissu
     assert len(nuclei) > 300
     theirs = np.array([1 + np.digitize(each.intensity_mean, (0.2, 0.4, 0.6)) for each in nuclei])
     ours = np.array([each.label // 10_000 for each in nuclei])
-    assert (theirs == ours).mean() > 0.97
+    assert (theirs == ours).mean() == pytest.approx(0.98, abs=0.006)  # as docs/analyzers.md has it
     assert set(ours) == {NEGATIVE, WEAK, MODERATE, STRONG}
 
 
@@ -100,7 +101,8 @@ def test_percentages_of_the_real_picture_are_about_those_of_another_way_to_find_
     ours = 100 * result.found / result.found.sum()
     assert result.found.sum() == pytest.approx(len(means), rel=0.25)
     assert ours == pytest.approx(theirs, abs=8)
-    assert ours @ [0, 1, 2, 3] == pytest.approx(theirs @ [0, 1, 2, 3], abs=20)
+    h_scores = ours @ [0, 1, 2, 3], theirs @ [0, 1, 2, 3]
+    assert h_scores == pytest.approx((116, 123), abs=1)  # as docs/analyzers.md has it
 
 
 def test_glands_are_positive_and_stroma_is_negative(tissue):
@@ -146,7 +148,15 @@ def test_thresholds_are_the_users():
 
 
 def test_strong_nuclei_hide_neither_weak_nor_negative_ones():
-    assert sum(counts(found(discs(20 * [1.2] + [0.25, 0.0])))) == 22
+    """Weak ones that hold no hematoxylin are above no more than DAB's limit, and strong ones would raise Otsu's."""
+    brown, blue = discs(20 * [1.2] + [0.25], hematoxylin=0.0), discs([0.0])
+    assert counts(found(np.hstack([brown, blue]))) == [1, 1, 0, 20]
+
+
+def test_more_sensitivity_finds_fainter_nuclei_by_either_stain():
+    faint = np.hstack([discs([0.9, 0.9, 0.14], hematoxylin=0.0), discs([0, 0]), discs([0], hematoxylin=0.08)])
+    numbers = [counts(found(faint, sensitivity=sensitivity)) for sensitivity in (1, 1.5, 2)]
+    assert numbers == [[2, 0, 0, 2], [3, 0, 0, 2], [4, 0, 0, 2]]
 
 
 def test_brown_background_is_no_nucleus():
@@ -184,6 +194,27 @@ def test_nuclei_in_tiles_are_those_in_one_piece(mosaic, location, mpp, picture_p
     tiled = findings(mosaic, Limits(picture_px), Fixed(), mpp, location=location)
     assert (whole.found > 0).all()
     assert_same_class_by_class(tiled, whole)
+
+
+@pytest.mark.parametrize("location", ["nucleus", "cytoplasm or membrane"])
+def test_halo_beyond_that_of_nuclei_holds_all_of_a_nucleus_and_its_rim(location):
+    """Tiles begin within nuclei 28 um long whose stain is at their ends, or about these."""
+    row, column = np.indices((60, 900))
+    away, near = np.abs(column % 90 - 45), np.abs(row - 30) <= 5
+    nucleus, end = near & (away <= 28), near & (away > 14) & (away <= (28 if location == "nucleus" else 33))
+    picture = light(np.where(nucleus, 0.4, 0.02), np.where(end, 1.0, 0.0))
+
+    class Fixed(DabPositivity):
+        halo_um = DabPositivity.halo_um - nuclear.HALO_UM
+
+        def calibrate(self, sample, mpp, parameters):
+            return (0.11, 0.3) if location == "nucleus" else (0.11,)
+
+    whole = findings(picture, analyzer=Fixed(), location=location, separation=0.3)
+    assert whole.found.sum() == 10
+    for picture_px in range(300, 340, 7):
+        tiled = findings(picture, Limits(picture_px), Fixed(), location=location, separation=0.3)
+        assert_same_class_by_class(tiled, whole)
 
 
 def assert_same_class_by_class(tiled, whole):

@@ -13,6 +13,7 @@ from test_segmentation import rectangle
 
 from annohooks.core.deadline import Deadline
 from annohooks.imaging import density, segmentation
+from annohooks.imaging.analyzers import Conclusion
 from annohooks.imaging.analyzers.density import Density, DensityParameters
 from annohooks.imaging.analyzers.nuclei import Nuclei, NucleiParameters
 from annohooks.imaging.density import density_map
@@ -112,12 +113,19 @@ def test_evenly_spread_points_are_evenly_dense_whatever_was_drawn():
     assert np.percentile(dense[cut], 75) == pytest.approx(dense[whole].mean(), rel=0.1)
 
 
-def test_what_a_shape_draws_beyond_the_slide_is_no_area():
+def test_what_a_shape_draws_beyond_the_slide_is_no_area_on_any_side():
     """The region's box ends where the slide does, its shape does not."""
-    ring = np.array([(-500, -500), (50, -500), (50, 50), (-500, 50)], np.float64)
-    drawn = density_map(points((25, 25)), [Region(Box(0, 0, 50, 50), (Shape((ring,)),))], 50, MPP)
+    ring = np.array([(-500, -500), (500, -500), (500, 500), (-500, 500)], np.float64)
+    drawn = density_map(points((50, 50), (125, 50)), [Region(Box(0, 0, 150, 100), (Shape((ring,)),))], 50, MPP)
     assert (drawn.x, drawn.y) == (0, 0)
-    assert drawn.per_mm2 == pytest.approx(800)
+    assert per_mm2(drawn)[0] == pytest.approx([400, 800], rel=0.01)
+
+
+def test_what_two_regions_share_is_as_dense_as_in_either():
+    """Its objects are found in both."""
+    one, other = rectangle(0, 0, 200, 100), rectangle(100, 0, 200, 100)
+    drawn = density_map(points((50, 50), (150, 50), (150, 50), (250, 50)), [one, other], 50, MPP)
+    assert per_mm2(drawn)[0] == pytest.approx([400, 400, 400])
 
 
 def test_smoothing_keeps_an_even_density_even_up_to_the_border():
@@ -126,12 +134,53 @@ def test_smoothing_keeps_an_even_density_even_up_to_the_border():
     assert per_mm2(drawn) == pytest.approx(100 / 0.05**2, rel=0.02)
 
 
-def test_smoothing_spreads_a_point_and_keeps_its_number():
-    drawn = density_map(points((1005, 1005)), [rectangle(0, 0, 2010, 2010)], 5, MPP, smoothing_um=40)
+@pytest.mark.parametrize("side", [20, 60, 300, 1000])
+@pytest.mark.parametrize("smoothing_um", [5, 30, 100, 500])
+@pytest.mark.parametrize("far", [[], [rectangle(5000, 3000, 4000, 2000)]], ids=["alone", "far from a large region"])
+def test_smoothing_keeps_an_even_density_whatever_the_size_of_the_region(side, smoothing_um, far):
+    """Narrower than the smoothing, too: 25 points in each cell of 20 px, wherever drawn."""
+
+    def spread(width, height):
+        return np.stack(np.meshgrid(np.arange(2, width, 4), np.arange(2, height, 4)), axis=-1).reshape(-1, 2)
+
+    grids = [spread(side, side + 100), *(spread(4000, 2000) + np.array((5000, 3000)) for _ in far)]
+    drawn = density_map(
+        np.concatenate(grids).astype(float), [rectangle(0, 0, side, side + 100), *far], 10, MPP, smoothing_um
+    )
     dense = per_mm2(drawn)
-    assert np.unravel_index(dense.argmax(), dense.shape) == (100, 100)
-    assert dense.max() == pytest.approx(1 / (2 * math.pi * 0.04**2), rel=0.02)
-    assert dense.sum() * 0.005**2 == pytest.approx(1, rel=0.05)
+    assert drawn.per_mm2 == pytest.approx(25 / 0.01**2, rel=0.01)
+    assert dense[dense > 0] == pytest.approx(25 / 0.01**2, rel=0.01)
+
+
+@pytest.mark.parametrize("smoothing_um", [2, 10, 50])
+def test_object_in_a_sliver_is_no_crowd_beside_its_neighbours_when_smoothed(smoothing_um):
+    """The sliver is a fiftieth of its cell. Unsmoothed it would be twice as dense as the cell beside it."""
+    drawn = density_map(points((50, 50), (101, 50)), [rectangle(0, 0, 102, 100)], 50, MPP, smoothing_um)
+    assert per_mm2(drawn)[0].max() <= 2.01 * per_mm2(drawn)[0].min()
+
+
+def test_object_in_a_sliver_far_from_all_is_spread_over_half_a_cell_at_the_least():
+    smoothed = density_map(points((50, 50)), [rectangle(49, 0, 1, 1), rectangle(5000, 0, 1, 1)], 50, MPP, 200)
+    assert smoothed.per_mm2 <= 2.01 / 0.05**2
+
+
+@pytest.mark.parametrize("smoothing_um", [40, 60, 100, 200])
+def test_smoothing_spreads_a_point_as_a_gaussian_and_keeps_its_number(smoothing_um):
+    """Also where it is taken of larger cells."""
+    side = 2 * 7 * smoothing_um + 5
+    middle = side // 5 // 2
+    drawn = density_map(points((side, side)), [rectangle(0, 0, 2 * side, 2 * side)], 5, MPP, smoothing_um)
+    y, x = (np.indices(drawn.levels.shape) - middle) * 5.0
+    gaussian = np.exp(-(x**2 + y**2) / (2 * smoothing_um**2)) / (2 * math.pi * (smoothing_um / 1000) ** 2)
+    assert np.abs(per_mm2(drawn) - gaussian).max() < 0.06 * gaussian.max()
+    assert per_mm2(drawn).sum() * 0.005**2 == pytest.approx(1, rel=0.05)
+    assert drawn.per_mm2 == pytest.approx(gaussian.max(), rel=0.02)
+
+
+def test_cell_that_holds_an_object_is_never_dark_beside_a_crowd():
+    """One point beside 2000 is less than half a level."""
+    drawn = density_map(points(*(2000 * [(50, 50)]), (150, 50)), [rectangle(0, 0, 300, 100)], 50, MPP)
+    assert drawn.levels.tolist() == [[255, 1, 0]]
 
 
 def test_cells_grow_by_whole_factors_until_there_are_not_too_many(monkeypatch):
@@ -191,7 +240,7 @@ def analysed(slide, regions, analyzer=ANALYZER, **chosen):
 def test_map_of_the_real_picture_counts_the_nuclei_that_nuclei_finds(tissue):
     slide, region = InMemory(tissue, MPP), rectangle(10, 20, 480, 400)
     found, parameters = analysed(slide, [region], cell_um=40)
-    drawn = ANALYZER.density(found, parameters)
+    drawn = ANALYZER.conclude(found, parameters).density
     alone = segmentation.segment(
         slide, region, Nuclei(), NucleiParameters(stain="H-DAB"), Deadline.after(60), segmentation.Limits()
     )
@@ -209,10 +258,10 @@ def test_nothing_is_shown_but_the_map():
 
 def test_sentence_tells_mean_and_peak_and_what_the_colour_stands_for(tissue):
     found, parameters = analysed(InMemory(tissue, MPP), [rectangle(0, 0, 512, 512)], cell_um=40)
-    drawn = ANALYZER.density(found, parameters)
-    assert ANALYZER.sentence(found, parameters) == (
+    conclusion = ANALYZER.conclude(found, parameters)
+    assert conclusion.sentence == (
         f"{int(found[0].found[0]) / 0.256**2:,.0f} nuclei per mm2 on average; the map's cells are 40 um wide, its "
-        f"brightest colour stands for {drawn.per_mm2:,.0f} per mm2."
+        f"brightest colour stands for {conclusion.density.per_mm2:,.0f} per mm2."
     )
 
 
@@ -220,16 +269,25 @@ def test_sentence_tells_of_smoothing_of_larger_cells_and_of_what_is_left_out(tis
     slide, region = InMemory(tissue, MPP), rectangle(0, 0, 512, 512)
     monkeypatch.setattr(density, "MOST_CELLS", 100)
     found, parameters = analysed(slide, [region], cell_um=20, smoothing_um=30)
-    text = ANALYZER.sentence(found, parameters)
+    text = ANALYZER.conclude(found, parameters).sentence
     assert "cells are 40 um wide" in text
     assert "It is smoothed over 30 um." in text
     assert "Cells of 20 um would be too many for a region of this size." in text
     assert "leaves out" not in text
     found[0].found[0] += 7
-    assert "The map leaves out 7 nuclei, the smallest" in ANALYZER.sentence(found, parameters)
+    assert "The map leaves out 7 nuclei, the smallest" in ANALYZER.conclude(found, parameters).sentence
+
+
+@pytest.mark.parametrize(
+    ("cell_um", "said"), [(5, "are 5.0 um wide"), (7.6, "are 7.5 um"), (50, "are 50 um"), (5000, "are 5,000 um wide")]
+)
+def test_lengths_are_said_in_plain_numbers(tissue, cell_um, said):
+    found, parameters = analysed(InMemory(tissue, MPP), [rectangle(0, 0, 300, 300)], cell_um=cell_um, smoothing_um=0.5)
+    text = ANALYZER.conclude(found, parameters).sentence
+    assert said in text
+    assert "It is smoothed over 0.5 um." in text
 
 
 def test_nothing_found_is_no_map_and_said(glass):
     found, parameters = analysed(InMemory(glass, MPP), [rectangle(0, 0, 600, 500)])
-    assert ANALYZER.density(found, parameters) is None
-    assert ANALYZER.sentence(found, parameters) == "No nucleus was found, so there is no map."
+    assert ANALYZER.conclude(found, parameters) == Conclusion("No nucleus was found, so there is no map.")

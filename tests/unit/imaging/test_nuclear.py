@@ -21,6 +21,52 @@ def test_lengths_are_the_longer_sides_of_the_boxes_of_connected_components(mask)
     assert nuclear.lengths(mask, labels).tolist() == [0, *expected.tolist()]
 
 
+def sheet_with_slits(seed):
+    """A sheet of stain at 1 um per pixel with twenty slits in it, float32 [48, 170]."""
+    random = np.random.default_rng(seed)
+    amount = np.full((48, 170), 0.4, np.float32)
+    where = random.integers(0, 170, 20), random.integers(0, 48, 20), random.uniform(3, 25, 20)
+    for x, y, length, angle, width in zip(*where, random.uniform(0, np.pi, 20), random.integers(1, 4, 20), strict=True):
+        end = int(x + length * math.cos(angle)), int(y + length * math.sin(angle))
+        cv2.line(amount, (int(x), int(y)), end, 0.0, int(width))
+    return amount
+
+
+@pytest.mark.parametrize(("seed", "cut"), [(125642, 20), (78895, 45), (156128, 45), (161937, 45)])
+def test_nothing_farther_off_than_the_halo_decides_about_a_pixel(seed, cut):
+    """Of some hundred thousand such sheets these are the ones in which cutting off the left reaches farthest."""
+    amount = sheet_with_slits(seed)
+    whole, right = (nuclear.nuclei([each], [0.12], 1.0, 0.75) for each in (amount, amount[:, cut:].copy()))
+    assert (whole[:, cut:] != right)[:, 44:].any()
+    beyond = math.ceil(nuclear.HALO_UM)
+    assert np.array_equal(whole[:, cut + beyond :], right[:, beyond:])
+
+
+def test_where_cores_are_farther_than_the_reach_nothing_is_cut():
+    """Two blobs at the ends of a bar too thin to hold a core, whose middle is beyond the reach of both."""
+
+    def cut_at(length_um):
+        mask = np.zeros((80, 200), np.uint8)
+        cv2.circle(mask, (50, 40), 14, 255, -1)
+        cv2.circle(mask, (50 + int(length_um / 0.5), 40), 14, 255, -1)
+        mask[39:41, 50 : 50 + int(length_um / 0.5)] = 255
+        return (mask > 0) & (nuclear._split(mask, 0.5, 0.75) == 0)
+
+    assert cut_at(24).any()
+    assert not cut_at(60).any()
+
+
+def test_specks_are_no_nuclei_and_holes_of_their_size_are_filled():
+    """8 um2 are 32 pixels at 0.5 um."""
+    amount = np.zeros((60, 90), np.float32)
+    amount[20:40, 10:30] = amount[20:25, 50:55] = amount[40:50, 60:66] = 0.5
+    amount[28:31, 18:21] = 0.0
+    found = nuclear.nuclei([amount], [0.2], 0.5, 0.75)
+    assert found[29, 19] == 1
+    assert not found[18:27, 45:60].any()
+    assert found[45, 63] == 1
+
+
 @pytest.mark.parametrize("mpp", [0.25, 0.5, 1.0])
 def test_surroundings_are_all_but_those_of_a_gaussian(tissue, mpp):
     grey = cv2.cvtColor(tissue, cv2.COLOR_BGR2GRAY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from unittest import mock
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis.extra import numpy as arrays
 from scipy import ndimage, spatial
 from skimage import color, feature, filters, measure, morphology, segmentation
 
-from annohooks.imaging import contours, stains
+from annohooks.imaging import contours, nuclear, stains
 from annohooks.imaging.analyzers.nuclei import Nuclei, NucleiParameters
 
 ANALYZER = Nuclei()
@@ -62,13 +63,14 @@ def nuclei_of_scikit_image(tissue):
 
 def test_pixels_of_nuclei_are_those_that_scikit_image_finds(nuclei, nuclei_of_scikit_image):
     theirs = nuclei_of_scikit_image > 0
-    assert ((nuclei > 0) & theirs).sum() > 0.85 * ((nuclei > 0) | theirs).sum()
+    overlap = ((nuclei > 0) & theirs).sum() / ((nuclei > 0) | theirs).sum()
+    assert overlap == pytest.approx(0.9, abs=0.01)  # as docs/analyzers.md has it
 
 
 def test_nuclei_are_about_as_many_as_scikit_image_tells_apart_and_where_it_does(nuclei, nuclei_of_scikit_image):
     ours = measure.label(contours.sized(nuclei * 255, 8 / MPP**2, math.inf, 0), connectivity=2)
     centres = [np.array([each.centroid for each in measure.regionprops(one)]) for one in (ours, nuclei_of_scikit_image)]
-    assert len(centres[0]) == pytest.approx(len(centres[1]), rel=0.15)
+    assert [len(each) for each in centres] == pytest.approx([359, 359], abs=3)  # as docs/analyzers.md has it
     to_theirs, to_ours = (spatial.KDTree(there).query(here)[0] * MPP for here, there in (centres, centres[::-1]))
     assert (to_theirs < 4).mean() > 0.8
     assert (to_ours < 4).mean() > 0.8
@@ -77,10 +79,6 @@ def test_nuclei_are_about_as_many_as_scikit_image_tells_apart_and_where_it_does(
 def test_class_map_is_nothing_but_0_and_1(nuclei):
     assert nuclei.dtype == np.uint8
     assert np.unique(nuclei).tolist() == [0, 1]
-
-
-def test_as_many_nuclei_are_found_as_a_person_would_count_give_or_take(nuclei):
-    assert 250 < number(nuclei) < 600
 
 
 def test_nuclei_have_the_size_of_nuclei(nuclei):
@@ -194,11 +192,13 @@ def test_splitting_only_takes_pixels_away_and_loses_no_object(blobs, separation,
     coarse = cv2.resize(blobs, None, fx=6, fy=6, interpolation=cv2.INTER_NEAREST)
     picture = np.rint(240 * 10 ** -((coarse > 0)[..., None] * 0.7 * np.array(HEMATOXYLIN_BGR))).astype(np.uint8)
     parameters = NucleiParameters(stain="H-DAB", separation=separation)
-    whole = ANALYZER.class_map(picture, mpp, NucleiParameters(stain="H-DAB", separation=0.0001), (0.24,))
-    split = ANALYZER.class_map(picture, mpp, parameters, (0.24,))
+    with mock.patch.object(nuclear, "_split", wraps=nuclear._split) as splitting:
+        split = ANALYZER.class_map(picture, mpp, parameters, (0.24,))
+    whole = splitting.call_args.args[0]
     assert set(np.unique(split)) <= {0, 1}
-    assert number(split) >= number(whole)
-    assert cv2.countNonZero(split & ~whole) <= cv2.countNonZero(whole) * 0.2
+    assert (whole[split > 0] > 0).all()
+    _, labels = cv2.connectedComponents(whole, connectivity=8)
+    assert np.array_equal(np.unique(labels[split > 0]), np.arange(1, labels.max() + 1))
 
 
 @pytest.fixture(scope="module")
@@ -222,6 +222,13 @@ def test_nuclei_are_found_however_much_of_the_picture_is_bare_glass(field, glass
     beside = field.copy()
     beside[:, :glass] = 243
     assert nuclei_in(beside) == pytest.approx(15 * (15 - len(range(20, glass, 40))), rel=0.03)
+
+
+def test_ink_on_the_bare_glass_is_left_out_first_and_the_glass_then(field):
+    """One after the other: while there is ink, it is all that stands out."""
+    beside = field.copy()
+    beside[:, 120:] = 243
+    assert nuclei_in(cv2.circle(beside, (500, 100), 90, (20, 20, 20), -1), columns=slice(120)) == 45
 
 
 @pytest.mark.parametrize("ink", [(110, 40, 60), (20, 20, 20), (120, 60, 20), (60, 110, 30)])

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -57,6 +61,28 @@ def test_grey_values_are_scaled_as_the_network_wants_them(tissue):
     assert centred == pytest.approx(convolved((picture[..., ::-1] - np.array([10.0, 20, 30])) * 0.5), abs=0.01)
     blue_first = network(is_rgb=False).scores(picture)
     assert blue_first == pytest.approx(convolved(picture / 255), abs=1e-4)
+
+
+def test_threads_that_share_a_network_do_not_get_each_others_scores(monkeypatch):
+    """A thread that has set its input waits until the other is about to; with a lock the other cannot be."""
+    shared = network()
+    net, both = shared._net, threading.Barrier(2)
+
+    class Slow:
+        def setInput(self, blob):
+            net.setInput(blob)
+            with contextlib.suppress(threading.BrokenBarrierError):
+                both.wait(0.2)
+
+        def forward(self):
+            return net.forward()
+
+    monkeypatch.setattr(shared, "_net", Slow())
+    pictures = [np.full((20, 20, 3), value, np.uint8) for value in (10, 240)]
+    with ThreadPoolExecutor(2) as pool:
+        scores = list(pool.map(shared.scores, pictures))
+    for picture, each in zip(pictures, scores, strict=True):
+        assert each == pytest.approx(convolved(picture / 255), abs=1e-4)
 
 
 @pytest.mark.parametrize("broken", [b"", b"no model at all", model()[:100], model()[100:]])

@@ -132,6 +132,15 @@ def test_dust_shadow_cover_slip_and_what_was_not_scanned_are_no_tissue(slide):
     assert overlap(class_map(scanned(slide)), PIECES) > 0.95
 
 
+def test_white_that_was_not_scanned_is_not_taken_for_the_glass(slide):
+    """60 % of the slide, and glass with a tint that white lacks."""
+    tinted = np.clip(slide * (0.94, 0.96, 1.0), 0, 254)
+    unscanned = np.pad(tinted, ((0, HEIGHT * 3 // 2), (0, 0), (0, 0)), constant_values=255).astype(np.uint8)
+    glass = ANALYZER.calibrate(unscanned, MPP, TissueParameters()).density
+    assert glass == pytest.approx(ANALYZER.calibrate(tinted.astype(np.uint8), MPP, TissueParameters()).density)
+    assert overlap(class_map(unscanned)[:HEIGHT], PIECES) > 0.95
+
+
 def test_empty_glass_gives_nothing(glass):
     result = found(scanned(glass))
     assert result.found.tolist() == [0]

@@ -1,7 +1,6 @@
-"""Models of analyzers, from the bucket that MODELS_BUCKET names; each is read once per process."""
+"""Models of analyzers, from the bucket that MODELS_BUCKET names."""
 
 import hashlib
-from functools import cache
 
 import msgspec
 
@@ -10,7 +9,8 @@ from annohooks.core.s3 import client
 from annohooks.core.settings import from_env
 
 MOST_BYTES = 100_000_000
-_NOT_THERE = {"NoSuchKey", "404", "AccessDenied", "403"}  # S3 says the latter to those who may not list the bucket
+# S3 says the latter to those who may not list the bucket.
+_NOT_THERE = {"NoSuchBucket", "NoSuchKey", "404", "AccessDenied", "403"}
 
 
 class ModelSettings(msgspec.Struct, frozen=True):
@@ -19,9 +19,8 @@ class ModelSettings(msgspec.Struct, frozen=True):
     models_bucket: str = ""
 
 
-@cache
 def read(key: str, sha256: str = "", most_bytes: int = MOST_BYTES) -> bytes:
-    """A model's bytes, kept for the life of the process.
+    """A model's bytes, from S3 each time: keep what was made of them, by `functools.cache`, which forgets failures.
 
     sha256: of the bytes, in hexadecimal; not looked at when empty. Raises Unavailable, naming the key, when there is no
     such model, it is larger than most_bytes, its sha256 is another, or S3 does not answer.
@@ -38,9 +37,11 @@ def read(key: str, sha256: str = "", most_bytes: int = MOST_BYTES) -> bytes:
                 raise Unavailable(f'The model "{key}" is larger than {most_bytes} bytes.')
             model = body.read()
     except ClientError as error:
-        missing = error.response["Error"]["Code"] in _NOT_THERE
-        reason = "it is not there, or may not be read" if missing else "S3 failed"
-        raise Unavailable(f'The model "{key}" could not be read from the bucket for models: {reason}.') from error
+        code = error.response["Error"]["Code"]
+        reason = "it is not there, or may not be read" if code in _NOT_THERE else "S3 failed"
+        raise Unavailable(
+            f'The model "{key}" could not be read from the bucket for models: {reason} ({code}).'
+        ) from error
     except BotoCoreError as error:
         raise Unavailable(f'The model "{key}" could not be read from the bucket for models: S3 failed.') from error
     if sha256 and hashlib.sha256(model).hexdigest() != sha256.lower():

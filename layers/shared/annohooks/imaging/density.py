@@ -16,9 +16,8 @@ from annohooks.imaging.region import Box, Region
 MOST_CELLS = 4_000_000
 _SAMPLES = 8  # along a side of a cell, to see how much of it was drawn
 _MOST_SAMPLES = 16_000_000
-# What was drawn less of a cell counts as drawn this much, or one object in a sliver would be a crowd. Smoothed, the
-# cells about it tell of it, too.
-_LEAST_COVERED, _LEAST_COVERED_SMOOTHED = 0.5, 0.1
+_LEAST_COVERED = 0.5  # of a cell: what was drawn less counts as this much, or one object in a sliver would be a crowd
+_FINEST_SIGMA = 8  # cells; a wider Gaussian is taken of larger cells
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +42,7 @@ def density_map(
 
     centres: float64 [N, 2], slide pixels. cell_um: side of a cell, rounded to whole slide pixels, and as many times
     that as it takes to have no more than MOST_CELLS. smoothing_um: standard deviation of a Gaussian, none for 0; what
-    was not drawn does not thin it. The area of a cell is what was drawn of it, at least half, smoothed a tenth.
+    was not drawn does not thin it. The area that objects are told of is what was drawn, at least half a cell.
     """
     box = regions[0].box
     for region in regions:
@@ -58,12 +57,9 @@ def density_map(
     drawn = (covered > 0) | (count > 0)
     least = _LEAST_COVERED
     if smoothing_um:
-        least = _LEAST_COVERED_SMOOTHED
         sigma = smoothing_um / (cell_px * slide_mpp)
-        count, covered = (
-            cv2.GaussianBlur(each, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT).astype(np.float32, copy=False)
-            for each in (count, covered)
-        )
+        count, covered = _smoothed(count, sigma), _smoothed(covered, sigma)
+        least *= min(1, 1 / (2 * math.pi * sigma**2))  # as a cell's worth is spread
     cell_mm2 = (cell_px * slide_mpp / 1000) ** 2
     per_mm2 = np.where(drawn, count / (np.maximum(covered, least) * cell_mm2), 0)
     most = float(per_mm2.max())
@@ -79,8 +75,19 @@ def _coarser(box: Box, cell_px: int) -> int:
     return factor
 
 
+def _smoothed(cells: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+    """A Gaussian mean, with nothing about the map; a wide one of larger cells, and between them by a line."""
+    rows, columns = cells.shape
+    factor = max(1, int(sigma / _FINEST_SIGMA))
+    padded = cv2.copyMakeBorder(cells, 0, -rows % factor, 0, -columns % factor, cv2.BORDER_CONSTANT)
+    height, width = padded.shape
+    larger = cv2.resize(padded, (width // factor, height // factor), interpolation=cv2.INTER_AREA)
+    smoothed = cv2.GaussianBlur(larger, (0, 0), sigma / factor, borderType=cv2.BORDER_CONSTANT)
+    return cv2.resize(smoothed, (width, height))[:rows, :columns].astype(np.float32, copy=False)
+
+
 def _covered(regions: Sequence[Region], box: Box, cell_px: int, rows: int, columns: int) -> NDArray[np.float32]:
-    """Which part of each cell was drawn, 0 to 1, float32 [rows, columns], by samples spread over it."""
+    """Which part of each cell was drawn, float32 [rows, columns], by samples spread over it: 0 to 1 for each region."""
     samples = max(1, min(_SAMPLES, cell_px, math.isqrt(_MOST_SAMPLES // (rows * columns))))
     covered = np.zeros((rows, columns), np.float32)
     for region in regions:
@@ -90,10 +97,9 @@ def _covered(regions: Sequence[Region], box: Box, cell_px: int, rows: int, colum
         cells = Box(box.x + first_column * cell_px, box.y + first_row * cell_px, width * cell_px, height * cell_px)
         step = cell_px / samples
         drawn = Region(cells, region.shapes).mask((height * samples, width * samples), step) > 0
-        # A shape may reach beyond the slide, which its region's box does not.
+        # A shape may reach beyond the slide, and so beyond the right and lower side of its region's box.
         y, x = (np.arange(side * samples) * step + step / 2 for side in (height, width))
         drawn &= (cells.y + y < region.box.bottom)[:, None] & (cells.x + x < region.box.right)
-        drawn &= (cells.y + y >= region.box.y)[:, None] & (cells.x + x >= region.box.x)
         part = drawn.reshape(height, samples, width, samples).mean(axis=(1, 3), dtype=np.float32)
         covered[first_row : last_row + 1, first_column : last_column + 1] += part
-    return np.minimum(covered, 1)
+    return covered

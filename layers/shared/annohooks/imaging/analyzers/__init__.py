@@ -3,9 +3,9 @@
 from importlib import import_module
 from pkgutil import iter_modules
 
-from annohooks.imaging.analyzers.base import ANALYZERS, Analyzer, ObjectClass, Parameters, Shown
+from annohooks.imaging.analyzers.base import ANALYZERS, Analyzer, Conclusion, ObjectClass, Parameters, Shown
 
 for _module in iter_modules(__path__, f"{__name__}."):
     import_module(_module.name)
 
-__all__ = ["ANALYZERS", "Analyzer", "ObjectClass", "Parameters", "Shown"]
+__all__ = ["ANALYZERS", "Analyzer", "Conclusion", "ObjectClass", "Parameters", "Shown"]

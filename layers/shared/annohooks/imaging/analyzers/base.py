@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
+from itertools import chain
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, get_args
 
 import msgspec
 import numpy as np
@@ -23,9 +25,9 @@ ClassMap = NDArray[np.uint8]
 Shown = Literal["outlines", "centres"]
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-_TITLE = re.compile(r"[^:;\t\n\r]+")
 _COLOR = re.compile(r"#[0-9A-F]{6}")
-_ANSWERS = (inspect.FloatType, inspect.IntType, inspect.StrType, inspect.LiteralType)
+_NO_TITLE = 'is empty, begins or ends with a space, or has a colon, semicolon, tab, line break or "(default"'
+_MOST_CLASSES = 255  # values of a class map, but for the background
 
 
 class Parameters(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +51,18 @@ class ObjectClass:
 
     title: str
     color: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """What the objects of all regions mean.
+
+    sentence: for the person who asked; empty when their number says it all. density: a map of how crowded the regions
+    are, None when there is none.
+    """
+
+    sentence: str = ""
+    density: DensityMap | None = None
 
 
 class Analyzer(ABC, Generic[P, C]):
@@ -85,13 +99,9 @@ class Analyzer(ABC, Generic[P, C]):
     def class_map(self, picture: Picture, mpp: float, parameters: P, calibration: C) -> ClassMap:
         """Objects in a picture, uint8 [h, w]. Two objects of one class must not touch, not even diagonally."""
 
-    def sentence(self, found: Sequence[Findings], parameters: P) -> str:
-        """What the objects of all regions mean, for the person who asked; empty when their number says it all."""
-        return ""
-
-    def density(self, found: Sequence[Findings], parameters: P) -> DensityMap | None:
-        """A map of how crowded the regions are, for an analyzer that draws one."""
-        return None
+    def conclude(self, found: Sequence[Findings], parameters: P) -> Conclusion:
+        """What it all means; asked once for an answer, also when nothing was found. found: one for each region."""
+        return Conclusion()
 
 
 ANALYZERS: dict[str, Analyzer[Any, Any]] = {}
@@ -101,12 +111,11 @@ ANALYZERS: dict[str, Analyzer[Any, Any]] = {}
 def analyzer(cls: A) -> A:
     """Registers an analyzer: from here on settings, questions and requests know it.
 
-    Raises ValueError, naming the class and what is wrong with it, when its name or title is another's or none, it has
-    no class or a colour that is none, its resolution or halo cannot be, or a parameter is no question; AttributeError
-    when one of these is not there.
+    Raises ValueError, naming the class and what is wrong with it, when requests, forms, results or class maps could
+    not hold what it says of itself; AttributeError when it does not say it.
     """
     new = cls()
-    for flaw in _flaws(new):
+    for flaw in chain(_flaws(new), _flaws_of_parameters(new.parameters)):
         raise ValueError(f"{cls.__name__}: {flaw}")
     ANALYZERS[new.name] = new
     return cls
@@ -115,17 +124,66 @@ def analyzer(cls: A) -> A:
 def _flaws(new: Analyzer[Any, Any]) -> Iterator[str]:
     if not _NAME.fullmatch(new.name):
         yield f"the name {new.name!r} is not of lower case letters, digits and _"
-    if not _TITLE.fullmatch(new.title):
-        yield f"the title {new.title!r} is empty, or has a colon, semicolon, tab or line break"
-    title = new.title.casefold()  # as requests compare it
-    if any(new.name == other.name or title == other.title.casefold() for other in ANALYZERS.values()):
-        yield f"there is an analyzer {new.name!r} or of the title {new.title!r} already"
+    if not _is_title(new.title):
+        yield f"the title {new.title!r} {_NO_TITLE}"
+    taken = {each.casefold() for other in ANALYZERS.values() for each in (other.name, other.title)}  # as requests do
+    if not taken.isdisjoint({new.name, new.title.casefold()}):
+        yield f"there is an analyzer of the name or title {new.name!r} or {new.title!r} already"
     if not new.classes or not all(_COLOR.fullmatch(each.color) for each in new.classes):
         yield "at least one class is needed, each with a colour such as #00C800"
-    if not 0 < new.mpp <= new.coarsest_mpp or new.halo_um < 0:
+    if len(new.classes) > _MOST_CLASSES:
+        yield f"there are {len(new.classes)} classes, and {_MOST_CLASSES} at most can be told apart"
+    if len({each.title.casefold() for each in new.classes}) < len(new.classes):
+        yield "two classes have the same title"
+    if not set(new.shows) <= set(get_args(Shown)):
+        yield f"shows is {new.shows!r}, and may only hold {' and '.join(get_args(Shown))}"
+    if not 0 < new.mpp <= new.coarsest_mpp or not 0 <= new.halo_um < math.inf:
         yield "mpp has to be above 0, coarsest_mpp not below it, and halo_um not below 0"
-    for field in inspect.type_info(new.parameters).fields:  # type: ignore[attr-defined]
-        if not (getattr(field.type, "extra_json_schema", None) or {}).get("title"):
-            yield f"the parameter {field.name} has no title"
-        elif not isinstance(field.type.type, _ANSWERS) or field.default is msgspec.NODEFAULT:
-            yield f"the parameter {field.name} is no number, text or Literal with a default"
+
+
+def _flaws_of_parameters(parameters: type[Any]) -> Iterator[str]:
+    if not issubclass(parameters, Parameters):
+        yield f"its parameters, {parameters.__name__}, are no subclass of Parameters"
+        return
+    titles: set[str] = set()
+    for field in inspect.type_info(parameters).fields:  # type: ignore[attr-defined]
+        title = (getattr(field.type, "extra_json_schema", None) or {}).get("title", "")
+        if not _is_title(title):
+            yield f"the title {title!r} of the parameter {field.name} {_NO_TITLE}"
+        elif title.casefold() in titles:
+            yield f"the title {title!r} of the parameter {field.name} is another's too"
+        elif flaw := _flaw_of_answer(field.type.type, field.default):
+            yield f"the parameter {field.name} {flaw}"
+        titles.add(title.casefold())
+
+
+def _flaw_of_answer(kind: inspect.Type, default: Any) -> str:
+    """Why no question can be made of it, empty if one can."""
+    match kind:
+        case inspect.FloatType() | inspect.IntType():
+            if not (kind.gt is kind.lt is kind.multiple_of is None) or kind.ge is None or kind.le is None:
+                return "needs both bounds, ge and le, and no other"
+            is_within = isinstance(default, int | float) and -math.inf < kind.ge <= default <= kind.le < math.inf
+            return "" if is_within else f"has no default from {kind.ge} to {kind.le}"
+        case inspect.LiteralType(values=choices):
+            if not all(isinstance(each, str) and _is_plain(each) for each in choices):
+                return "has a choice that is no text, or one that a form cannot hold"
+            if len({each.casefold() for each in choices if isinstance(each, str)}) < len(choices):
+                return "has two choices that differ in case only"
+            return "" if default in choices else "has no default among its choices"
+        case inspect.StrType():
+            if kind != inspect.StrType():
+                return "is a text with bounds, which nobody would look at"
+            return "" if isinstance(default, str) and default.isprintable() else "has no default on one line"
+        case _:
+            return "is no number, text or Literal"
+
+
+def _is_title(text: str) -> bool:
+    """Whether a question's name can hold it: the name ends in "(default ...)", and a colon parts it."""
+    return _is_plain(text) and ":" not in text and "(default" not in text
+
+
+def _is_plain(text: str) -> bool:
+    """Whether it can be a choice of a form: ;; parts them, tabs and line breaks the form, and answers are stripped."""
+    return bool(text) and text.isprintable() and text == text.strip() and ";" not in text

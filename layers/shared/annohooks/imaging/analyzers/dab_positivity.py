@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from annohooks.core.errors import BadRequest
 from annohooks.imaging import nuclear, stains
-from annohooks.imaging.analyzers.base import Analyzer, ClassMap, ObjectClass, analyzer
+from annohooks.imaging.analyzers.base import Analyzer, ClassMap, Conclusion, ObjectClass, analyzer
 from annohooks.imaging.analyzers.nuclei import NucleusParameters
 from annohooks.imaging.contours import Mask
 from annohooks.imaging.decode import Picture
@@ -84,13 +84,13 @@ class DabPositivity(Analyzer[DabPositivityParameters, tuple[float, ...]]):
         grade[nuclear.lengths(found, labels) * mpp > _LONGEST_UM] = 0
         return np.where(found > 0, grade[labels], 0).astype(np.uint8, copy=False)
 
-    def sentence(self, found: Sequence[Findings], parameters: DabPositivityParameters) -> str:
+    def conclude(self, found: Sequence[Findings], parameters: DabPositivityParameters) -> Conclusion:
         counts = sum((findings.found for findings in found), np.zeros(len(self.classes), np.int64))
         total = int(counts.sum())
         if not total:
-            return "No nucleus was counted, so there is neither a percentage nor an H-score."
+            return Conclusion("No nucleus was counted, so there is neither a percentage nor an H-score.")
         negative, weak, moderate, strong = (100 * counts / total).tolist()
-        return (
+        return Conclusion(
             f"{100 - negative:.1f} % positive: {negative:.1f} % negative, "
             f"{weak:.1f} % weak (1+), {moderate:.1f} % moderate (2+), {strong:.1f} % strong (3+); "
             f"H-score {weak + 2 * moderate + 3 * strong:.0f} of 300."
@@ -112,7 +112,7 @@ def _cells(found: Mask, location: Location, mpp: float) -> tuple[NDArray[np.int3
         _, labels = cv2.connectedComponents(found, connectivity=8, ltype=cv2.CV_32S)
         measured = found > 0
     else:
-        outside = cv2.bitwise_not(found)
+        outside = (found == 0).astype(np.uint8)
         away, labels = cv2.distanceTransformWithLabels(outside, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_CCOMP)
         measured = away <= np.float32(_RIM_UM / mpp)
     return labels.astype(np.int32, copy=False), measured

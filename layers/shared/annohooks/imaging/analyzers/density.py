@@ -8,9 +8,9 @@ from typing import Annotated
 import msgspec
 import numpy as np
 
-from annohooks.imaging.analyzers.base import ObjectClass, analyzer
+from annohooks.imaging.analyzers.base import Conclusion, ObjectClass, analyzer
 from annohooks.imaging.analyzers.nuclei import NucleiByStain, NucleiParameters
-from annohooks.imaging.density import DensityMap, density_map
+from annohooks.imaging.density import density_map
 from annohooks.imaging.findings import Findings
 
 
@@ -31,29 +31,27 @@ class Density(NucleiByStain[DensityParameters]):
     shows = ()
     parameters = DensityParameters
 
-    def density(self, found: Sequence[Findings], parameters: DensityParameters) -> DensityMap | None:
-        """The map; None when no nucleus was found."""
+    def conclude(self, found: Sequence[Findings], parameters: DensityParameters) -> Conclusion:
+        """The map and what its colours stand for; no map when no nucleus was found."""
         if not any(len(findings.outlines) for findings in found):
-            return None
+            return Conclusion("No nucleus was found, so there is no map.")
+        slide_mpp, regions = found[0].slide_mpp, [findings.region for findings in found]
         centres = np.concatenate([findings.outlines.centroids() for findings in found])
-        regions = [findings.region for findings in found]
-        return density_map(centres, regions, parameters.cell_um, found[0].slide_mpp, parameters.smoothing_um)
-
-    def sentence(self, found: Sequence[Findings], parameters: DensityParameters) -> str:
-        drawn = self.density(found, parameters)
-        if drawn is None:
-            return "No nucleus was found, so there is no map."
+        drawn = density_map(centres, regions, parameters.cell_um, slide_mpp, parameters.smoothing_um)
         mean = sum(int(each.found.sum()) for each in found) / sum(each.region_um2 for each in found) * 1e6
-        cell_um = drawn.cell_px * found[0].slide_mpp
-        asked_um = max(1, round(parameters.cell_um / found[0].slide_mpp)) * found[0].slide_mpp
+        asked_px = max(1, round(parameters.cell_um / slide_mpp))
         text = (
-            f"{mean:,.0f} nuclei per mm2 on average; the map's cells are {cell_um:.3g} um wide, its brightest colour "
-            f"stands for {drawn.per_mm2:,.0f} per mm2."
+            f"{mean:,.0f} nuclei per mm2 on average; the map's cells are {_um(drawn.cell_px * slide_mpp)} wide, its "
+            f"brightest colour stands for {drawn.per_mm2:,.0f} per mm2."
         )
         if parameters.smoothing_um:
-            text += f" It is smoothed over {parameters.smoothing_um:.3g} um."
-        if cell_um > asked_um:
-            text += f" Cells of {asked_um:.3g} um would be too many for a region of this size."
+            text += f" It is smoothed over {_um(parameters.smoothing_um)}."
+        if drawn.cell_px > asked_px:
+            text += f" Cells of {_um(asked_px * slide_mpp)} would be too many for a region of this size."
         if left_out := sum(each.left_out for each in found):
-            text += f" The map leaves out {left_out} nuclei, the smallest: there are too many to trace them all."
-        return text
+            text += f" The map leaves out {left_out:,} nuclei, the smallest: there are too many to trace them all."
+        return Conclusion(text, drawn)
+
+
+def _um(length: float) -> str:
+    return f"{length:,.0f} um" if length >= 10 else f"{length:.1f} um"

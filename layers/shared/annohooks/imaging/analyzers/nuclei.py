@@ -52,7 +52,7 @@ class NucleiByStain(Analyzer[N, tuple[float, ...]]):
         return tuple(nuclear.limit(each, mpp) / parameters.sensitivity for each in _amounts(sample, parameters))
 
     def class_map(self, picture: Picture, mpp: float, parameters: N, calibration: tuple[float, ...]) -> ClassMap:
-        return np.minimum(nuclear.nuclei(_amounts(picture, parameters), calibration, mpp, parameters.separation), 1)
+        return nuclear.nuclei(_amounts(picture, parameters), calibration, mpp, parameters.separation)
 
 
 @analyzer

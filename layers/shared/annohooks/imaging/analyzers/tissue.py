@@ -14,6 +14,7 @@ from annohooks.imaging.analyzers.base import Analyzer, ClassMap, ObjectClass, Pa
 from annohooks.imaging.contours import Mask
 from annohooks.imaging.decode import Picture
 from annohooks.imaging.histograms import histogram, otsu_threshold
+from annohooks.imaging.morphology import disc
 
 _LEVELS = 1000  # to a unit of optical density
 _LEAST_CONTRAST = 15.0  # levels between the means of tissue and glass
@@ -75,8 +76,8 @@ class Tissue(Analyzer[TissueParameters, Glass]):
         tissue = (color > calibration.limit).astype(np.uint8)
         if parameters.ink == "left out":
             tissue &= 1 - ink
-        closed = cv2.morphologyEx(tissue, cv2.MORPH_CLOSE, _disc(_CLOSING_UM, mpp))
-        return cv2.morphologyEx(closed, cv2.MORPH_OPEN, _disc(_OPENING_UM, mpp)).astype(np.uint8, copy=False)
+        closed = cv2.morphologyEx(tissue, cv2.MORPH_CLOSE, disc(_CLOSING_UM, mpp))
+        return cv2.morphologyEx(closed, cv2.MORPH_OPEN, disc(_OPENING_UM, mpp)).astype(np.uint8, copy=False)
 
 
 def _glass(sample: Picture) -> NDArray[np.float32]:
@@ -104,12 +105,6 @@ def _color_and_ink(picture: Picture, glass: NDArray[np.float32], mpp: float) -> 
     blue, green, red = cv2.split(np.maximum(density, 0))
     most, least = (each(each(blue, green), red) for each in (np.maximum, np.minimum))
     ink = (red - green > 0.15) | ((red > 0.08) & (green < 0.67 * red)) | ((least > 0.4) & (least > 0.7 * most))
-    rim = cv2.dilate(ink.astype(np.uint8), _disc(2 * _INK_RIM_UM, mpp)).astype(np.uint8, copy=False)
+    rim = cv2.dilate(ink.astype(np.uint8), disc(2 * _INK_RIM_UM, mpp)).astype(np.uint8, copy=False)
     color = np.clip((most - least - _GREY * most) * _LEVELS, 0, 255).astype(np.uint8)
     return color, rim
-
-
-def _disc(diameter_um: float, mpp: float) -> Mask:
-    """A disc as structuring element, an odd number of pixels wide, one at the least."""
-    size = 2 * int(diameter_um / mpp / 2) + 1
-    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)).astype(np.uint8, copy=False)
