@@ -50,15 +50,28 @@ class Decoded:
 
 
 def decode(zip_bytes: bytes) -> Decoded:
-    """Raises ValueError for what is not an anno2 zip that agrees with itself."""
+    """What is shown of an anno2 zip; not looked at are its tile indices, density tables and coarser outlines.
+
+    Raises ValueError for what is not an anno2 zip, or does not agree with itself in what is shown.
+    """
     try:
         with zipfile.ZipFile(io.BytesIO(zip_bytes)) as zipped:
             members = {name: zipped.read(name) for name in zipped.namelist()}
         return _decode(members)
     except KeyError as missing:
         raise ValueError(f"not an anno2 zip: {missing} is missing") from None
-    except (zipfile.BadZipFile, brotli.error, tarfile.TarError, EOFError, zlib.error, struct.error) as broken:
+    except (
+        zipfile.BadZipFile,
+        brotli.error,
+        tarfile.TarError,
+        EOFError,
+        OverflowError,
+        zlib.error,
+        struct.error,
+    ) as broken:
         raise ValueError(f"not an anno2 zip: {broken}") from None
+    except (AttributeError, TypeError) as broken:
+        raise ValueError(f"not an anno2 zip: JSON of another shape: {broken}") from broken
 
 
 def _decode(members: dict[str, bytes]) -> Decoded:
@@ -149,9 +162,13 @@ def _outlines(encoded: bytes) -> list[NDArray[np.int64]]:
     tile_px, _rows, _columns = (_uint32(stream) for _ in range(3))
     if tile_px != TILE_PX:
         raise ValueError(f"tiles of {tile_px} px")
-    lengths, x_jumps, y_jumps, runs, places = (stream.read(_uint32(stream)) for _ in range(5))
+    lengths, x_jumps, y_jumps, runs, places = (_exactly(stream, _uint32(stream)) for _ in range(5))
+    if stream.read(1):
+        raise ValueError("encoded_polygons.bin goes on after its last section")
 
     coordinates = np.frombuffer(lengths, "<u4").astype(np.int64)
+    if not len(coordinates):
+        raise ValueError("encoded_polygons.bin holds no outlines")
     inside = np.frombuffer(places, np.uint8).astype(np.int64).reshape(-1, 2)
     if coordinates.sum() != 2 * len(inside):
         raise ValueError("the outlines' lengths do not add up to the vertices")
@@ -194,4 +211,11 @@ def signed(number: int) -> int:
 
 
 def _uint32(stream: io.BytesIO) -> int:
-    return int.from_bytes(stream.read(4), "little")
+    return int.from_bytes(_exactly(stream, 4), "little")
+
+
+def _exactly(stream: io.BytesIO, count: int) -> bytes:
+    content = stream.read(count)
+    if len(content) < count:
+        raise ValueError("encoded_polygons.bin ends too early")
+    return content

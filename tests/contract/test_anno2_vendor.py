@@ -334,6 +334,14 @@ def test_corner_cases_give_the_vendors_members(vendor_zip, entries):
     assert_same_members(polygons(entries, {"note": "\u00b5m"}), vendor_zip(as_brushes(entries), {"note": "\u00b5m"}))
 
 
+@pytest.mark.parametrize("blocks", [(), SMALL_BLOCKS], ids=["one band", "many bands"])
+def test_tall_thin_outlines_give_the_vendors_members(vendor_zip, blocks):
+    tall = [(([(x, y), (x + 3, y), (x + 3, y + 3_000)]), []) for x, y in [(0, 0), (90, 700)]]  # not big
+    with patched(*blocks):
+        ours = polygons(tall)
+    assert_same_members(ours, vendor_zip(as_brushes(tall)))
+
+
 n = np.arange(300)
 ANGLE = n * 0.3
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from annohooks.imaging.analyzers import ObjectClass
+from annohooks.imaging.analyzers import Conclusion, ObjectClass
 from annohooks.imaging.analyzers.dark_regions import DarkRegions
 from annohooks.imaging.findings import Findings
 from annohooks.imaging.outlines import Outlines
@@ -39,8 +39,5 @@ class Cells(DarkRegions):
     says = ""
     map = None
 
-    def sentence(self, found, parameters):
-        return self.says
-
-    def density(self, found, parameters):
-        return self.map
+    def conclude(self, found, parameters):
+        return Conclusion(self.says, self.map)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from annohooks.imaging.outlines import Outlines
 from annohooks.slidescore import anno2
-from annohooks.slidescore.anno2 import heatmap_zip, points_zip, polygons_zip
+from annohooks.slidescore.anno2 import density, heatmap_zip, points_zip, polygons, polygons_zip
 from annohooks.slidescore.anno2.simplification import simplify
 from annohooks.slidescore.anno2.tiles import Boxes
 from local.anno2 import decode, png
@@ -169,10 +169,20 @@ def test_caller_keeps_its_arrays_unchanged():
     assert all(map(np.array_equal, before, (given_outlines.xy, given_outlines.offsets, given_outlines.parent)))
 
 
-@pytest.mark.parametrize("dtype", [np.int16, np.uint16, np.uint32, np.int64])
+@pytest.mark.parametrize("dtype", [">i2", np.int16, np.uint16, np.uint32, np.int64, np.uint64])
 def test_other_integers_and_orders_of_memory_give_the_same_bytes(dtype):
     given_outlines = Outlines.from_rings([SQUARE, [(10, 300), (600, 20), (500, 500)]])
     other = Outlines(np.asfortranarray(given_outlines.xy.astype(dtype)), given_outlines.offsets, given_outlines.parent)
+    assert polygons_zip(other, {}, width=999, height=999) == polygons_zip(given_outlines, {}, width=999, height=999)
+    for mask in False, True:
+        ours = [points_zip(outlines.xy, {}, width=999, height=999, mask=mask) for outlines in (given_outlines, other)]
+        assert ours[0] == ours[1]
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8])
+def test_places_in_a_single_byte_give_the_same_bytes(dtype):
+    given_outlines = Outlines.from_rings([SQUARE])
+    other = Outlines(given_outlines.xy.astype(dtype), given_outlines.offsets, given_outlines.parent)
     assert polygons_zip(other, {}, width=999, height=999) == polygons_zip(given_outlines, {}, width=999, height=999)
     for mask in False, True:
         ours = [points_zip(outlines.xy, {}, width=999, height=999, mask=mask) for outlines in (given_outlines, other)]
@@ -374,6 +384,38 @@ def test_label_or_metadata_of_an_outline_that_is_not_there_is_refused(index):
             encode(SQUARE, SQUARE, **named)
 
 
+def test_indices_and_coordinates_may_be_numpys():
+    named = {"labels": [(np.int64(1), {})], "item_metadata": {np.uint8(1): {"a": 1}}}
+    assert encode(SQUARE, SQUARE, **named) == encode(SQUARE, SQUARE, labels=[(1, {})], item_metadata={1: {"a": 1}})
+    places = encode_points([(3, 4)], item_metadata={(np.int32(3), np.int64(4)): {"a": 1}})
+    assert places == encode_points([(3, 4)], item_metadata={(3, 4): {"a": 1}})
+
+
+@pytest.mark.parametrize("described", ["text", [1], [("a", 1)], None, 7])
+def test_label_or_item_metadata_that_is_no_json_object_is_refused(described):
+    for named in {"labels": [(0, described)]}, {"item_metadata": {0: described}}:
+        with pytest.raises(TypeError, match="JSON object"):
+            encode(SQUARE, **named)
+    with pytest.raises(TypeError, match="JSON object"):
+        encode_points([(1, 2)], item_metadata={(1, 2): described})
+
+
+@pytest.mark.parametrize("index", [0.5, 0.0, "0", None])
+def test_index_or_coordinate_that_is_no_integer_is_refused(index):
+    for named in {"labels": [(index, {})]}, {"item_metadata": {index: {}}}:
+        with pytest.raises(TypeError):
+            encode(SQUARE, **named)
+    with pytest.raises(TypeError):
+        encode_points([(0, 0)], item_metadata={(0, index): {}})
+
+
+@pytest.mark.parametrize("place", [(2, 1), (-1, 2), (2**70, 2)])
+def test_metadata_of_a_point_that_is_not_there_is_refused(place):
+    for mask in False, True:
+        with pytest.raises(ValueError, match=f"^there is no point at {re.escape(str(place))}$"):
+            encode_points([(1, 2)], mask=mask, item_metadata={(1, 2): {}, place: {}})
+
+
 def test_label_or_item_metadata_json_cannot_hold_is_refused():
     for named in {"labels": [(0, {"a": float("nan")})]}, {"item_metadata": {0: {"a": float("inf")}}}:
         with pytest.raises(ValueError, match="JSON"):
@@ -461,6 +503,17 @@ def test_places_that_are_not_whole_pixels_are_refused(xy):
         polygons_zip(Outlines(xy, np.array([0, 1]), np.array([-1], np.int32)), {}, width=60, height=40)
 
 
+@pytest.mark.parametrize(("width", "height"), [(2**31, 5), (5, 2**31)])
+def test_slide_beyond_32_bits_is_refused(width, height):
+    xy = np.array([(2, 3)])
+    for encoded in (
+        lambda: points_zip(xy, {}, width=width, height=height),
+        lambda: polygons_zip(Outlines(xy, np.array([0, 1]), np.array([-1])), {}, width=width, height=height),
+    ):
+        with pytest.raises(ValueError, match=f"^no slide has {width} x {height} px$"):
+            encoded()
+
+
 # Metadata
 
 
@@ -503,6 +556,66 @@ def test_outline_is_big_from_10_001_square_pixels_of_bounding_box():
     zipped = encode(at_limit, [(0, 0), (101, 0), (101, 100)], beyond, at_limit)
     assert tile_index(zipped, "big_tile_polygons_i") == {(0, 0): [1, 2]} | {(0, x): [2] for x in range(1, 40)}
     assert tile_index(encode(at_limit), "big_tile_polygons_i") == {}
+
+
+def expected_index(boxes):
+    """MessagePack of {row: {column: the outlines whose box touches the tile}}, outline by outline."""
+    members = {}
+    for number, (left, top, right, bottom) in enumerate(boxes):
+        for row in range(top // 256, bottom // 256 + 1):
+            for column in range(left // 256, right // 256 + 1):
+                members.setdefault(row, {}).setdefault(column, []).append(number)
+    return msgpack.packb(
+        {row: {x: typed_array(each) for x, each in columns.items()} for row, columns in members.items()}
+    )
+
+
+def typed_array(numbers):
+    stored = np.array(numbers, "<u4").tobytes()
+    return {"isTypedArray": True, "bytes": stored, "type": "uint32", "len": len(numbers)}
+
+
+def packed_index(boxes):
+    low, high = np.array(boxes, np.int32).reshape(-1, 2, 2).swapaxes(0, 1)
+    return b"".join(polygons.tile_index(Boxes(low, high), np.arange(len(boxes))))
+
+
+near_a_change_of_form = st.sampled_from([0, 126, 127, 128, 254, 255, 256, 65_534, 65_535, 65_536])
+
+
+@st.composite
+def boxes_anywhere(draw):
+    column, row = draw(st.tuples(near_a_change_of_form, near_a_change_of_form))
+    wide, high = draw(st.tuples(st.integers(1, 20), st.integers(1, 4)))
+    return [(256 * column, 256 * row, 256 * (column + wide) - 1, 256 * (row + high) - 1)] * draw(st.integers(1, 3))
+
+
+@settings(deadline=None)
+@given(st.lists(boxes_anywhere(), max_size=12), st.sampled_from([5, 1 << 17]))
+def test_tile_index_is_the_messagepack_of_its_map(boxes, block):
+    boxes = [box for equal in boxes for box in equal]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(polygons, "BLOCK_MEMBERSHIPS", block)
+        assert packed_index(boxes) == expected_index(boxes)
+
+
+@pytest.mark.parametrize("members", [1, 63, 64, 127, 128, 255, 256, 16_383, 16_384, 65_535, 65_536])
+def test_tile_index_of_full_tiles_is_the_messagepack_of_its_map(members):
+    boxes = [(0, 0, 9, 9)] * members + [(0, 0, 300, 300)]
+    assert packed_index(boxes) == expected_index(boxes)
+
+
+@pytest.mark.parametrize("columns", [15, 16, 65_535, 65_536, 70_000])
+def test_tile_index_of_long_rows_is_the_messagepack_of_its_map(columns):
+    boxes = [(0, 0, 256 * columns - 1, 300)]
+    assert packed_index(boxes) == expected_index(boxes)
+
+
+def test_tall_thin_outline_counts_in_every_band_it_passes(monkeypatch):
+    monkeypatch.setattr(density, "BAND_TILES", 16)  # bands of 8 rows
+    zipped = encode([(0, 0), (3, 0), (3, 1_023)])
+    assert grey(zipped, 32) == [[255]] * 32
+    assert grey(zipped, 256) == [[255]] * 4
 
 
 def test_density_counts_every_outline_in_every_tile_its_box_touches():
@@ -579,6 +692,8 @@ def rewritten(zipped, name, content):
 
 ENCODED = "polygon_container/encoded_polygons.bin.br"
 NEGATIVE = "polygon_container/negative_polygons.json"
+ENCODED_SQUARE = member(encode(SQUARE), ENCODED)
+JUMP_NOWHERE, JUMP_FAR = struct.pack("<I", 1) + b"\0", struct.pack("<I", 50) + 50 * b"\xff"
 
 
 @pytest.mark.parametrize(
@@ -591,7 +706,17 @@ NEGATIVE = "polygon_container/negative_polygons.json"
         ("system_metadata.json", b'{"type": "heatmap", "numItems": 1}', "is missing"),
         (NEGATIVE, b'{"0": [1]}', "not there"),
         (NEGATIVE, b'{"5": [0]}', "not there"),
-        (ENCODED, b"\x00\x02\x00\x00", "tiles of 512 px"),
+        (ENCODED, b"", "ends too early"),
+        (ENCODED, struct.pack("<3I", 512, 1, 1), "tiles of 512 px"),
+        (ENCODED, struct.pack("<8I", 256, 1, 1, 0, 0, 0, 0, 0), "holds no outlines"),
+        (ENCODED, ENCODED_SQUARE + b"\0", "goes on after"),
+        *[(ENCODED, ENCODED_SQUARE[:length], "ends too early") for length in range(len(ENCODED_SQUARE))],
+        (ENCODED, ENCODED_SQUARE.replace(JUMP_NOWHERE, JUMP_FAR, 1), "too large"),
+        ("system_metadata.json", b"[]", "another shape"),
+        ("system_metadata.json", b'{"type": "polygons", "numItems": "1"}', "another shape"),
+        (NEGATIVE, b"[]", "another shape"),
+        (NEGATIVE, b'{"0": 0}', "another shape"),
+        (NEGATIVE, b'{"a": [0]}', "invalid literal"),
         (ENCODED, struct.pack("<5I", 256, 1, 1, 4, 4) + bytes(12) + struct.pack("<I", 2) + b"ab", "do not add up"),
         (ENCODED, struct.pack("<5I", 256, 1, 1, 4, 2) + bytes(12) + struct.pack("<I", 2) + b"ab", "runs end"),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 import pytest
 from findings import findings, square
@@ -62,16 +64,32 @@ def test_outline_that_is_too_much_by_itself_does_not_take_the_others_with_it():
 
 
 def test_of_outlines_too_many_of_the_same_size_the_first_stay():
-    (kept,) = largest([findings(*row(9, 9, 9))], Most(2))
-    assert kept.outlines.xy[:, 0].max() == 256 + 9
+    (kept,) = largest([findings(*row(*[9, 20] * 60))], Most(90))  # enough for a sort that is not stable to show
+    assert kept.outlines.xy[::4, 0].tolist() == [256 * i for i in range(120) if i < 60 or i % 2]
 
 
-def test_capping_again_as_regions_come_in_keeps_what_capping_once_keeps():
-    regions = [findings(*row(*widths)) for widths in ([30, 5, 50], [8, 40], [1, 45])]
-    kept = []
-    for each in regions:
-        kept = largest([*kept, each], Most(3))
-    assert sides(kept) == sides(largest(regions, Most(3))) == [[50], [40], [45]]
+def test_what_no_longer_fits_ends_it_in_whatever_region_it_is():
+    wide, small = findings(square(0, 0, 600), square(0, 0, 560)), findings(square(0, 0, 20))  # 9, 9 and 1 tiles
+    most = Most(PLENTY, memberships=10)
+    assert sides(largest([wide, small], most)) == [[600], []]
+    assert sides(largest([small, wide], most)) == [[], [600]]
+    across, within = square(100, 100, 500), findings(square(0, 0, 500))  # of one size, 9 and 4 tiles
+    assert sides(largest([findings(square(0, 0, 600), across), within], Most(PLENTY, memberships=13))) == [[600], []]
+
+
+def test_no_region_is_kept_whole_while_the_next_is_made():
+    whole = []
+
+    def regions():
+        for widths in [30, 5, 50], [8, 40], [1, 45]:
+            assert not any(outlines() is not None for outlines in whole)
+            each = findings(*row(*widths))
+            whole.append(weakref.ref(each.outlines.xy))
+            yield each
+            del each
+
+    assert sides(largest(regions(), Most(1))) == [[50], [], []]
+    assert len(whole) == 3
 
 
 regions = st.lists(st.lists(st.integers(1, 700), max_size=6), min_size=1, max_size=4)
@@ -89,6 +107,17 @@ def test_whatever_is_kept_fits_and_nothing_larger_that_would_fit_was_passed_over
     assert sorted(kept, reverse=True) == possible[: len(kept)]
     if len(kept) < min(len(possible), outlines, vertices // 4):
         assert sum(touched[side] for side in possible[: len(kept) + 1]) > tiles
+
+
+@given(st.lists(st.integers(1, 1500), unique=True, max_size=12), st.data())
+def test_what_is_kept_does_not_depend_on_how_outlines_come_by_region(widths, data):
+    most = Most(data.draw(st.integers(1, 12)), data.draw(st.integers(4, 48)), data.draw(st.integers(1, 60)))
+    expected = sorted(sides(largest([findings(*[square(0, 0, width) for width in widths])], most))[0])
+    shuffled = data.draw(st.permutations(widths))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(widths)), max_size=4)))
+    regions = [shuffled[a:b] for a, b in zip([0, *cuts], [*cuts, len(widths)], strict=True)]
+    kept = largest([findings(*[square(0, 0, width) for width in region]) for region in regions], most)
+    assert sorted(side for region in sides(kept) for side in region) == expected
 
 
 @pytest.mark.parametrize("found", [[], [findings()], [findings(), findings()]])

@@ -64,11 +64,18 @@ def test_metadata_that_is_none_is_an_error_that_does_not_repeat_it(answer):
     assert "metadata" in raised.value.message
 
 
-@pytest.mark.parametrize("size", [(10**9, 10**9), (1, 10**12), (2**40, 2**40)])
+@pytest.mark.parametrize("size", [(500_001, 500_000), (2**24 + 1, 1), (1, 2**24 + 1), (2**40, 2**40)])
 def test_slide_of_a_size_no_slide_has_is_an_error(size):
     client, _ = client_of(metadata_of(level0Width=size[0], level0Height=size[1]))
     with pytest.raises(Upstream, match="a size no slide has"):
         client.metadata(7)
+
+
+@pytest.mark.parametrize("size", [(500_000, 500_000), (2**24, 1), (1, 2**24)])
+def test_slide_as_large_as_any_can_be_is_read(size):
+    client, _ = client_of(metadata_of(level0Width=size[0], level0Height=size[1]))
+    metadata = client.metadata(7)
+    assert (metadata.level0_width, metadata.level0_height) == size
 
 
 @pytest.mark.parametrize(

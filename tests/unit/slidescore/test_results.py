@@ -100,6 +100,20 @@ def test_outline_that_vanishes_when_simplified_is_left_out_of_the_answer():
     assert [len(polygon["points"]) for polygon in shown[0].value] == [4]
 
 
+@pytest.mark.parametrize("room", [ROOM, 0])
+def test_outlines_that_all_vanish_when_simplified_are_not_shown_and_their_centres_are(room):
+    shown, uploaded = answer(findings(square(5, 5, 1), square(9, 9, 1)), room=room)
+    assert [result.name for result in shown] == ["Nuclei: centres", "Nuclei"]
+    assert len(uploaded) == (room == 0)
+
+
+def test_outlines_alone_that_all_vanish_leave_a_text_that_speaks_of_no_anno2():
+    shown, uploaded = answer(findings(square(5, 5, 1), square(9, 9, 1)), shows=("outlines",))
+    assert types(shown) == ["text"]
+    assert "anno2" not in shown[0].value
+    assert not uploaded
+
+
 def test_the_text_ends_with_the_notes():
     said = answer(SOME, notes=["Chosen: stain H-DAB.", "And more."])[0][-1].value
     assert said.startswith("Nuclei: 2 found")
@@ -123,6 +137,14 @@ def test_centres_are_those_of_what_holes_leave():
     shown, _ = answer(findings(square(0, 0, 100), square(10, 10, 60), parent=[-1, 0]), shows=("centres",))
     left = (50 * 10_000 - 40 * 3_600) / 6_400
     assert shown[0].value == [{"x": round(left), "y": round(left)}]
+
+
+@pytest.mark.parametrize("room", [ROOM, 0])
+def test_centre_of_an_outline_across_itself_is_on_the_slide_too(room):
+    bow_tie = [(0, 0), (100, 100), (100, 0), (0, 101)]  # its halves all but cancel out
+    shown, uploaded = answer(findings(bow_tie), shows=("centres",), room=room)
+    (centre,) = uploaded[shown[0].value].points.tolist() if uploaded else [list(shown[0].value[0].values())]
+    assert 0 in centre or 8_000 in centre
 
 
 def test_what_takes_more_than_the_limit_is_anno2():

@@ -13,7 +13,7 @@ SOME = findings(square(100, 100, 20), square(300, 400, 10), area_um2=(31.25,))
 
 
 def text(*found, analyzer=NUCLEI, is_mpp_known=True):
-    return summary(analyzer, analyzer.parameters(), found, is_mpp_known=is_mpp_known)
+    return summary(analyzer, analyzer.conclude(found, analyzer.parameters()).sentence, found, is_mpp_known=is_mpp_known)
 
 
 def test_number_area_and_share_are_summed_up():

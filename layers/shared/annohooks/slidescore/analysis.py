@@ -13,7 +13,6 @@ from annohooks.core.http import Outbound
 from annohooks.core.observability import subsegment
 from annohooks.core.staging import Staging
 from annohooks.imaging import segmentation
-from annohooks.imaging.findings import Findings
 from annohooks.slidescore import caps, parameters, regions, request, results
 from annohooks.slidescore import client as api
 from annohooks.slidescore.client import Client
@@ -59,12 +58,9 @@ def _results(
     limits = segmentation.Limits(
         settings.slidescore_picture_px, settings.slidescore_max_region_px, most.outlines, most.vertices
     )
-    found: list[Findings] = []
+    made = (segmentation.segment(slide, region, analyzer, chosen, deadline, limits) for region in drawn)
     with subsegment("analyse"):
-        for region in drawn:  # never more in memory than can be shown, and one region's
-            found = caps.largest(
-                [*found, segmentation.segment(slide, region, analyzer, chosen, deadline, limits)], most
-            )
+        found = caps.largest(made, most)  # never more in memory than can be shown, and one region's
     seen = [findings for findings in found if findings.region_um2]
     if not seen:
         raise BadRequest(regions.NO_AREA)

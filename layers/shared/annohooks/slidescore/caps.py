@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 
 import msgspec
@@ -25,23 +25,34 @@ class Most(msgspec.Struct, frozen=True):
     memberships: int = MOST_MEMBERSHIPS
 
 
-def largest(found: Sequence[Findings], most: Most) -> list[Findings]:
-    """The findings with as many of their outlines as fit: the largest of all regions and classes.
+def largest(found: Iterable[Findings], most: Most) -> list[Findings]:
+    """The findings with the largest of their outlines, of all regions and classes, up to the first that no longer fits.
 
-    An outline that is too much by itself is left out. Outlines that go stay counted, in `found` and `left_out`.
+    An outline that is too much by itself is left out and does not count as the first. Outlines that go stay counted, in
+    `found` and `left_out`. found: may be made one by one; never more is in memory than fits, and the latest. Which
+    outlines stay does not depend on the order of the findings, but that of the same size the earlier ones do.
     """
     limits = np.array([most.outlines, most.vertices, most.memberships])
-    cost = np.concatenate([np.empty((0, 3), np.int64), *(_cost(each.outlines) for each in found)])
-    if (cost.sum(axis=0) <= limits).all():
-        return list(found)
-    areas = np.concatenate([each.outlines.areas()[each.outlines.is_outer] for each in found])
-    order = np.argsort(-areas, kind="stable")
-    order = order[(cost[order] <= limits).all(axis=1)]
-    fits = (np.cumsum(cost[order], axis=0) <= limits).all(axis=1)
-    keep = np.zeros(len(cost), np.bool_)
-    keep[order[fits]] = True
-    ends = np.cumsum([int(each.outlines.is_outer.sum()) for each in found])
-    return [_kept(each, part) for each, part in zip(found, np.split(keep, ends[:-1]), strict=True)]
+    kept: list[Findings] = []
+    cost, areas = np.empty((0, 3), np.int64), np.empty(0)
+    gone_px2 = -1.0  # the area of the largest that no longer fitted
+    for latest in found:
+        earlier = len(cost)
+        kept.append(latest)
+        cost = np.concatenate((cost, _cost(latest.outlines)))
+        areas = np.concatenate((areas, latest.outlines.areas()[latest.outlines.is_outer]))
+        del latest  # it is not needed whole while the next is made
+        keep = np.asarray((cost <= limits).all(axis=1))
+        keep[earlier:] &= areas[earlier:] > gone_px2
+        order = np.flatnonzero(keep)[np.argsort(-areas[keep], kind="stable")]
+        beyond = order[~(np.cumsum(cost[order], axis=0) <= limits).all(axis=1)]
+        if beyond.size:
+            gone_px2 = areas[beyond[0]]
+            keep[beyond] = False
+        ends = np.cumsum([int(each.outlines.is_outer.sum()) for each in kept])
+        kept = [_kept(each, part) for each, part in zip(kept, np.split(keep, ends[:-1]), strict=True)]
+        cost, areas = cost[keep], areas[keep]
+    return kept
 
 
 def _cost(outlines: Outlines) -> NDArray[np.int64]:
@@ -57,6 +68,8 @@ def _cost(outlines: Outlines) -> NDArray[np.int64]:
 
 def _kept(findings: Findings, outer: NDArray[np.bool_]) -> Findings:
     """outer: which outer rings stay, in ring order; a hole stays with its own."""
+    if outer.all():
+        return findings
     keep = np.zeros(len(findings.outlines), np.bool_)
     keep[findings.outlines.is_outer] = outer
     holes = ~findings.outlines.is_outer

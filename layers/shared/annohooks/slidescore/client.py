@@ -28,6 +28,7 @@ T = TypeVar("T")
 _PICTURE_BYTES = 40_000_000
 _READ_ATTEMPTS = 2
 _MOST_SLIDE_PX = 2.5e11  # half a million by half a million
+_MOST_SIDE_PX = 2**24  # what goes by rows of tiles stays small
 
 
 class Metadata(msgspec.Struct, frozen=True, rename="camel"):
@@ -113,7 +114,8 @@ class Client:
         metadata = answer.metadata
         if not answer.success or metadata is None:
             raise Upstream(f"{PLATFORM} has no metadata for this slide.")
-        if metadata.level0_width * metadata.level0_height > _MOST_SLIDE_PX:
+        width, height = metadata.level0_width, metadata.level0_height
+        if max(width, height) > _MOST_SIDE_PX or width * height > _MOST_SLIDE_PX:
             raise Upstream(f"{PLATFORM} gave the slide a size no slide has.")
         return metadata
 

@@ -15,10 +15,10 @@ from annohooks.imaging.findings import Findings
 from annohooks.imaging.outlines import IntArray, Outlines
 from annohooks.imaging.segmentation import Slide
 from annohooks.slidescore import anno2
-from annohooks.slidescore.anno2.simplification import simplify
+from annohooks.slidescore.anno2.simplification import simplified, simplify
 from annohooks.slidescore.summary import summary
 
-_BYTES_A_VERTEX = 12  # the least `{"x":1,"y":1},` can take, less its comma and a digit
+_BYTES_A_VERTEX = len('{"x":1,"y":1},')  # the least one can take
 _BYTES_A_POLYGON = 3 * _BYTES_A_VERTEX
 _COLORMAP = "Turbo"
 
@@ -50,12 +50,13 @@ def results(
 
     Outlines and centres are in the answer while small and without holes, as anno2 beyond: the viewer's polygons have no
     holes, so outlines with holes are anno2 whatever their number. Outlines in the answer are simplified to one pixel,
-    as those in an anno2 are. inline_bytes: of JSON that all of them may take. notes: sentences to end the text with.
+    as those in an anno2 are; a class of whose outlines nothing is left then shows none. inline_bytes: of JSON that all
+    of them may take. notes: sentences to end the text with.
     """
     answer = _Answer(slide, analyzer, inline_bytes, upload)
-    density = analyzer.density(found, parameters)
-    if density is not None:
-        answer.add_map(density)
+    conclusion = analyzer.conclude(found, parameters)
+    if conclusion.density is not None:
+        answer.add_map(conclusion.density)
     for number, each in enumerate(analyzer.classes, start=1):
         outlines = Outlines.concatenate([f.outlines.take(f.classes == number) for f in found])
         title = each.title if len(analyzer.classes) > 1 else ""
@@ -63,7 +64,7 @@ def results(
             answer.add_outlines(title, each.color, outlines)
         if len(outlines) and "centres" in shows:
             answer.add_centres(title, each.color, outlines)
-    text = summary(analyzer, parameters, found, is_mpp_known=slide.mpp is not None)
+    text = summary(analyzer, conclusion.sentence, found, is_mpp_known=slide.mpp is not None)
     return [*answer.results, Result("text", analyzer.title, " ".join([text, *answer.notes, *notes]))]
 
 
@@ -96,13 +97,15 @@ class _Answer:
         self.results.append(Result("anno2", name, self._upload(packed), _COLORMAP))
 
     def add_outlines(self, title: str, color: str, outlines: Outlines) -> None:
+        if not _is_any_left(outlines):
+            return
         name = self._name(title)
         if outlines.is_outer.all() and len(outlines) * _BYTES_A_POLYGON <= self._room:
             xy, offsets = simplify(outlines.xy, outlines.offsets, anno2.FINE_TOLERANCE_PX)
             if len(xy) * _BYTES_A_VERTEX <= self._room:
                 points, ends = _points(xy), offsets.tolist()
                 polygons = [{"type": "polygon", "points": points[a:b]} for a, b in pairwise(ends) if b - a > 2]
-                if polygons and self._fits("polygons", name, polygons, color):
+                if self._fits("polygons", name, polygons, color):
                     return
         packed = anno2.polygons_zip(outlines, self._metadata(name), width=self._width, height=self._height)
         self.results.append(Result("anno2", name, self._upload(packed), color))
@@ -130,6 +133,12 @@ class _Answer:
 
     def _metadata(self, name: str) -> dict[str, object]:
         return {"analysis": self._analyzer.name, "title": name}
+
+
+def _is_any_left(outlines: Outlines) -> bool:
+    """Whether an outline still encloses something when simplified."""
+    blocks = simplified(outlines.xy, outlines.offsets, (anno2.FINE_TOLERANCE_PX,))
+    return any((np.diff(offsets) > 2).any() for ((_, offsets),) in blocks)
 
 
 def _points(xy: IntArray) -> list[dict[str, int]]:

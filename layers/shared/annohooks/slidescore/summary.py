@@ -7,24 +7,22 @@ from typing import Any
 
 import numpy as np
 
-from annohooks.imaging.analyzers import Analyzer, Parameters
+from annohooks.imaging.analyzers import Analyzer
 from annohooks.imaging.findings import Findings
 
 _LEAST_MM2 = 0.1  # smaller areas are told in um2
 
 
-def summary(
-    analyzer: Analyzer[Any, Any], parameters: Parameters, found: Sequence[Findings], *, is_mpp_known: bool
-) -> str:
+def summary(analyzer: Analyzer[Any, Any], conclusion: str, found: Sequence[Findings], *, is_mpp_known: bool) -> str:
     """Number, area and share of the regions, of each class if there are several; what the analyzer says of it; how it
     was read; and what is counted but not shown.
 
-    is_mpp_known: whether the slide says how large its pixels are.
+    conclusion: the analyzer's sentence. is_mpp_known: whether the slide says how large its pixels are.
     """
     coarsest = max(found, key=lambda findings: findings.downsample)
     sentences = [
         _counts(analyzer, found),
-        analyzer.sentence(found, parameters),
+        conclusion,
         f"Analysed at {coarsest.slide_mpp * coarsest.downsample:.2g} um per pixel.",
     ]
     if not is_mpp_known:

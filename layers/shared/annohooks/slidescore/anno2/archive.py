@@ -18,10 +18,8 @@ def archive(kind: str, items: int, metadata: Mapping[str, object], members: Iter
     kind: Slide Score's name of the type. items: how many there are, holes counted. metadata: the user's own.
     Raises TypeError for metadata that is not a JSON object, ValueError for a NaN or infinity in it.
     """
-    if not isinstance(metadata, Mapping):
-        raise TypeError(f"metadata must be a JSON object, not {type(metadata).__name__}")
     system = {"version": VERSION, "type": kind, "numItems": items}
-    user = json.dumps(dict(metadata), indent=2, allow_nan=False).encode()
+    user = json.dumps(json_object(metadata), indent=2, allow_nan=False).encode()
     whole = io.BytesIO()
     with zipfile.ZipFile(whole, "w", zipfile.ZIP_STORED) as zipped:
 
@@ -36,3 +34,10 @@ def archive(kind: str, items: int, metadata: Mapping[str, object], members: Iter
         for name, content in members:
             write(name, content)
     return whole.getvalue()
+
+
+def json_object(described: Mapping[str, object]) -> dict[str, object]:
+    """As a dict, the one mapping `json` writes; TypeError if it is no mapping."""
+    if not isinstance(described, Mapping):
+        raise TypeError(f"metadata and labels must be JSON objects, not {type(described).__name__}")
+    return dict(described)

@@ -14,14 +14,16 @@ FINE_PX = 32
 COARSE_PX = 256
 RATIO = COARSE_PX // FINE_PX
 BAND_TILES = 1 << 17
-"""Fine tiles counted at a time, or RATIO rows of them if that is more. Bounds the memory, however large the slide."""
+"""Fine tiles counted at a time, or RATIO rows of them if that is more. Bounds the memory, but for a slide wider than
+half a million px: there it grows with the width."""
 
 
 def density_members(boxes: Boxes) -> list[tuple[str, bytes]]:
     """density_32px.png and density_256px.png of what has these bounding boxes, none of them big; points are boxes too.
 
     Each counts once in every 32 px tile its box touches; a 256 px tile has the sum of its 32 px tiles. The fullest tile
-    is white. A picture ends at the last tile that counts.
+    is white. A picture ends at the last tile that counts; up to there, every tile of a band that any box touches takes
+    time, empty or not.
     """
     counts = _Counts(boxes)
     fullest = 1, 1

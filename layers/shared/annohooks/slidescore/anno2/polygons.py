@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterator
-from itertools import pairwise
 
 import msgpack  # type: ignore[import-untyped]
 import numpy as np
@@ -13,9 +12,10 @@ from numpy.typing import NDArray
 
 from annohooks.imaging.outlines import IntArray
 from annohooks.slidescore.anno2 import omega
-from annohooks.slidescore.anno2.tiles import TILE_PX, Boxes, Tiles, ranges
+from annohooks.slidescore.anno2.packing import typed_arrays
+from annohooks.slidescore.anno2.tiles import TILE_PX, Boxes, Tiles, changes, ranges
 
-BLOCK_MEMBERSHIPS = 1 << 19
+BLOCK_MEMBERSHIPS = 1 << 17
 """Of outlines in tiles, worked on together."""
 
 
@@ -92,17 +92,16 @@ def tile_index(boxes: Boxes, indices: NDArray[np.int64]) -> Iterator[bytes]:
 
 def _packed_rows(tiles: Tiles, indices: NDArray[np.int64]) -> bytes:
     """The entries of whole rows of tiles. indices: [T], of the outline behind each member."""
-    in_order = indices[tiles.members].astype("<u4").tobytes()
-    bounds = tiles.offsets.tolist()
-    rows: dict[int, dict[int, dict[str, object]]] = {}
-    for row, column, (begin, end) in zip(tiles.row.tolist(), tiles.column.tolist(), pairwise(bounds), strict=True):
-        rows.setdefault(row, {})[column] = {
-            "isTypedArray": True,
-            "bytes": in_order[4 * begin : 4 * end],
-            "type": "uint32",
-            "len": end - begin,
-        }
-    return b"".join(msgpack.packb(row) + msgpack.packb(columns) for row, columns in rows.items())
+    entries, ends = typed_arrays(tiles.column, indices[tiles.members].astype("<u4"), np.diff(tiles.offsets))
+    first = np.flatnonzero(changes(tiles.row))
+    columns = np.diff(first, append=len(tiles))
+    row_ends = ends[first + columns - 1].tolist()
+    parts = []
+    for row, count, begin, end in zip(
+        tiles.row[first].tolist(), columns.tolist(), [0, *row_ends[:-1]], row_ends, strict=True
+    ):
+        parts += [msgpack.packb(row), msgpack.Packer().pack_map_header(count), entries[begin:end]]
+    return b"".join(parts)
 
 
 def negative_polygons(parent: IntArray) -> bytes:

@@ -95,7 +95,7 @@ def ranges(first: Integers, count: NDArray[np.int64]) -> tuple[IntArray, IntArra
 
 
 def changes(values: Integers) -> BoolArray:
-    """Where a value is not the one before it, bool [T]; the first is not."""
+    """Where a value is not the one before it, bool [T]; always at the first."""
     changed = np.ones(len(values), np.bool_)
     np.not_equal(values[1:], values[:-1], out=changed[1:])
     return changed
