@@ -14,7 +14,7 @@ import boto3
 import hypothesis
 import pytest
 
-from annohooks.core import auth, staging
+from annohooks.core import auth, s3
 from local import stack, template
 from local.gateway import Gateway, Handler, load
 from local.slidescore import SlideScore, Viewed
@@ -61,7 +61,7 @@ def _forgetful() -> Iterator[None]:
 
 def _forget() -> None:
     auth._ssm.cache_clear()
-    staging._s3.cache_clear()
+    s3.client.cache_clear()
 
 
 @pytest.fixture

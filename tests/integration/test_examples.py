@@ -13,7 +13,6 @@ import boto3
 import cv2
 import numpy as np
 import pytest
-from moto import mock_aws
 
 from annohooks.core import s3
 from annohooks.core.deadline import Deadline
@@ -48,20 +47,10 @@ def model(make_model):
 
 
 @pytest.fixture
-def bucket(monkeypatch):
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "MODELS_BUCKET": "models",
-    }.items():
-        monkeypatch.setenv(name, value)
-    with mock_aws():
-        s3.client.cache_clear()
-        client = boto3.client("s3")
-        client.create_bucket(Bucket="models")
-        yield client
-    s3.client.cache_clear()
+def bucket(embedded_s3, monkeypatch):
+    monkeypatch.setenv("MODELS_BUCKET", "models")
+    embedded_s3.create_bucket(Bucket="models")
+    return embedded_s3
 
 
 @pytest.fixture

@@ -6,9 +6,7 @@ import hashlib
 import subprocess
 import sys
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from annohooks.core import models, s3
 from annohooks.core.errors import Unavailable
@@ -17,22 +15,12 @@ MODEL = bytes(range(256)) * 10
 
 
 @pytest.fixture(autouse=True)
-def bucket(monkeypatch):
+def bucket(embedded_s3, monkeypatch):
     """The bucket for models, with one model in it."""
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "MODELS_BUCKET": "models",
-    }.items():
-        monkeypatch.setenv(name, value)
-    with mock_aws():
-        s3.client.cache_clear()
-        client = boto3.client("s3")
-        client.create_bucket(Bucket="models")
-        client.put_object(Bucket="models", Key="nets/one.onnx", Body=MODEL)
-        yield client
-    s3.client.cache_clear()
+    monkeypatch.setenv("MODELS_BUCKET", "models")
+    embedded_s3.create_bucket(Bucket="models")
+    embedded_s3.put_object(Bucket="models", Key="nets/one.onnx", Body=MODEL)
+    return embedded_s3
 
 
 def test_model_is_the_bytes_in_the_bucket():

@@ -1,8 +1,6 @@
-import boto3
 import pytest
-from moto import mock_aws
 
-from annohooks.core import staging
+from annohooks.core import s3
 from annohooks.core.errors import Unavailable
 from annohooks.core.staging import Staged, Staging
 
@@ -10,22 +8,16 @@ CONTENT = bytes(range(256)) * 40
 
 
 @pytest.fixture(autouse=True)
-def s3(monkeypatch):
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    with mock_aws():
-        staging._s3.cache_clear()
-        client = boto3.client("s3")
-        client.create_bucket(Bucket="staging")
-        yield client
-    staging._s3.cache_clear()
+def stored(embedded_s3):
+    """The staging bucket."""
+    embedded_s3.create_bucket(Bucket="staging")
+    return embedded_s3
 
 
-def test_what_is_put_is_in_the_bucket(s3):
+def test_what_is_put_is_in_the_bucket(stored):
     staged = Staging("staging").put("slidescore/1/nuclei.zip", CONTENT)
     assert staged == Staged("slidescore/1/nuclei.zip", len(CONTENT))
-    assert s3.get_object(Bucket="staging", Key=staged.key)["Body"].read() == CONTENT
+    assert stored.get_object(Bucket="staging", Key=staged.key)["Body"].read() == CONTENT
 
 
 def test_any_range_is_read_back():
@@ -48,12 +40,12 @@ def test_a_range_with_nothing_in_it_is_a_mistake(start, length):
         bucket.read(bucket.put("a", CONTENT), start, length)
 
 
-def test_a_deleted_object_is_gone_and_deleting_it_again_is_fine(s3):
+def test_a_deleted_object_is_gone_and_deleting_it_again_is_fine(stored):
     bucket = Staging("staging")
     staged = bucket.put("a", CONTENT)
     bucket.delete(staged)
     bucket.delete(staged)
-    assert "Contents" not in s3.list_objects_v2(Bucket="staging")
+    assert "Contents" not in stored.list_objects_v2(Bucket="staging")
 
 
 @pytest.mark.parametrize(
@@ -77,7 +69,7 @@ def test_an_object_that_expired_is_unavailable():
 
 def test_an_endpoint_that_does_not_answer_is_unavailable(monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    staging._s3.cache_clear()
+    s3.client.cache_clear()
     with pytest.raises(Unavailable):
         Staging("staging").put("a", CONTENT)
 
@@ -85,4 +77,4 @@ def test_an_endpoint_that_does_not_answer_is_unavailable(monkeypatch):
 def test_one_client_serves_the_process():
     Staging("staging").put("a", CONTENT)
     Staging("staging").put("b", CONTENT)
-    assert staging._s3.cache_info().misses == 1
+    assert s3.client.cache_info().misses == 1

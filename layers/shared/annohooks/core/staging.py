@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from annohooks.core import s3
 from annohooks.core.errors import Unavailable
-from annohooks.core.s3 import client as _s3
 
 
 class Staged(NamedTuple):
@@ -24,7 +24,7 @@ class Staging:
     def put(self, key: str, content: bytes) -> Staged:
         """Writes an object, over one of the same key if there is one."""
         with _s3_errors("written"):
-            _s3().put_object(Bucket=self._bucket, Key=key, Body=content)
+            s3.client().put_object(Bucket=self._bucket, Key=key, Body=content)
         return Staged(key, len(content))
 
     def read(self, staged: Staged, start: int, length: int) -> bytes:
@@ -33,12 +33,12 @@ class Staging:
             raise ValueError(f"no bytes at {start}, length {length}, in {staged.size}")
         with _s3_errors("read"):
             range_ = f"bytes={start}-{start + length - 1}"
-            return _s3().get_object(Bucket=self._bucket, Key=staged.key, Range=range_)["Body"].read()
+            return s3.client().get_object(Bucket=self._bucket, Key=staged.key, Range=range_)["Body"].read()
 
     def delete(self, staged: Staged) -> None:
         """Removes the object; one that is gone already is no error."""
         with _s3_errors("cleared"):
-            _s3().delete_object(Bucket=self._bucket, Key=staged.key)
+            s3.client().delete_object(Bucket=self._bucket, Key=staged.key)
 
 
 @contextmanager
