@@ -5,39 +5,23 @@ from __future__ import annotations
 import io
 import json
 import re
-import struct
 import tarfile
 import tracemalloc
 import zipfile
 
-import brotli
 import msgpack
 import numpy as np
 import pytest
+from anno2_zips import SIDE_PX, SQUARE, encode, encode_heatmap, encode_points, member, outlines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annohooks.imaging.outlines import Outlines
 from annohooks.slidescore import anno2
-from annohooks.slidescore.anno2 import density, heatmap_zip, points_zip, polygons, polygons_zip
+from annohooks.slidescore.anno2 import density, points_zip, polygons, polygons_zip
 from annohooks.slidescore.anno2.simplification import simplify
 from annohooks.slidescore.anno2.tiles import Boxes
 from local.anno2 import decode, png
-
-SIDE_PX = 20_000
-SQUARE = [(0, 0), (50, 0), (50, 50), (0, 50)]
-
-
-def encode(*rings, parent=None, metadata=None, side=SIDE_PX, **more):
-    return polygons_zip(Outlines.from_rings(rings, parent), metadata or {}, width=side, height=side, **more)
-
-
-def encode_points(points, metadata=None, side=SIDE_PX, **more):
-    return points_zip(np.array(points, np.int32).reshape(-1, 2), metadata or {}, width=side, height=side, **more)
-
-
-def encode_heatmap(levels, metadata=None, *, x=0, y=0, cell_px=64, width=SIDE_PX, height=SIDE_PX):
-    return heatmap_zip(np.asarray(levels), metadata or {}, x=x, y=y, cell_px=cell_px, width=width, height=height)
 
 
 @pytest.fixture
@@ -45,16 +29,6 @@ def few_points(monkeypatch):
     """Ten points are many, three to a tile are dense."""
     monkeypatch.setattr(anno2, "FEW_POINTS", 10)
     monkeypatch.setattr(anno2, "DENSE_POINTS_PER_TILE", 3)
-
-
-def outlines(zipped):
-    return [outline.tolist() for outline in decode(zipped).outlines]
-
-
-def member(zipped, name):
-    with zipfile.ZipFile(io.BytesIO(zipped)) as archive:
-        content = archive.read(name)
-    return brotli.decompress(content) if name.endswith(".br") else content
 
 
 def tile_index(zipped, name="tile_polygons_i"):
@@ -673,97 +647,3 @@ def test_outlines_that_touch_too_many_tiles_are_refused_with_both_numbers(monkey
     assert encode(SQUARE, [(250, 250), (260, 250)], SQUARE)
     with pytest.raises(ValueError, match=r"^the outlines touch 5 tiles of 256 px between them, more than 4$"):
         encode(SQUARE, [(250, 250), (260, 250)], SQUARE, SQUARE)
-
-
-# The decoder itself
-
-
-def rewritten(zipped, name, content):
-    """The zip with one member replaced, or left out."""
-    changed = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(zipped)) as old, zipfile.ZipFile(changed, "w") as new:
-        for entry in old.namelist():
-            if entry != name:
-                new.writestr(entry, old.read(entry))
-            elif content is not None:
-                new.writestr(entry, brotli.compress(content) if entry.endswith(".br") else content)
-    return changed.getvalue()
-
-
-ENCODED = "polygon_container/encoded_polygons.bin.br"
-NEGATIVE = "polygon_container/negative_polygons.json"
-ENCODED_SQUARE = member(encode(SQUARE), ENCODED)
-JUMP_NOWHERE, JUMP_FAR = struct.pack("<I", 1) + b"\0", struct.pack("<I", 50) + 50 * b"\xff"
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "complaint"),
-    [
-        (ENCODED, None, "is missing"),
-        ("system_metadata.json", None, "is missing"),
-        ("system_metadata.json", b'{"type": "polygons", "numItems": 2}', "2 items announced, 1 found"),
-        ("system_metadata.json", b'{"type": "binary-heatmap", "numItems": 1}', "type binary-heatmap"),
-        ("system_metadata.json", b'{"type": "heatmap", "numItems": 1}', "is missing"),
-        (NEGATIVE, b'{"0": [1]}', "not there"),
-        (NEGATIVE, b'{"5": [0]}', "not there"),
-        (ENCODED, b"", "ends too early"),
-        (ENCODED, struct.pack("<3I", 512, 1, 1), "tiles of 512 px"),
-        (ENCODED, struct.pack("<8I", 256, 1, 1, 0, 0, 0, 0, 0), "holds no outlines"),
-        (ENCODED, ENCODED_SQUARE + b"\0", "goes on after"),
-        *[(ENCODED, ENCODED_SQUARE[:length], "ends too early") for length in range(len(ENCODED_SQUARE))],
-        (ENCODED, ENCODED_SQUARE.replace(JUMP_NOWHERE, JUMP_FAR, 1), "too large"),
-        ("system_metadata.json", b"[]", "another shape"),
-        ("system_metadata.json", b'{"type": "polygons", "numItems": "1"}', "another shape"),
-        (NEGATIVE, b"[]", "another shape"),
-        (NEGATIVE, b'{"0": 0}', "another shape"),
-        (NEGATIVE, b'{"a": [0]}', "invalid literal"),
-        (ENCODED, struct.pack("<5I", 256, 1, 1, 4, 4) + bytes(12) + struct.pack("<I", 2) + b"ab", "do not add up"),
-        (ENCODED, struct.pack("<5I", 256, 1, 1, 4, 2) + bytes(12) + struct.pack("<I", 2) + b"ab", "runs end"),
-    ],
-)
-def test_decoder_refuses_a_zip_that_does_not_agree_with_itself(name, content, complaint):
-    with pytest.raises(ValueError, match=complaint):
-        decode(rewritten(encode(SQUARE), name, content))
-
-
-@pytest.mark.parametrize("content", [b"", b"not a zip", encode(SQUARE)[:-40]])
-def test_decoder_refuses_what_is_not_a_zip(content):
-    with pytest.raises(ValueError, match="not an anno2 zip"):
-        decode(content)
-
-
-def masks(**files):
-    """masks.tar.gz of these files."""
-    tar_gz = io.BytesIO()
-    with tarfile.open(fileobj=tar_gz, mode="w:gz") as tar:
-        for name, content in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(content)
-            tar.addfile(entry, io.BytesIO(content))
-    return tar_gz.getvalue()
-
-
-TILE = member(encode_heatmap(np.ones((256, 256), np.uint8)), "heatmap.png")
-SMALL = member(encode_heatmap(np.ones((2, 2), np.uint8)), "heatmap.png")
-
-
-@pytest.mark.parametrize(
-    ("content", "complaint"),
-    [
-        (b"no gzip", "not an anno2 zip"),
-        (masks(**{"tile_0_0.png": TILE}), "holds 'tile_0_0.png'"),
-        (masks(**{"tile_x0_y0.png": SMALL}), "not a tile of 256 px"),
-        (masks(**{"tile_x0_y0.png": b"GIF89a"}), "not a PNG"),
-        (masks(**{"tile_x0_y0.png": TILE[:19] + b"\xff" + TILE[20:]}), "checksum"),
-        (masks(**{"tile_x0_y0.png": TILE}), "2 items announced, 65536 found"),
-    ],
-)
-def test_decoder_refuses_masks_that_are_not_tiles_of_points(content, complaint):
-    with pytest.raises(ValueError, match=complaint):
-        decode(rewritten(encode_points([(1, 1), (2, 2)], mask=True), "masks.tar.gz", content))
-
-
-def test_decoder_refuses_a_label_of_an_outline_that_is_not_there():
-    zipped = rewritten(encode(SQUARE, labels=[(0, {})]), "labels.json", b'[{"polygon_i": 1}]')
-    with pytest.raises(ValueError, match="not there"):
-        decode(zipped)
