@@ -55,11 +55,12 @@ size: .venv/installed .tools/sam/installed lambda-python  ## Build for both arch
 	$(call sam-build,x86_64,.aws-sam/size/x86_64)
 	.venv/bin/python bench/size.py --lambda-python $(LAMBDA_PYTHON) --parameter SlideScoreOrigins=https://slides.example.org .aws-sam/size/arm64 .aws-sam/size/x86_64
 
-contract: .tools/vendor/installed  ## Let the vendors' own SDKs judge our side and our simulated platforms.
-	.tools/vendor/bin/python -m pytest tests/contract
+contract: .tools/slidescore-sdk/installed .tools/kili-sdk/installed  ## Let the vendors' own SDKs judge our side and our simulated platforms.
+	.tools/slidescore-sdk/bin/python -m pytest tests/contract/slidescore
+	.tools/kili-sdk/bin/python -m pytest tests/contract/kili
 
-bench: .venv/installed .tools/vendor/installed  ## Measure beside what users would otherwise run; writes bench/results.json.
-	VENDOR_PYTHON=.tools/vendor/bin/python .venv/bin/python -m bench
+bench: .venv/installed .tools/slidescore-sdk/installed .tools/kili-sdk/installed  ## Measure beside what users would otherwise run; writes bench/results.json.
+	SLIDESCORE_SDK_PYTHON=.tools/slidescore-sdk/bin/python KILI_SDK_PYTHON=.tools/kili-sdk/bin/python .venv/bin/python -m bench
 
 invoke: .venv/installed .tools/sam/installed lambda-python  ## Run one event in a container by `sam local invoke` (needs Docker). FUNCTION=... EVENT=events/...
 	$(call sam-build,$(MACHINE_ARCHITECTURE),.aws-sam/invoke)
@@ -74,7 +75,8 @@ clean:  ## Remove everything that make made.
 .venv/installed: requirements.txt layers/runtime/requirements.txt layers/imaging/requirements.txt
 .tools/lint/installed: .ci/lint.txt
 .tools/sam/installed: .ci/sam.txt
-.tools/vendor/installed: tests/contract/requirements.txt requirements.txt layers/runtime/requirements.txt layers/imaging/requirements.txt
+.tools/slidescore-sdk/installed: tests/contract/slidescore/requirements.txt requirements.txt layers/runtime/requirements.txt layers/imaging/requirements.txt
+.tools/kili-sdk/installed: tests/contract/kili/requirements.txt requirements.txt layers/runtime/requirements.txt layers/imaging/requirements.txt
 
 %/installed:
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer with venv was found. Say where one is: make PYTHON=/path/to/python3 ..." >&2; exit 1; }

@@ -1,10 +1,11 @@
 """Runs benchmarks; prints a table and writes bench/results.json, where rows of benchmarks not run stay as they are.
 
-    VENDOR_PYTHON=... python -m bench [NAME...]
+    SLIDESCORE_SDK_PYTHON=... KILI_SDK_PYTHON=... python -m bench [NAME...]
 
-VENDOR_PYTHON is the Python of a virtual environment with tests/contract/requirements.txt. Each run of each side is a
-fresh process, and the sides take turns: what else the machine does strikes both. Every benchmark makes two rows, the
-time of its work and, as NAME_memory, the most memory that the process took, imports and input included.
+The two are the Pythons of virtual environments with the requirements of tests/contract; the benchmarks named may need
+only one. Each run of each side is a fresh process, and the sides take turns: what else the machine does strikes both.
+Every benchmark makes two rows, the time of its work and, as NAME_memory, the most memory that the process took,
+imports and input included.
 """
 
 from __future__ import annotations
@@ -16,14 +17,36 @@ import platform
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bench.kili import Kili
 from bench.report import Row, merged, row, table
 from local.template import ROOT, functions
 
 RESULTS = ROOT / "bench" / "results.json"
-FUNCTION = "SlideScoreFunction"
+PARAMETERS = {"SlideScoreOrigins": "https://slides.example.org"}
+RESOURCES = {"StagingBucket": "staging", "IdempotencyTable": "idempotency"}
+TRACE = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
+
+
+class Vendor(NamedTuple):
+    """function: ours in template.yaml. python: the variable that says where the Python with the vendor's SDK is.
+
+    libraries: distributions by name, which both sides have and whose versions matter to the figures.
+    """
+
+    function: str
+    python: str
+    libraries: Mapping[str, str]
+
+
+SLIDESCORE = Vendor(
+    "SlideScoreFunction", "SLIDESCORE_SDK_PYTHON", {"OpenCV": "opencv-python-headless", "NumPy": "numpy"}
+)
+KILI = Vendor("KiliFunction", "KILI_SDK_PYTHON", {})
 
 
 class Benchmark(NamedTuple):
@@ -31,6 +54,7 @@ class Benchmark(NamedTuple):
 
     other: what ours stands beside, theirs or floor; inputs_of_other: what it is given besides.
     warm_up: runs of each side before those that count, so that .pyc files are written and files in memory.
+    with_kili: the simulated Kili runs meanwhile, and each run is given, as a file, the event of a label of its own.
     """
 
     function: str
@@ -40,6 +64,8 @@ class Benchmark(NamedTuple):
     warm_up: int = 0
     other: str = "theirs"
     inputs_of_other: tuple[str, ...] = ()
+    vendor: Vendor = SLIDESCORE
+    with_kili: bool = False
 
 
 BENCHMARKS = {
@@ -56,51 +82,80 @@ BENCHMARKS = {
     "region_4000_tissue": Benchmark("region", ("tissue",), runs_of_other=1),
     "region_4000_ihc": Benchmark("region", ("ihc",), runs_of_other=1),
     "region_4000_floor": Benchmark("region", ("tissue",), other="floor", inputs_of_other=("tissue_members",)),
+    "import_kili": Benchmark("import_kili", warm_up=1, vendor=KILI),
+    "kili_event_cold": Benchmark("kili_event", warm_up=1, vendor=KILI, with_kili=True),
 }
 
 
 class Sides:
-    """Where and how the sides run. folder: temporary, holds inputs and what a side leaves behind."""
+    """Where and how the sides run, in a `with` block. folder: temporary, holds inputs and what a side leaves behind.
 
-    def __init__(self, folder: Path, vendor_python: Path) -> None:
+    pythons: of the virtual environments with a vendor's SDK, by the variable that names them.
+    """
+
+    def __init__(self, folder: Path, pythons: Mapping[str, str]) -> None:
         self._folder = folder
-        ours, theirs = Path(sys.executable), vendor_python.absolute()
-        slidescore = next(
-            function
-            for function in functions({"SlideScoreOrigins": "https://slides.example.org"}, {"StagingBucket": "staging"})
-            if function.name == FUNCTION
-        )
-        # LAMBDA_TASK_ROOT is how Powertools knows that it runs in Lambda and needs the X-Ray SDK.
-        variables = {**slidescore.environment, "LAMBDA_TASK_ROOT": str(slidescore.folder)}
-        with_us = _environment(slidescore.folder, ROOT / "layers" / "shared", ROOT) | variables
-        self._sides = {"ours": (ours, with_us), "floor": (ours, with_us), "theirs": (theirs, _environment(ROOT))}
+        self._pythons = pythons
+        self._functions = {function.name: function for function in functions(PARAMETERS, RESOURCES)}
+        self._started = ExitStack()
+        self._kili: Kili | None = None
+
+    def __enter__(self) -> Sides:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._started.close()
 
     def input(self, name: str) -> str:
         file = self._folder / name
         if not file.exists():
             _say(f"making {name}")
-            python, environment = self._sides["ours"]
+            python, environment = self._side("ours", SLIDESCORE)
             subprocess.run([python, "-m", "bench.inputs", name, file], env=environment, check=True)
         return str(file)
 
     def run(self, side: str, benchmark: Benchmark) -> dict[str, Any]:
         """What side.py printed. This process stays small, for on Linux a child's peak is at least its parent's size."""
-        python, environment = self._sides[side]
+        python, environment = self._side(side, benchmark.vendor)
         inputs = benchmark.inputs if side == "ours" else benchmark.inputs + benchmark.inputs_of_other
-        arguments = [side, benchmark.function, *map(self.input, inputs)]
+        arguments = list(map(self.input, inputs))
+        if not benchmark.with_kili:
+            return self._timed(python, environment, side, benchmark, arguments)
+        kili = self._kili = self._kili or self._started.enter_context(Kili())
+        label = kili.submit()
+        event = self._folder / "event"
+        event.write_text(json.dumps(label["event"]))
+        run = self._timed(python, environment | kili.variables[side], side, benchmark, [*arguments, str(event)])
+        return run | {"did": f"{run['did']}; {kili.checked(label['id'])}"}
+
+    def _side(self, side: str, vendor: Vendor) -> tuple[Path, dict[str, str]]:
+        """The Python of a side and its environment, which has nothing of the shell's but the path."""
+        if side == "theirs":
+            home = self._folder / "home"
+            home.mkdir(exist_ok=True)
+            return Path(self._pythons[vendor.python]).absolute(), _environment(ROOT) | {"HOME": str(home)}
+        function = self._functions[vendor.function]
+        # LAMBDA_TASK_ROOT is how Powertools knows that it runs in Lambda and needs the X-Ray SDK, which wants a trace.
+        in_lambda = {"LAMBDA_TASK_ROOT": str(function.folder), "_X_AMZN_TRACE_ID": TRACE}
+        path = _environment(function.folder, ROOT / "layers" / "shared", ROOT)
+        return Path(sys.executable), path | function.environment | in_lambda
+
+    def _timed(
+        self, python: Path, environment: Mapping[str, str], side: str, benchmark: Benchmark, arguments: list[str]
+    ) -> dict[str, Any]:
+        libraries = ",".join(f"{name}={distribution}" for name, distribution in benchmark.vendor.libraries.items())
         done = subprocess.run(
-            [python, "-P", ROOT / "bench" / "side.py", *arguments],
+            [python, "-P", ROOT / "bench" / "side.py", libraries, side, benchmark.function, *arguments],
             env=environment,
             cwd=self._folder,
             stdout=subprocess.PIPE,
             text=True,
             check=True,
         )
-        return json.loads(done.stdout)
+        return json.loads(done.stdout.splitlines()[-1])
 
 
 def _environment(*folders: Path) -> dict[str, str]:
-    """Without what a shell sets for Python, such as that no .pyc be written."""
     return {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(map(str, folders))}
 
 
@@ -144,14 +199,13 @@ def main() -> None:
     names = parser.parse_args().names or list(BENCHMARKS)
     if unknown := [name for name in names if name not in BENCHMARKS]:
         parser.error(f"no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
-    vendor_python = os.environ.get("VENDOR_PYTHON")
-    if not vendor_python:
-        parser.error("VENDOR_PYTHON must say where the Python is that has slidescore-sdk, FastAPI and OpenCV")
+    needed = {BENCHMARKS[name].vendor.python for name in names if BENCHMARKS[name].other == "theirs"}
+    if missing := sorted(variable for variable in needed if not os.environ.get(variable)):
+        parser.error(f"{' and '.join(missing)} must say where the Python with the vendor's SDK is; `make bench` does")
     if (load := os.getloadavg()[0]) > 1:
         _say(f"this machine has other work to do (load {load:.1f}): the times may be too long")
     rows: list[Row] = []
-    with tempfile.TemporaryDirectory() as folder:
-        sides = Sides(Path(folder), Path(vendor_python))
+    with tempfile.TemporaryDirectory() as folder, Sides(Path(folder), os.environ) as sides:
         for name in names:
             rows += measured(name, BENCHMARKS[name], sides)
             earlier = [Row(**kept) for kept in json.loads(RESULTS.read_text())] if RESULTS.exists() else []

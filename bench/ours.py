@@ -12,6 +12,29 @@ def import_slidescore() -> Callable[[], str]:
     return work
 
 
+def import_kili() -> Callable[[], str]:
+    def work() -> str:
+        import app
+
+        return f"function with {len(app.routes)} routes and its rules, its tracer as in Lambda"
+
+    return work
+
+
+def kili_event(file: str) -> Callable[[], str]:
+    """From nothing imported to the answer to one event."""
+
+    def work() -> str:
+        import app
+
+        from bench.invocation import answered
+
+        findings = answered(app.handler, file)["findings"]
+        return f"imports, secrets, lock, label and {len(findings)} findings"
+
+    return work
+
+
 def anno2_polygons(file: str) -> Callable[[], str]:
     """Outlines as arrays to a zip on disk."""
     from pathlib import Path

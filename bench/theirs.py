@@ -24,6 +24,41 @@ def import_slidescore() -> Callable[[], str]:
     return work
 
 
+def import_kili() -> Callable[[], str]:
+    """What the webhook of Kili's page imports, and a route."""
+
+    def work() -> str:
+        import kili
+        from fastapi import FastAPI
+        from kili.client import Kili
+        from kili.plugins import PluginCore
+
+        app = FastAPI()
+
+        @app.post("/")
+        def webhook(body: dict) -> None:
+            PluginCore(Kili(), body["logPayload"]["projectId"])
+
+        return f"FastAPI app with {len(app.routes)} routes, kili SDK {kili.__version__}"
+
+    return work
+
+
+def kili_event(file: str) -> Callable[[], str]:
+    """From nothing imported to the answer to one event."""
+
+    def work() -> str:
+        import kili
+
+        from bench.invocation import answered
+        from bench.kili_page import handler
+
+        answered(handler, file)
+        return f"imports, Kili() with its checks, its schema at hand, label; kili SDK {kili.__version__}"
+
+    return work
+
+
 def anno2_polygons(file: str) -> Callable[[], str]:
     """Polygons as Slide Score has them, a list of dicts, to a zip on disk."""
     import numpy as np

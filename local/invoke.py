@@ -27,19 +27,23 @@ def main() -> int:
     bind, seen_as = _host()
     with stack.running(bind) as running:
         running.slidescore.origin = running.slidescore.origin.replace(bind, seen_as)
-        environment = {
+        running.kili.storage = running.kili.storage.replace(bind, seen_as)
+        variables = {
             "AWS_ENDPOINT_URL": running.aws.replace(bind, seen_as),
             "SLIDESCORE_ORIGINS": running.slidescore.origin,
             "STAGING_BUCKET": stack.BUCKET,
+            "KILI_ENDPOINT": running.kili.endpoint.replace(bind, seen_as),
+            "KILI_STORAGE_ORIGINS": running.kili.storage,
+            "KILI_TABLE": stack.RESOURCES["IdempotencyTable"],
         }
-        local_template = _with_environment(chosen.function, environment)
+        local_template = _with_environment(chosen.function, variables)
         event = _filled(json.loads(chosen.event.read_text()), running)
         command = [os.environ.get("SAM", "sam"), "local", "invoke", chosen.function, "--template", str(local_template)]
         command += ["--event", "-", "--region", running.environment["AWS_REGION"], "--skip-pull-image"]
         command += ["--parameter-overrides", f"Architecture={_ARCHITECTURE}"]
         done = subprocess.run(command, input=json.dumps(event), stdout=subprocess.PIPE, text=True, check=False)
         print(done.stdout)
-        for violation in running.slidescore.violations:
+        for violation in running.slidescore.violations + running.kili.violations:
             print(f"protocol: {violation}", file=sys.stderr)
         return done.returncode or int('"statusCode"' not in done.stdout)
 
@@ -70,7 +74,7 @@ def _with_environment(function: str, environment: dict[str, str]) -> Path:
 
 def _filled(event: dict[str, Any], running: stack.Stack) -> dict[str, Any]:
     """The event with the simulated platform's address and a token it knows."""
-    if event["body"] is None:
+    if event["path"] != "/slidescore" or event["body"] is None:
         return event
     own = {"host": running.slidescore.origin, "apitoken": running.slidescore.token()}
     body = {key: own.get(key, value) for key, value in json.loads(event["body"]).items()}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from local import stack
 
-API_PORT, AWS_PORT, SLIDESCORE_PORT = 8300, 8301, 8302
+API_PORT, AWS_PORT, SLIDESCORE_PORT, KILI_PORT = 8300, 8301, 8302, 8303
 
 
 def main() -> None:
@@ -19,20 +19,28 @@ def main() -> None:
     models = Path(os.environ["MODELS"]) if os.environ.get("MODELS") else None
     parser.add_argument("--models", type=Path, default=models, help="folder of models (default: the variable MODELS)")
     chosen = parser.parse_args()
-    ports = {"api_port": API_PORT, "aws_port": AWS_PORT, "slidescore_port": SLIDESCORE_PORT}
+    ports = {
+        "api_port": API_PORT,
+        "aws_port": AWS_PORT,
+        "slidescore_port": SLIDESCORE_PORT,
+        "kili_port": KILI_PORT,
+    }
     with stack.running(
         chosen.bind, level_offset=chosen.level_offset, sample_token=stack.TOKEN, models=chosen.models, **ports
     ) as running:
         images = ", ".join(map(str, running.slidescore.slides))
-        print(f"webhook       {running.origin}/slidescore")
+        print(f"webhooks      {running.origin}/slidescore, {running.origin}/kili")
         print(f"questions     {running.origin}/slidescore/questions")
         print(f"Slide Score   {running.slidescore.origin}   (simulated; slides {images})")
-        print(f"AWS           {running.aws}   (embedded; the webhook's secret is {stack.SECRET})")
+        print(f"Kili          {running.kili.endpoint}   (simulated; API key {running.kili.api_key})")
+        print(f"AWS           {running.aws}   (embedded; secrets {stack.SECRET} and {stack.KILI_SECRET})")
         print(
             f"""
 Post a sample event:
   python3 -c 'import json; print(json.load(open("events/slidescore/nuclei_in_a_rectangle.json"))["body"])' |
   curl --data-binary @- {running.origin}/slidescore
+  python3 -c 'import json; print(json.load(open("events/kili/two_mistakes.json"))["body"])' |
+  curl --data-binary @- -H 'Authorization: {stack.KILI_SECRET}' {running.origin}/kili
 
 Ctrl-C ends it.""",
             flush=True,

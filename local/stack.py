@@ -14,6 +14,7 @@ from moto.server import ThreadedMotoServer
 
 from local import slides, template
 from local.gateway import Gateway
+from local.kili import Kili, samples
 from local.slidescore import SlideScore
 
 BUCKET = "annohooks-staging"
@@ -21,6 +22,10 @@ MODELS_BUCKET = "annohooks-models"
 SECRET = "sample-secret-for-slidescore"
 TOKEN = "eyJ0b2tlbiI6ImlzLXJlcGxhY2VkLWJ5LXRoZS12aWV3ZXIifQ"
 """What events/slidescore/*.json carry."""
+KILI_SECRET = "sample-secret-for-kili"
+"""What events/kili/*.json carry as their Authorization header."""
+RESOURCES = {"StagingBucket": BUCKET, "IdempotencyTable": "annohooks-idempotency"}
+"""What !Ref of the template's resources gives here."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,7 @@ class Stack:
     aws: str
     environment: dict[str, str]
     slidescore: SlideScore
+    kili: Kili
 
 
 @contextmanager
@@ -40,6 +46,7 @@ def running(
     api_port: int = 0,
     aws_port: int = 0,
     slidescore_port: int = 0,
+    kili_port: int = 0,
     level_offset: int = 0,
     sample_token: str | None = None,
     parameters: dict[str, str] | None = None,
@@ -57,15 +64,24 @@ def running(
     if models:
         environment["MODELS_BUCKET"] = MODELS_BUCKET  # read with the first model, when a function is long loaded
     try:
-        with SlideScore(
-            slides.studio(), level_offset=level_offset, sample_token=sample_token, bind=bind, port=slidescore_port
-        ) as slidescore:
-            chosen = {"SlideScoreOrigins": slidescore.origin, **(parameters or {})}
-            functions = template.functions(chosen, {"StagingBucket": BUCKET})
+        with (
+            SlideScore(
+                slides.studio(), level_offset=level_offset, sample_token=sample_token, bind=bind, port=slidescore_port
+            ) as slidescore,
+            Kili(bind=bind, port=kili_port) as kili,
+        ):
+            samples.fill(kili)
+            chosen = {
+                "SlideScoreOrigins": slidescore.origin,
+                "KiliEndpoint": kili.endpoint,
+                "KiliStorageOrigins": kili.storage,
+                **(parameters or {}),
+            }
+            functions = template.functions(chosen, RESOURCES)
             os.environ.update(environment)
-            _provision(chosen, models)
+            _provision(chosen, models, kili.api_key)
             with Gateway(functions, environment, bind, api_port) as gateway:
-                yield Stack(gateway.origin, environment["AWS_ENDPOINT_URL"], environment, slidescore)
+                yield Stack(gateway.origin, environment["AWS_ENDPOINT_URL"], environment, slidescore, kili)
     finally:
         aws.stop()
 
@@ -82,17 +98,32 @@ def _environment(aws: str) -> dict[str, str]:
     }
 
 
-def _provision(parameters: dict[str, str], models: Path | None) -> None:
-    """What the template and its reader make before the first request: the buckets and the secret."""
+def _provision(parameters: dict[str, str], models: Path | None, kili_api_key: str) -> None:
+    """What the template and its reader make before the first request: buckets, table and secrets.
+
+    Embedded AWS has one memory for all stacks of a process, so some of it may be there.
+    """
     s3 = boto3.client("s3")
     for bucket in (BUCKET, MODELS_BUCKET):
-        with suppress(s3.exceptions.BucketAlreadyOwnedByYou):  # embedded AWS has one memory for all stacks of a process
+        with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
             s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": os.environ["AWS_REGION"]})
     for model in models.iterdir() if models else ():
         s3.upload_file(str(model), MODELS_BUCKET, model.name)
-    default = template.load()["Parameters"]["SlideScoreSecretParameter"]["Default"]
-    name = parameters.get("SlideScoreSecretParameter", default)
-    boto3.client("ssm").put_parameter(Name=name, Value=SECRET, Type="SecureString", Overwrite=True)
+    described = template.load()
+    dynamodb = boto3.client("dynamodb")
+    table = described["Resources"]["IdempotencyTable"]["Properties"]
+    with suppress(dynamodb.exceptions.ResourceInUseException):
+        dynamodb.create_table(
+            TableName=RESOURCES["IdempotencyTable"],
+            **{key: table[key] for key in ("AttributeDefinitions", "KeySchema", "BillingMode")},
+        )
+    for parameter, secret in (
+        ("SlideScoreSecretParameter", SECRET),
+        ("KiliSecretParameter", KILI_SECRET),
+        ("KiliApiKeyParameter", kili_api_key),
+    ):
+        name = parameters.get(parameter, described["Parameters"][parameter]["Default"])
+        boto3.client("ssm").put_parameter(Name=name, Value=secret, Type="SecureString", Overwrite=True)
 
 
 def _reachable(host: str) -> str:

@@ -15,8 +15,10 @@ import hypothesis
 import pytest
 
 from annohooks.core import auth, s3
+from annohooks.kili import once
 from local import stack, template
 from local.gateway import Gateway, Handler, load
+from local.kili import Kili
 from local.slidescore import SlideScore, Viewed
 from local.stack import Stack
 
@@ -60,8 +62,9 @@ def _forgetful() -> Iterator[None]:
 
 
 def _forget() -> None:
-    auth._ssm.cache_clear()
+    auth.ssm.cache_clear()
     s3.client.cache_clear()
+    once.client.cache_clear()
 
 
 @pytest.fixture
@@ -71,6 +74,17 @@ def slidescore(running_stack: Stack) -> Iterator[SlideScore]:
     for noted in (server.calls, server.violations, server.given_up, server.elsewhere_calls):
         noted.clear()
     server.annos.clear()
+    yield server
+    server.faults.clear()
+    assert server.violations == []
+
+
+@pytest.fixture
+def kili(running_stack: Stack) -> Iterator[Kili]:
+    """The stack's Kili. Whatever goes wrong, nobody may call it against its protocol."""
+    server = running_stack.kili
+    server.calls.clear()
+    server.violations.clear()
     yield server
     server.faults.clear()
     assert server.violations == []
@@ -103,7 +117,7 @@ def bundle(running_stack: Stack, slidescore: SlideScore) -> Iterator[Callable[..
             parameters = {"SlideScoreOrigins": server.origin}
             functions = [
                 dataclasses.replace(function, environment=function.environment | environment)
-                for function in template.functions(parameters, {"StagingBucket": stack.BUCKET})
+                for function in template.functions(parameters, stack.RESOURCES)
             ]
             gateway = gateways.enter_context(Gateway(functions, running_stack.environment))
             (function,) = (function for function in functions if function.folder.name == "slidescore")

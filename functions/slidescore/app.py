@@ -77,10 +77,9 @@ def _deadline(http: Request) -> Deadline:
     left_s = context.get_remaining_time_in_millis() / 1000
     if "httpMethod" not in event:
         return Deadline.after(left_s)
-    waited_s = time.time() - event["requestContext"].get("requestTimeEpoch", 0) / 1000
-    # A sample event has a time of its own, long ago; the API would not have waited so long.
-    waited_s = waited_s if 0 <= waited_s < settings.api_timeout_s else 0.0
-    return Deadline.after(min(left_s, settings.api_timeout_s - waited_s))
+    return Deadline.behind_api(
+        left_s, settings.api_timeout_s, event["requestContext"].get("requestTimeEpoch", 0) / 1000
+    )
 
 
 routes = [

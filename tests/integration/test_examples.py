@@ -21,7 +21,8 @@ from annohooks.imaging import segmentation
 from annohooks.imaging.analyzers import ANALYZERS
 from annohooks.imaging.region import Box, Region, Shape
 from annohooks.imaging.segmentation import Limits
-from local import demo, slides, stack
+from local import slides, stack
+from local.demo import slidescore as demo
 from local.template import ROOT
 
 EXAMPLES = ROOT / "docs" / "examples"

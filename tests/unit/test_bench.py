@@ -1,15 +1,20 @@
 import inspect
 import io
+import json
+import subprocess
+import sys
 import zipfile
 
 import cv2
 import numpy as np
 import pytest
 
-from bench import floor, ours, theirs
-from bench.__main__ import BENCHMARKS, Benchmark, measured
+from bench import floor, kili, ours, theirs
+from bench.__main__ import BENCHMARKS, PARAMETERS, RESOURCES, Benchmark, measured
 from bench.inputs import INPUTS
+from bench.invocation import answered
 from bench.report import Row, merged, row, table
+from local.template import ROOT, functions
 
 TIME = Row("region", 1.0, 60.0, 60.0, "s", "one note")
 MEMORY = Row("region_memory", 200.0, 3000.0, 15.0, "MB", "another note")
@@ -83,8 +88,26 @@ def test_the_note_says_when_ours_stands_beside_the_floor():
 def test_every_benchmark_has_two_sides_that_take_its_inputs(name):
     benchmark = BENCHMARKS[name]
     other = {"theirs": theirs, "floor": floor}[benchmark.other]
-    inspect.signature(getattr(ours, benchmark.function)).bind(*benchmark.inputs)
-    inspect.signature(getattr(other, benchmark.function)).bind(*benchmark.inputs, *benchmark.inputs_of_other)
+    event = ("event",) if benchmark.with_kili else ()
+    inspect.signature(getattr(ours, benchmark.function)).bind(*benchmark.inputs, *event)
+    inspect.signature(getattr(other, benchmark.function)).bind(*benchmark.inputs, *benchmark.inputs_of_other, *event)
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_every_benchmark_knows_a_function_of_the_template_and_a_python_that_make_names(name):
+    vendor = BENCHMARKS[name].vendor
+    assert vendor.function in {function.name for function in functions(PARAMETERS, RESOURCES)}
+    assert f"{vendor.python}=.tools/" in (ROOT / "Makefile").read_text()
+
+
+def test_nothing_that_takes_time_is_imported_before_the_clock_runs():
+    """Of a side's modules; it is what they import later that is timed."""
+    script = "import sys; sys.path.append(sys.argv[1]); import bench.ours, bench.theirs; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", script, ROOT], stdout=subprocess.PIPE, text=True, check=True
+    ).stdout.split()
+    assert "bench.theirs" in loaded
+    assert not {"asyncio", "json", "numpy", "pathlib", "typing"} & set(loaded)
 
 
 def test_every_input_a_benchmark_names_can_be_made_and_none_is_left_over():
@@ -174,3 +197,45 @@ def test_the_floor_compresses_the_members_it_is_given(jpeg, tmp_path):
         plain.writestr("0/encoded_polygons.bin", bytes(1_500_000))
         plain.writestr("1/encoded_polygons.bin", bytes(500_000))
     assert "2.00 MB of our zip's members" in floor.region(str(jpeg), str(members))()
+
+
+def test_the_label_of_kilis_page_has_three_boxes_of_which_one_is_larger_than_a_third():
+    boxes = [box["boundingPoly"][0]["normalizedVertices"] for box in kili.json_response()["JOB_0"]["annotations"]]
+    sizes = [np.ptp([(corner["x"], corner["y"]) for corner in box], axis=0).prod() for box in boxes]
+    assert [size > 0.33 for size in sizes] == [True, False, False]
+
+
+def test_a_run_is_refused_when_its_label_is_not_what_it_should_have_become():
+    class Said(kili.Kili):
+        def __init__(self, known):
+            self.known = known
+
+        def _said(self, *line):
+            return self.known
+
+    right = {"issues": 2, "sent_back": True, "requests": 4}
+    assert Said(right).checked("label") == "2 issues raised, asset sent back, 4 requests to Kili"
+    for wrong in ({"issues": 1}, {"issues": 3}, {"sent_back": False}):
+        with pytest.raises(ValueError, match="not what should become"):
+            Said(right | wrong).checked("label")
+
+
+@pytest.fixture
+def event_file(tmp_path):
+    file = tmp_path / "event"
+    file.write_text(json.dumps(kili.event({"eventType": "onSubmit"}, "a secret")))
+    return str(file)
+
+
+def test_both_sides_get_the_event_that_a_function_gets_from_the_api(event_file):
+    def handler(event, context):
+        assert context.get_remaining_time_in_millis() > 0
+        seen = [event["httpMethod"], event["path"], event["headers"]["Authorization"], json.loads(event["body"])]
+        return {"statusCode": 200, "body": json.dumps(seen)}
+
+    assert answered(handler, event_file) == ["POST", "/kili", "a secret", {"eventType": "onSubmit"}]
+
+
+def test_a_run_whose_webhook_fails_is_refused(event_file):
+    with pytest.raises(ValueError, match="answered 401: no"):
+        answered(lambda event, context: {"statusCode": 401, "body": "no"}, event_file)

@@ -12,7 +12,7 @@ import pytest
 
 from annohooks.core.deadline import Deadline
 from annohooks.core.errors import BadRequest, DeadlineExceeded, Forbidden, Upstream, UpstreamStatus, UpstreamTimeout
-from annohooks.core.http import Origins, Outbound
+from annohooks.core.http import ConnectionFailed, NotConnected, Origins, Outbound
 
 TOKEN = "token-canary-0123456789"
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
@@ -277,10 +277,13 @@ def cutting(connection, request):
 
 
 @pytest.mark.parametrize("breaking", [resetting, cutting, lambda connection, request: False])
-def test_a_broken_connection_is_an_upstream_error(serve, outbound, breaking):
+def test_a_broken_connection_is_an_upstream_error_that_does_not_say_nothing_was_sent(serve, outbound, breaking):
     server = serve(breaking)
-    with pytest.raises(Upstream, match=r"^Slide Score broke the connection off while reading metadata\.$"):
+    with pytest.raises(
+        ConnectionFailed, match=r"^Slide Score broke the connection off while reading metadata\.$"
+    ) as raised:
         outbound(server.url).request("GET", "/", doing="reading metadata")
+    assert not isinstance(raised.value, NotConnected)
     assert len(server.requests) == 1
 
 
@@ -314,11 +317,11 @@ def test_a_repetition_that_would_pass_the_deadline_is_not_begun(serve, outbound)
     assert 1 < len(server.requests) < 10
 
 
-def test_a_port_nobody_listens_at_is_an_upstream_error(outbound):
+def test_nothing_was_sent_to_a_port_nobody_listens_at(outbound):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         client = outbound(f"http://127.0.0.1:{unused.getsockname()[1]}")
-        with pytest.raises(Upstream, match=r"^Slide Score could not be reached while reading metadata\.$"):
+        with pytest.raises(NotConnected, match=r"^Slide Score could not be reached while reading metadata\.$"):
             client.request("GET", "/", doing="reading metadata", attempts=2)
 
 

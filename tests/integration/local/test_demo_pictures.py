@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from local import demo
+from local.demo import slidescore as demo
 
 
 @pytest.mark.parametrize(("zoom", "cell_px"), [(1.0, 8), (2.0, 4), (0.5, 16)])

@@ -102,7 +102,7 @@ def check(results: list[dict[str, Any]]) -> None:
 def function(running_stack: Stack) -> Iterator[Function]:
     field = slides.immunohistochemistry().pixels[:HEIGHT, :WIDTH]
     with SlideScore({1: slides.Slide("field", field, mpp=0.5)}) as slidescore:
-        functions = template.functions({"SlideScoreOrigins": slidescore.origin}, {"StagingBucket": stack.BUCKET})
+        functions = template.functions({"SlideScoreOrigins": slidescore.origin}, stack.RESOURCES)
         (chosen,) = (function for function in functions if function.folder.name == "slidescore")
         yield Function(load(chosen, running_stack.environment), slidescore)
         assert [said for said in slidescore.violations if not re.fullmatch(r"image -?\d+ does not exist", said)] == []

@@ -16,7 +16,8 @@ from webhooks import REGION, WITH_HOLES, rect, webhook
 
 from annohooks.core import auth, observability
 from annohooks.imaging.analyzers import ANALYZERS, Analyzer
-from local import anno2, demo
+from local import anno2
+from local.demo import slidescore as demo
 from local.slidescore import SlideScore, Viewed
 from local.slidescore import pixels as server_pixels
 from local.stack import BUCKET, SECRET
@@ -104,12 +105,12 @@ class TestSecret:
                 raise ConnectionError
 
         started = bundle()
-        auth._ssm.cache_clear()
-        monkeypatch.setattr(auth._ssm(), "client", Unreachable())
+        auth.ssm.cache_clear()
+        monkeypatch.setattr(auth.ssm(), "client", Unreachable())
         status, says = refusal(started.trigger(webhook(), given_up=0))
         assert (status, says) == (503, "The secret of this webhook cannot be read at the moment.")
         assert slidescore.calls == []
-        auth._ssm.cache_clear()
+        auth.ssm.cache_clear()
 
     def test_that_is_wrong_costs_the_same_whatever_else_the_body_holds(
         self, bundle: Start, monkeypatch: pytest.MonkeyPatch

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from webhooks import REGION, rect, webhook
 
-from local import demo, slides
+from local import slides
+from local.demo import slidescore as demo
 from local.slidescore import SlideScore, Viewed
 
 Start = Callable[..., Any]

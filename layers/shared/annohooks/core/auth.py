@@ -43,7 +43,7 @@ def secrets_from_ssm(parameter: str, max_age_s: int = 300) -> tuple[str, ...]:
     from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
     try:
-        text = _ssm().get(parameter, max_age=max_age_s, decrypt=True)
+        text = ssm().get(parameter, max_age=max_age_s, decrypt=True)
     except GetParameterError as error:
         reason = type(error.__context__).__name__
         logger.error("the secret cannot be read", extra={"parameter": parameter, "reason": reason})
@@ -60,7 +60,7 @@ def secrets_from_ssm(parameter: str, max_age_s: int = 300) -> tuple[str, ...]:
 
 
 @cache
-def _ssm() -> "SSMProvider":
+def ssm() -> "SSMProvider":
     """Made when first needed: it imports boto3, which no import of a function should wait for."""
     from aws_lambda_powertools.utilities.parameters import SSMProvider
     from botocore.config import Config

@@ -16,6 +16,17 @@ class Deadline:
     def after(cls, seconds: float) -> "Deadline":
         return cls(time.monotonic() + seconds)
 
+    @classmethod
+    def behind_api(cls, left_s: float, api_timeout_s: float, arrived_epoch_s: float) -> "Deadline":
+        """The function's own end, left_s from now, or that of the API in front of it if that is sooner.
+
+        arrived_epoch_s: when the API took the request, in seconds since the epoch; it waits api_timeout_s from then.
+        """
+        waited_s = time.time() - arrived_epoch_s
+        # A sample event has a time of its own, long ago; the API would not have waited so long.
+        waited_s = waited_s if 0 <= waited_s < api_timeout_s else 0.0
+        return cls.after(min(left_s, api_timeout_s - waited_s))
+
     def earlier(self, seconds: float) -> "Deadline":
         """The same deadline with `seconds` kept back, for what must still happen afterwards."""
         return Deadline(self.moment_s - seconds)

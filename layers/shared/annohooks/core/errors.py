@@ -34,6 +34,12 @@ class Forbidden(AnnohooksError):
     status = 403
 
 
+class NotFound(AnnohooksError):
+    """What the request is about is not there."""
+
+    status = 404
+
+
 class TooLarge(AnnohooksError):
     """More than this deployment accepts."""
 

@@ -26,7 +26,17 @@ from annohooks.core.deadline import Deadline
 from annohooks.core.errors import AnnohooksError, BadRequest, Upstream, UpstreamStatus, UpstreamTimeout
 from annohooks.core.origins import Origin, Origins, permitted_address, split_url
 
-__all__ = ["Origin", "Origins", "Outbound", "Reply", "Upstream", "UpstreamStatus", "UpstreamTimeout"]
+__all__ = [
+    "ConnectionFailed",
+    "NotConnected",
+    "Origin",
+    "Origins",
+    "Outbound",
+    "Reply",
+    "Upstream",
+    "UpstreamStatus",
+    "UpstreamTimeout",
+]
 
 # Its warnings quote URLs, and a URL may hold a token.
 logging.getLogger("urllib3").setLevel(logging.CRITICAL)
@@ -43,8 +53,12 @@ class Reply(NamedTuple):
     body: bytes
 
 
-class _ConnectionFailed(Upstream):
+class ConnectionFailed(Upstream):
     """No connection, or one that broke: trying again may help."""
+
+
+class NotConnected(ConnectionFailed):
+    """There was no connection, so that nothing was sent: trying again does nothing twice."""
 
 
 class Outbound:
@@ -128,8 +142,8 @@ class Outbound:
         path: absolute, with or without a query; query: appended to it; form: sent url-encoded as the body; doing: what
         messages say was under way ("reading the slide's metadata"); max_bytes: of the reply's body; accept: statuses
         to return; attempts: more than one repeats failed connections and 502, 503 and 504, for requests that may be
-        repeated. Raises DeadlineExceeded, UpstreamTimeout, UpstreamStatus for any other status, Upstream for everything
-        else that goes wrong, BadRequest for a header that cannot be sent.
+        repeated. Raises DeadlineExceeded, UpstreamTimeout, NotConnected, ConnectionFailed, UpstreamStatus for any other
+        status, Upstream for everything else that goes wrong, BadRequest for a header that cannot be sent.
         """
         target = f"{path}{'&' if '?' in path else '?'}{urlencode(query)}" if query else path
         sent = {"User-Agent": f"annohooks/{__version__}", **(headers or {}), "Host": self._origin.netloc}
@@ -139,7 +153,7 @@ class Outbound:
         for attempt in range(1, attempts + 1):
             try:
                 return self._once(method, target, sent, body, doing, max_bytes, accept)
-            except (_ConnectionFailed, UpstreamStatus) as error:
+            except (ConnectionFailed, UpstreamStatus) as error:
                 repeatable = not isinstance(error, UpstreamStatus) or error.reply_status in _REPEATABLE
                 pause_s = 0.1 * 2**attempt * random.uniform(0.5, 1.0)
                 if not repeatable or attempt == attempts or pause_s >= self._deadline.remaining_s():
@@ -223,13 +237,13 @@ class Outbound:
 
     def _failure(self, error: HTTPError, doing: str) -> Upstream:
         if isinstance(error, (NewConnectionError, ConnectTimeoutError)):
-            return _ConnectionFailed(f"{self._platform} could not be reached while {doing}.")
+            return NotConnected(f"{self._platform} could not be reached while {doing}.")
         if isinstance(error, PoolTimeout) or (
             isinstance(error, ProtocolError) and any(isinstance(arg, TimeoutError) for arg in error.args)
         ):
             return UpstreamTimeout(f"{self._platform} did not answer in time while {doing}.")
         if isinstance(error, ProtocolError):
-            return _ConnectionFailed(f"{self._platform} broke the connection off while {doing}.")
+            return ConnectionFailed(f"{self._platform} broke the connection off while {doing}.")
         if isinstance(error, SSLError):
             refused = any(isinstance(arg, ssl.SSLCertVerificationError) for arg in error.args)
             why = ": its certificate was refused." if refused else "."

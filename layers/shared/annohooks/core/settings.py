@@ -23,8 +23,8 @@ def from_env(cls: type[T], environ: Mapping[str, str] = os.environ) -> T:
         text = environ.get(name, "").strip()
         if text:
             try:
-                values[field.name] = msgspec.convert(text, field.type, strict=False, dec_hook=_parse)
-            except msgspec.ValidationError as error:
+                values[field.name] = _value(text, field.type)
+            except (msgspec.ValidationError, ValueError) as error:
                 # An invalid choice is quoted by msgspec; whatever was set may be a secret in the wrong place.
                 raise SettingsError(f"{name}: {str(error).replace(repr(text), 'the value')}") from None
         elif field.required:
@@ -32,5 +32,6 @@ def from_env(cls: type[T], environ: Mapping[str, str] = os.environ) -> T:
     return cls(**values)
 
 
-def _parse(kind: type, text: Any) -> Any:
-    return kind.parse(text)  # type: ignore[attr-defined]
+def _value(text: str, kind: Any) -> Any:
+    parse = getattr(kind, "parse", None)
+    return parse(text) if parse else msgspec.convert(text, kind, strict=False)

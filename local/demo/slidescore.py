@@ -1,11 +1,9 @@
-"""`make demo`: posts the sample events as the platforms would, shows what they received, and draws it."""
+"""Slide Score's part of the demo: its sample events are triggered, and what the viewer got is shown and drawn."""
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
-from contextlib import redirect_stdout
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -14,40 +12,27 @@ import numpy as np
 import urllib3
 from numpy.typing import NDArray
 
-from local import anno2, stack
+from local import anno2, demo, stack
+from local.demo import EVENTS, say
 from local.slidescore import SlideScore, Viewed
-from local.template import ROOT
 
-EVENTS = ROOT / "events"
-OUT = ROOT / "out"
 _ROW = "{:<32} {:>6}  {:<9} {:<40} {:>7} {:>12} {:>9} {:>7}"
 
 
-def main() -> int:
-    """Runs every event; returns how many things were off."""
-    OUT.mkdir(exist_ok=True)
+def run(running: stack.Stack) -> list[str]:
+    """Runs every event; returns what was off."""
     replies = json.loads((EVENTS / "replies.json").read_text())
     say(_ROW.format("event", "status", "type", "name", "count", "area px2", "bytes", "s"))
     problems = []
-    with (OUT / "functions.log").open("w") as log, redirect_stdout(log), stack.running() as running:
-        for path in sorted((EVENTS / "slidescore").glob("*.json")):
-            event = json.loads(path.read_text())
-            viewed = post(running, event)
-            off = list(differences(viewed, replies[f"slidescore/{path.stem}"]))
-            show(path.stem, viewed, running.slidescore.annos)
-            problems += [f"{path.stem}: {problem}" for problem in off]
-            if viewed.results:
-                draw(path.stem, event, viewed, running.slidescore)
-        problems += [f"protocol: {violation}" for violation in running.slidescore.violations]
-    say(f"\nPictures with the outlines drawn on them are in {OUT.name}/, the functions' log beside them.")
-    for problem in problems:
-        print(f"OFF: {problem}", file=sys.stderr)
-    return min(len(problems), 1)
-
-
-def say(*words: object) -> None:
-    """To the screen: what the functions print is their log, and goes to out/functions.log."""
-    print(*words, file=sys.__stdout__, flush=True)
+    for path in sorted((EVENTS / "slidescore").glob("*.json")):
+        event = json.loads(path.read_text())
+        viewed = post(running, event)
+        off = list(differences(viewed, replies[f"slidescore/{path.stem}"]))
+        show(path.stem, viewed, running.slidescore.annos)
+        problems += [f"{path.stem}: {problem}" for problem in off]
+        if viewed.results:
+            draw(path.stem, event, viewed, running.slidescore)
+    return problems + [f"protocol: {violation}" for violation in running.slidescore.violations]
 
 
 def post(running: stack.Stack, event: dict[str, Any]) -> Viewed:
@@ -141,7 +126,7 @@ def draw(name: str, event: dict[str, Any], viewed: Viewed, slidescore: SlideScor
         for x, y in np.rint(drawing.points * zoom).astype(int).tolist():
             cv2.circle(canvas, (x, y), radius + 1, (255, 255, 255), -1, cv2.LINE_AA)
             cv2.circle(canvas, (x, y), radius, (blue, green, red), -1, cv2.LINE_AA)
-    cv2.imwrite(str(OUT / f"{name}.png"), canvas)
+    cv2.imwrite(str(demo.OUT / f"{name}.png"), canvas)
 
 
 def overlaid(canvas: NDArray[Any], heatmap: anno2.Heatmap, zoom: float) -> NDArray[Any]:
@@ -171,7 +156,3 @@ def region(body: dict[str, Any]) -> list[NDArray[Any]]:
             several = [shape.get("points", []), *shape.get("positivePolygons", []), *shape.get("negativePolygons", [])]
             rings += [_xy(points) for points in several if points]
     return rings
-
-
-if __name__ == "__main__":
-    sys.exit(main())

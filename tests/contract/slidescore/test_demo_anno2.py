@@ -34,7 +34,7 @@ def written():
         patch.setattr(anno2, "points_zip", recording("points", anno2.points_zip))
         patch.setattr(anno2, "heatmap_zip", recording("heatmap", anno2.heatmap_zip))
         for path in sorted((demo.EVENTS / "slidescore").glob("*.json")):
-            demo.post(running, json.loads(path.read_text()))
+            demo.slidescore.post(running, json.loads(path.read_text()))
         uploaded = set(running.slidescore.annos.values())
     assert uploaded == {zipped for _, _, zipped in recorded}
     return recorded

@@ -1,0 +1,151 @@
+"""From an event to what becomes of it: the label is read, checked, and Kili brought to what the rules say."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from annohooks.core.deadline import Deadline
+from annohooks.core.errors import BadRequest
+from annohooks.core.observability import logger
+from annohooks.kili import issues
+from annohooks.kili.annotations.model import Fault, Reading
+from annohooks.kili.annotations.reader import read
+from annohooks.kili.client import Client
+from annohooks.kili.events import Event
+from annohooks.kili.label import Label, Project
+from annohooks.kili.once import Once
+from annohooks.kili.rules import Ruleset
+from annohooks.kili.rules.base import Finding, Handler, NotApplicable
+from annohooks.kili.settings import Settings
+from annohooks.kili.writes import Account, Writes
+
+if TYPE_CHECKING:
+    from annohooks.kili.plugins import Plugin
+
+_HANDLERS: dict[str, Handler] = {"DEFAULT": "submit", "REVIEW": "review"}
+
+
+class Outcome(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What became of an event, as it is answered.
+
+    ignored: why nothing was done. unchecked: rules that could not be applied, and why. left_out: parts of the label
+    that are not as Kili writes them. over: findings beyond the most issues a label may get, which raise none.
+    done: what was changed in Kili, or would have been.
+    """
+
+    ignored: str | None = None
+    label_id: str | None = None
+    asset_id: str | None = None
+    handler: Handler | None = None
+    dry_run: bool = False
+    findings: list[Finding] = []
+    unchecked: dict[str, str] = {}
+    left_out: tuple[Fault, ...] = ()
+    over: int = 0
+    plugin: bool = False
+    done: Account | None = None
+
+
+def unhandled(event: Event, plugin: Plugin | None, settings: Settings) -> str | None:
+    """Why nothing will be done about an event, as far as can be told without asking Kili."""
+    if event.handler is None and not (plugin and plugin.handles(event)):
+        return event.ignored or "neither the rules nor a plugin handle this event"
+    if event.project_id is None or not settings.kili_projects.serve(event.project_id):
+        return "this deployment is for other projects"
+    return None
+
+
+def handle(
+    event: Event, client: Client, rules: Ruleset, plugin: Plugin | None, settings: Settings, deadline: Deadline
+) -> Outcome:
+    """What the rules and the plugin make of an event that is handled.
+
+    It may be called for the same event any number of times, also at once: the asset is held meanwhile, and only what
+    is missing in Kili is written. Raises AnnohooksError; what was not done then, the next delivery does.
+    """
+    assert event.project_id is not None  # or it is unhandled
+    once = Once(settings.kili_table, deadline)
+    asset_id = event.asset_id
+    if asset_id is None and event.label_id:
+        asset_id = client.label(event.project_id, event.label_id).asset_id
+    with once.held(asset_id) if asset_id and not settings.kili_dry_run else nullcontext():
+        label = client.label(event.project_id, event.label_id) if event.label_id else None
+        if label and label.asset_id != asset_id:
+            raise BadRequest("The label and the asset in the event do not belong together.")
+        outcome = Outcome(label_id=event.label_id, asset_id=asset_id, dry_run=settings.kili_dry_run)
+        outcome.ignored = _ignored(event, label, client, once if plugin else None)
+        if outcome.ignored:
+            return outcome
+        writes = Writes(
+            client,
+            once,
+            deadline,
+            project_id=event.project_id,
+            label=label,
+            dry_run=settings.kili_dry_run,
+        )
+        outcome.done = writes.account
+        if event.handler and label:
+            _check(_Case(label, event.handler, client), rules, writes, settings.kili_max_issues, outcome)
+        if plugin and plugin.handles(event):
+            plugin.run(event, label, client, writes)
+            outcome.plugin = True
+    return outcome
+
+
+def _ignored(event: Event, label: Label | None, client: Client, once: Once | None) -> str | None:
+    """Why nothing is done about an event that somebody handles. once: given where there may be labels of our own."""
+    if event.handler and label:
+        if label.label_type not in _HANDLERS:
+            return f"labels of type {label.label_type} are not checked"
+        if label.superseded:
+            return "its author has submitted a newer label since"
+        if once and once.is_own_label(label.id):
+            return "this webhook made the label itself"
+    elif event.user_id and event.user_id == client.viewer_id():
+        return "this webhook's own doing"
+    return None
+
+
+class _Case:
+    """A label with what the checks ask Kili for, once."""
+
+    def __init__(self, label: Label, handler: Literal["submit", "review", "by_label_type"], client: Client) -> None:
+        self.label = label
+        self.handler = _HANDLERS[label.label_type] if handler == "by_label_type" else handler
+        self.reading: Reading = read(label.json_response)
+        self._client = client
+
+    def project(self) -> Project:
+        return self._client.project(self.label.project_id)
+
+    @cached_property
+    def _size_px(self) -> tuple[int, int] | None:
+        return self._client.size_px(self.label.project_id, self.label.asset_id)
+
+    def size_px(self) -> tuple[int, int]:
+        if self._size_px is None:
+            raise NotApplicable("Kili does not know the size of the asset in pixels")
+        return self._size_px
+
+
+def _check(case: _Case, rules: Ruleset, writes: Writes, most_issues: int, outcome: Outcome) -> None:
+    verdict = rules.find(case)
+    outcome.handler = case.handler
+    outcome.left_out = case.reading.faults
+    outcome.unchecked = verdict.unchecked
+    raising = [finding for finding in verdict.findings if finding.action.startswith("issue")]
+    outcome.over = max(0, len(raising) - most_issues)
+    plan = writes.settle(case.label.asset_id, issues.of_findings(raising[:most_issues], case.label))
+    outcome.findings = [finding for finding in verdict.findings if finding not in plan.dismissed]
+    for finding in outcome.findings:
+        logger.info("finding", extra=msgspec.structs.asdict(finding))
+    actions = {finding.action for finding in outcome.findings}
+    if "issue_and_send_back" in actions:
+        writes.send_back(case.label.asset_id)
+    elif "add_to_review" in actions:
+        writes.add_to_review(case.label.asset_id)

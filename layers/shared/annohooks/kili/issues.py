@@ -1,0 +1,88 @@
+"""Which issues an asset should have, and what has to change for that.
+
+Every issue that a rule raises begins with a tag, `[qa:RULE#DIGEST.OWNER]`, by which alone it is known again: the rule's
+id, a digest of what the violation is about and of what is said, and whose label it is on: a digest of the labeller, or
+`review`. Kili keeps no such thing itself, its issues do not say on which label they are, and nothing says that it keeps
+a text as it was sent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+
+from annohooks.kili.label import Issue, Label, NewIssue
+from annohooks.kili.rules.base import Finding
+
+_TAG = re.compile(r"\[qa:([a-z0-9-]+)#([0-9a-f]{10})\.([0-9a-f]{6}|review)\]")
+_REVIEW = "review"
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What has to change.
+
+    missing: issues to create. obsolete, kept: ids of open issues that are no longer wanted, and that are. dismissed:
+    findings whose issue a person has cancelled before.
+    """
+
+    missing: list[NewIssue]
+    obsolete: list[str]
+    kept: list[str]
+    dismissed: list[Finding]
+
+
+Planner = Callable[[Sequence[Issue]], Plan]
+
+
+def of_findings(findings: Iterable[Finding], label: Label) -> Planner:
+    """Plans for one checked label.
+
+    An open issue of the same rule and digest is kept, one of each. Others on labels of the same author, or on a review,
+    are obsolete: this newer label no longer violates that, or says it differently. A review speaks for the whole asset,
+    so it goes for the issues of every author. One that was cancelled is not raised again: only people cancel.
+    """
+    owner = _REVIEW if label.label_type == "REVIEW" else _digest(label.author_id or "")[:6]
+    wanted = {}
+    for finding in findings:
+        digest = _digest("\0".join((finding.subject, finding.mid or "", finding.text)))[:10]
+        text = f"[qa:{finding.rule}#{digest}.{owner}] {finding.text}"
+        wanted[finding.rule, digest] = finding, NewIssue(label_id=label.id, text=text, mid=finding.mid)
+
+    def plan(issues: Sequence[Issue]) -> Plan:
+        missing = dict(wanted)
+        kept: list[str] = []
+        obsolete: list[str] = []
+        cancelled = set()
+        for issue in issues:
+            found = _TAG.match(issue.text)
+            if found is None or not (owner == _REVIEW or found[3] in (owner, _REVIEW)):
+                continue
+            key = (found[1], found[2])
+            if issue.status == "CANCELLED":
+                cancelled.add(key)
+            elif issue.status == "OPEN":
+                (kept if missing.pop(key, None) else obsolete).append(issue.id)
+        raised = [new for key, (_, new) in missing.items() if key not in cancelled]
+        dismissed = [finding for key, (finding, _) in missing.items() if key in cancelled]
+        return Plan(raised, obsolete, kept, dismissed)
+
+    return plan
+
+
+def of_texts(wanted: Sequence[NewIssue]) -> Planner:
+    """Plans for issues that a plugin raises: one of the same text on the same object is kept, none is obsolete."""
+
+    def plan(issues: Sequence[Issue]) -> Plan:
+        missing = {(new.text.strip(), new.mid): new for new in wanted}
+        open_ones = [issue for issue in issues if issue.status == "OPEN"]
+        kept = [issue.id for issue in open_ones if missing.pop((issue.text.strip(), issue.mid), None)]
+        return Plan(list(missing.values()), [], kept, [])
+
+    return plan
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()

@@ -1,0 +1,62 @@
+"""The errors of kili.exceptions that plugins catch, and the light client's own in their stead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from annohooks.kili.graphql import OutcomeUnknown, Refused
+
+__all__ = [
+    "AuthenticationFailed",
+    "DeprecatedArgumentError",
+    "GraphQLError",
+    "IncompatibleArgumentsError",
+    "MissingArgumentError",
+    "MutationOutcomeUnknownError",
+    "NotFound",
+]
+
+
+class GraphQLError(Exception):
+    """Kili answered with an error. error: its text."""
+
+    def __init__(self, error: object, context: object = None) -> None:
+        super().__init__(f'GraphQL error: "{error}"')
+        self.error = error
+        self.context = context
+
+
+class MutationOutcomeUnknownError(ConnectionError):
+    """Kili may have done what was asked, or not."""
+
+
+class NotFound(Exception):
+    """Something is not in Kili."""
+
+
+class AuthenticationFailed(Exception):
+    """Kili does not accept the API key."""
+
+
+class MissingArgumentError(ValueError):
+    """An argument is missing."""
+
+
+class IncompatibleArgumentsError(ValueError):
+    """Two arguments exclude each other."""
+
+
+class DeprecatedArgumentError(ValueError):
+    """An argument is not supported any more."""
+
+
+@contextmanager
+def in_the_sdks_words() -> Iterator[None]:
+    """Kili's refusals as the SDK raises them, with ours as the cause."""
+    try:
+        yield
+    except Refused as error:
+        raise GraphQLError(error.detail) from error
+    except OutcomeUnknown as error:
+        raise MutationOutcomeUnknownError(error.message) from error

@@ -1,0 +1,18 @@
+"""The team's rules for labels: `load` reads rules.yaml, `Ruleset.find` applies them. Each check is in a module here."""
+
+from annohooks.kili.rules import (  # noqa: F401  each registers its checks
+    categories,
+    counts,
+    efforts,
+    overlaps,
+    relations,
+    required,
+    sizes,
+    texts,
+    validity,
+)
+from annohooks.kili.rules.base import CHECKS
+from annohooks.kili.rules.file import RulesError, load
+from annohooks.kili.rules.ruleset import Rule, Ruleset, Verdict
+
+__all__ = ["CHECKS", "Rule", "RulesError", "Ruleset", "Verdict", "load"]

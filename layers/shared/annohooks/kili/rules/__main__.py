@@ -1,0 +1,31 @@
+"""`python -m annohooks.kili.rules FILE` says each rule in words, or what is wrong with the file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from annohooks.kili.rules import RulesError, load
+
+
+def main(arguments: list[str]) -> int:
+    """0 when the rules can be used, 1 when they cannot, 2 when there is nothing to look at."""
+    if len(arguments) != 1:
+        print("usage: python -m annohooks.kili.rules FILE", file=sys.stderr)
+        return 2
+    path = Path(arguments[0])
+    try:
+        ruleset = load(path.read_text(encoding="utf-8"), path.name)
+    except (OSError, UnicodeDecodeError) as error:
+        print(f"{path}: {error}", file=sys.stderr)
+        return 2
+    except RulesError as error:
+        print(error, file=sys.stderr)
+        return 1
+    for rule in ruleset.rules:
+        print(rule.in_words())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

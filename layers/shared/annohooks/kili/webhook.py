@@ -1,0 +1,63 @@
+"""One deployment's webhook: its rules, its plugin, and its key to Kili."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from annohooks.core import observability
+from annohooks.core.auth import secrets_from_ssm
+from annohooks.core.deadline import Deadline
+from annohooks.core.errors import SettingsError, Unavailable
+from annohooks.core.observability import logger
+from annohooks.kili import checking
+from annohooks.kili.checking import Outcome
+from annohooks.kili.client import Client
+from annohooks.kili.events import Event
+from annohooks.kili.rulebook import Rulebook
+from annohooks.kili.settings import Settings
+
+if TYPE_CHECKING:
+    from annohooks.kili.plugins import Plugin
+
+
+class Webhook:
+    """Made when a function starts. folder: where its rules.yaml and its plugin are.
+
+    Raises SettingsError when the packaged rules are wrong, naming every mistake and its line, or the plugin is.
+    """
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self._settings = settings
+        self._rulebook = Rulebook(settings.kili_rules, settings.kili_rules_max_age_s, folder)
+        self._plugin = _plugin(folder / settings.kili_plugin) if settings.kili_plugin else None
+
+    def handle(self, event: Event, deadline: Deadline) -> Outcome:
+        """What becomes of one event; it may come any number of times. Raises AnnohooksError."""
+        if reason := checking.unhandled(event, self._plugin, self._settings):
+            return Outcome(ignored=reason)
+        try:
+            rules = self._rulebook.current()
+        except SettingsError as error:
+            logger.error("the rules cannot be used", extra={"reason": str(error)})
+            raise Unavailable("The rules of this webhook cannot be used; its log says why.") from None
+        with self.client(deadline) as client:
+            return checking.handle(event, client, rules, self._plugin, self._settings, deadline)
+
+    @contextmanager
+    def client(self, deadline: Deadline) -> Iterator[Client]:
+        """Kili, with the key from SSM, which no line logged meanwhile holds. Raises Unavailable when there is none."""
+        keys = secrets_from_ssm(self._settings.kili_api_key_parameter)
+        if not keys:
+            raise Unavailable("The Kili API key of this webhook is not configured.")
+        with observability.redacted(*keys), Client(self._settings, keys[0], deadline) as client:
+            yield client
+
+
+def _plugin(path: Path) -> Plugin:
+    """Most deployments have none, and need not import what runs it."""
+    from annohooks.kili import plugins
+
+    return plugins.load(path)

@@ -1,0 +1,78 @@
+"""A simulated Kili with a project, and Kili's own SDK as its client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kili.client import Kili as Sdk
+from kili.client_domain import Kili as DomainSdk
+from kili.core.graphql import graphql_client
+
+from local.kili import Kili
+
+PROJECT, ASSET, OTHER_ASSET = "p1", "a1", "a2"
+INTERFACE = {
+    "jobs": {
+        "JOB_0": {
+            "content": {
+                "categories": {
+                    "OBJECT_A": {"children": [], "name": "Object A", "id": "category1"},
+                    "OBJECT_B": {"children": [], "name": "Object B", "id": "category2"},
+                },
+                "input": "radio",
+            },
+            "instruction": "Categories",
+            "isChild": False,
+            "isVisible": True,
+            "mlTask": "OBJECT_DETECTION",
+            "models": {},
+            "required": 1,
+            "tools": ["rectangle"],
+        }
+    }
+}
+
+
+@pytest.fixture
+def kili() -> Iterator[Kili]:
+    """Nobody may use it against its protocol."""
+    with Kili() as simulated:
+        simulated.add_project(PROJECT, json_interface=INTERFACE)
+        simulated.add_asset(PROJECT, ASSET, external_id="picture-1", width=640, height=480)
+        simulated.add_asset(PROJECT, OTHER_ASSET, external_id="picture-2")
+        yield simulated
+        assert simulated.violations == []
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK tries again without the pauses that it makes of its own accord."""
+    monkeypatch.setattr(graphql_client, "_backoff", lambda _: 0.0)
+    for setting in ("KILI_SDK_SKIP_CHECKS", "KILI_API_KEY", "KILI_API_ENDPOINT"):
+        monkeypatch.delenv(setting, raising=False)
+
+
+@pytest.fixture
+def sdk(kili: Kili, tmp_path: Path) -> Sdk:
+    """The SDK as it is, with all its checks; what it asked for to begin with is not among the calls."""
+    client = Sdk(
+        api_key=kili.api_key,
+        api_endpoint=kili.endpoint,
+        disable_tqdm=True,
+        graphql_client_params={"graphql_schema_cache_dir": tmp_path},
+    )
+    kili.calls.clear()
+    return client
+
+
+@pytest.fixture
+def domain_sdk(kili: Kili, tmp_path: Path) -> DomainSdk:
+    """The newer interface of the SDK."""
+    return DomainSdk(
+        api_key=kili.api_key,
+        api_endpoint=kili.endpoint,
+        disable_tqdm=True,
+        graphql_client_params={"graphql_schema_cache_dir": tmp_path},
+    )

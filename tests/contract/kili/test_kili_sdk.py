@@ -1,0 +1,522 @@
+"""Kili's own SDK works against the simulated Kili as against a real one, and so does a plugin written for it."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import kili_events
+import pytest
+from kili.client import Kili as Sdk
+from kili.client_domain import Kili as DomainSdk
+from kili.exceptions import AuthenticationFailed, GraphQLError, MutationOutcomeUnknownError
+from kili.plugins import PluginCore
+from kili_events import EventName, is_system_event
+from requests import HTTPError
+
+from local.kili import Kili
+from local.kili.events import matches
+from local.listener import Listener, Reply, Request
+
+PROJECT, ASSET, OTHER_ASSET = "p1", "a1", "a2"
+SUBJECTS = EventName.__args__
+
+
+def box(mid: str, left: float, top: float, right: float, bottom: float, category: str = "OBJECT_A") -> dict[str, Any]:
+    corners = ((left, bottom), (left, top), (right, top), (right, bottom))
+    return {
+        "boundingPoly": [{"normalizedVertices": [{"x": x, "y": y} for x, y in corners]}],
+        "categories": [{"name": category}],
+        "children": {},
+        "mid": mid,
+        "type": "rectangle",
+    }
+
+
+LARGE = box("20221124161451411-13314", 0.15, 0.31, 0.82, 0.84)
+SMALL = box("20221124161456406-47055", 0.79, 0.13, 0.91, 0.20)
+ALSO_SMALL = box("20221124161459298-45160", 0.87, 0.27, 0.99, 0.36)
+
+
+def objects(*annotations: dict[str, Any]) -> dict[str, Any]:
+    return {"JOB_0": {"annotations": list(annotations)}}
+
+
+class TestConstructor:
+    def test_every_check_passes_without_a_warning(self, kili: Kili, tmp_path: Path) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)
+            Sdk(
+                api_key=kili.api_key,
+                api_endpoint=kili.endpoint,
+                graphql_client_params={"graphql_schema_cache_dir": tmp_path},
+            )
+        assert kili.operations() == ["viewer", "version", "__schema", "apiKeys"]
+        (schema,) = tmp_path.glob("*.graphql")
+        assert "sendAssetsBackToQueue" in schema.read_text()
+
+    def test_the_schema_is_asked_for_once(self, kili: Kili, sdk: Sdk, domain_sdk: DomainSdk) -> None:
+        assert kili.operations() == ["viewer", "version", "apiKeys"]
+
+    def test_a_wrong_key_is_told(self, kili: Kili, tmp_path: Path) -> None:
+        with pytest.raises(AuthenticationFailed, match="does not seem to be valid"):
+            Sdk(api_key="wrong", api_endpoint=kili.endpoint)
+        assert kili.operations() == ["viewer"]
+
+    def test_without_its_checks_nothing_is_asked(self, kili: Kili, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("KILI_SDK_SKIP_CHECKS", "1")
+        sdk = Sdk(
+            api_key=kili.api_key, api_endpoint=kili.endpoint, graphql_client_params={"enable_schema_caching": False}
+        )
+        assert kili.calls == []
+        assert sdk.count_issues(PROJECT) == 0
+
+    def test_an_operation_that_the_server_does_not_have_is_refused_by_it(
+        self, kili: Kili, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("KILI_SDK_SKIP_CHECKS", "1")
+        sdk = Sdk(
+            api_key=kili.api_key, api_endpoint=kili.endpoint, graphql_client_params={"enable_schema_caching": False}
+        )
+        kili.faults.add("no_new_mutation")
+        with pytest.raises(GraphQLError, match='Cannot query field "sendAssetsBackToQueue"'):
+            sdk.send_back_to_queue(asset_ids=[ASSET])
+
+
+class TestProjectsAndAssets:
+    def test_projects(self, sdk: Sdk) -> None:
+        (project,) = sdk.projects(project_id=PROJECT)
+        assert (project["id"], project["inputType"]) == (PROJECT, "IMAGE")
+        assert project["jsonInterface"]["jobs"]["JOB_0"]["mlTask"] == "OBJECT_DETECTION"
+        assert sdk.count_projects() == 1
+
+    def test_a_project_can_be_created(self, kili: Kili, sdk: Sdk) -> None:
+        project = sdk.create_project(
+            title="Webhooks", description="A first one", input_type="IMAGE", json_interface={"jobs": {}}
+        )
+        kili.add_asset(project["id"], "b1")
+        assert sdk.count_assets(project_id=project["id"]) == 1
+
+    def test_assets_with_their_labels(self, kili: Kili, sdk: Sdk) -> None:
+        kili.submit(ASSET, objects(SMALL), author="ada")
+        first, second = sdk.assets(project_id=PROJECT)
+        assert (first["id"], first["status"], first["resolution"]) == (ASSET, "LABELED", {"width": 640, "height": 480})
+        assert first["labels"][0]["jsonResponse"] == objects(SMALL)
+        assert first["labels"][0]["author"]["id"] == "ada"
+        assert (second["status"], second["labels"], second["jsonMetadata"]) == ("TODO", [], {})
+        (latest,) = sdk.assets(PROJECT, asset_id=ASSET, fields=["latestLabel.jsonResponse", "latestLabels.id"])
+        assert latest["latestLabel"]["jsonResponse"] == objects(SMALL)
+        assert sdk.count_assets(PROJECT, status_in=["LABELED"]) == 1
+        assert sdk.count_assets(PROJECT, external_id_strictly_in=["picture-2"]) == 1
+
+    def test_metadata(self, kili: Kili, sdk: Sdk) -> None:
+        sdk.update_properties_in_assets(asset_ids=[ASSET], json_metadatas=[{"accuracy": 0.5}])
+        assert kili.assets[ASSET]["metadata"] == {"accuracy": 0.5}
+        assert sdk.assets(PROJECT, asset_id=ASSET, fields=["jsonMetadata"])[0]["jsonMetadata"] == {"accuracy": 0.5}
+
+
+class TestLabels:
+    def test_a_label_comes_with_the_json_response_from_the_bucket(self, kili: Kili, sdk: Sdk) -> None:
+        label = kili.submit(ASSET, objects(LARGE), author="ada")
+        kili.submit(ASSET, objects(SMALL), author="bert")
+        (found,) = sdk.labels(project_id=PROJECT, label_id=label)
+        assert found["jsonResponse"] == objects(LARGE)
+        assert (found["author"]["id"], found["assetId"], found["isLatestLabelForUser"]) == ("ada", ASSET, True)
+        assert kili.operations() == ["projects", "countLabels", "labels", "storage"]
+
+    def test_the_bucket_never_sees_the_key(self, kili: Kili, sdk: Sdk) -> None:
+        kili.submit(ASSET, {})
+        sdk.labels(PROJECT)
+        (call,) = (call for call in kili.calls if call.operation == "storage")
+        assert "Authorization" not in call.headers
+        assert kili.api_key not in str(call.headers)
+
+    def test_an_inline_json_response_is_read_too(self, kili: Kili, sdk: Sdk) -> None:
+        kili.faults.add("json_inline")
+        kili.submit(ASSET, objects(LARGE))
+        assert sdk.labels(PROJECT)[0]["jsonResponse"] == objects(LARGE)
+
+    def test_labels_without_a_json_response_need_two_calls(self, kili: Kili, sdk: Sdk) -> None:
+        kili.submit(ASSET, {})
+        assert len(sdk.labels(PROJECT, asset_id=ASSET, fields=["id"])) == 1
+        assert kili.operations() == ["countLabels", "labels"]
+
+    def test_parsed_labels(self, kili: Kili, sdk: Sdk) -> None:
+        kili.submit(ASSET, objects(LARGE))
+        (label,) = sdk.labels(PROJECT, output_format="parsed_label")
+        (annotation,) = label.jobs["JOB_0"].annotations
+        assert (annotation.category.name, annotation.mid) == ("OBJECT_A", LARGE["mid"])
+
+    def test_labels_of_an_llm_project_are_put_together_from_annotations(self, kili: Kili, sdk: Sdk) -> None:
+        jobs = {"GOOD": {"mlTask": "CLASSIFICATION", "content": {"categories": {"YES": {}}, "input": "radio"}}}
+        kili.add_project("llm", input_type="LLM_STATIC", json_interface={"jobs": jobs})
+        kili.add_asset("llm", "chat")
+        good = {"id": "1", "job": "GOOD", "annotationValue": {"categories": ["YES"]}, "chatItemId": "x"}
+        kili.submit("chat", {}, annotations=[good | {"__typename": "ClassificationAnnotation"}])
+        (label,) = sdk.labels("llm")
+        assert [category["name"] for category in label["jsonResponse"]["GOOD"]["categories"]] == ["YES"]
+
+    def test_labels_can_be_appended_by_external_id_and_in_large_numbers(self, kili: Kili, sdk: Sdk) -> None:
+        sdk.append_labels(
+            asset_external_id_array=["picture-1"] * 150,
+            json_response_array=[objects(SMALL)] * 150,
+            project_id=PROJECT,
+            seconds_to_label_array=[4] * 150,
+        )
+        assert sdk.count_labels(PROJECT) == 150
+        assert {label["author"] for label in kili.labels.values()} == {kili.bot_id}
+        assert kili.operations().count("appendManyLabels") == 2
+
+    def test_a_body_over_a_megabyte_comes_packed(self, kili: Kili, sdk: Sdk) -> None:
+        sdk.append_labels(asset_id_array=[ASSET], json_response_array=[{"JOB": {"text": "word " * 300_000}}])
+        (call,) = kili.calls
+        assert call.headers["Content-Encoding"] == "gzip"
+        (label,) = kili.labels.values()
+        assert len(label["json_response"]["JOB"]["text"]) == 1_500_000
+
+    def test_predictions_are_overwritten(self, kili: Kili, sdk: Sdk) -> None:
+        for overwrite in (False, True):
+            sdk.append_labels(
+                asset_id_array=[ASSET],
+                json_response_array=[{}],
+                model_name="m",
+                label_type="PREDICTION",
+                overwrite=overwrite,
+            )
+        assert len(kili.labels) == 1
+
+
+class TestIssues:
+    def test_issues_come_and_go(self, kili: Kili, sdk: Sdk) -> None:
+        label = kili.submit(ASSET, objects(LARGE))
+        made = sdk.create_issues(PROJECT, [label] * 2, [LARGE["mid"], None], ["too large", "something else"])
+        assert len({issue["id"] for issue in made}) == 2
+        fields = ["id", "status", "objectMid", "comments.text", "author.id", "assetId"]
+        first, second = sdk.issues(PROJECT, asset_id=ASSET, status="OPEN", issue_type="ISSUE", fields=fields)
+        assert first == {
+            "id": made[0]["id"],
+            "status": "OPEN",
+            "objectMid": LARGE["mid"],
+            "comments": [{"text": "too large"}],
+            "author": {"id": kili.bot_id},
+            "assetId": ASSET,
+        }
+        assert second["objectMid"] is None
+        assert sdk.update_issue_status(first["id"], "SOLVED") == {"updatePropertiesInIssue": {"id": first["id"]}}
+        assert sdk.count_issues(PROJECT, asset_id=ASSET, status="OPEN") == 1
+        assert sdk.count_issues(PROJECT, asset_id_in=[OTHER_ASSET]) == 0
+
+    def test_a_hundred_fit_one_call(self, kili: Kili, sdk: Sdk) -> None:
+        label = kili.submit(ASSET, {})
+        sdk.create_issues(PROJECT, [label] * 250, text_array=[str(number) for number in range(250)])
+        assert [issue["text"] for issue in kili.issues] == [str(number) for number in range(250)]
+        assert kili.operations() == ["createIssues"] * 3
+        assert len(sdk.issues(PROJECT)) == 250
+
+    def test_an_unknown_label_is_an_error(self, sdk: Sdk) -> None:
+        with pytest.raises(GraphQLError, match=r"\[labelNotFound\]"):
+            sdk.create_issues(PROJECT, ["nobody"], text_array=["wrong"])
+
+
+class TestQueue:
+    def test_sending_back_succeeds_once_and_is_declined_then(self, kili: Kili, sdk: Sdk) -> None:
+        kili.submit(ASSET, {})
+        reference = {"assetId": ASSET, "externalId": "picture-1"}
+        assert sdk.send_back_to_queue([ASSET]) == {"succeeded": [reference], "declined": [], "failed": []}
+        assert sdk.send_back_to_queue([ASSET]) == {"succeeded": [], "declined": [reference], "failed": []}
+        assert kili.operations() == ["sendAssetsBackToQueue"] * 2
+        assert sdk.assets(PROJECT, asset_id=ASSET, fields=["status"])[0]["status"] == "ONGOING"
+        assert sdk.labels(PROJECT, fields=["isSentBackToQueue"]) == [{"isSentBackToQueue": True}]
+
+    def test_assets_are_found_by_their_external_ids(self, kili: Kili, sdk: Sdk) -> None:
+        kili.submit(OTHER_ASSET, {})
+        assert sdk.send_back_to_queue(external_ids=["picture-2"], project_id=PROJECT)["succeeded"]
+        assert kili.sent_back == [OTHER_ASSET]
+
+    def test_a_write_that_fails_is_told(self, kili: Kili, sdk: Sdk) -> None:
+        kili.submit(ASSET, {})
+        kili.faults.add("send_back_fails")
+        (failed,) = sdk.send_back_to_queue([ASSET])["failed"]
+        assert (failed["assetId"], failed["details"]) == (ASSET, "The write did not work.")
+
+    def test_adding_to_review(self, kili: Kili, sdk: Sdk) -> None:
+        kili.submit(ASSET, {})
+        outcome = sdk.add_to_review([ASSET, OTHER_ASSET])
+        assert [asset["assetId"] for asset in outcome["succeeded"]] == [ASSET]
+        assert [asset["assetId"] for asset in outcome["declined"]] == [OTHER_ASSET]
+        assert kili.assets[ASSET]["status"] == "TO_REVIEW"
+
+
+class TestAuditLog:
+    def test_events_are_listed_page_by_page(self, kili: Kili, sdk: Sdk) -> None:
+        for _ in range(120):
+            kili.submit(ASSET, objects(SMALL))
+        rows = sdk.events.list(PROJECT, event="labels.created.submit")
+        assert rows == kili.audit[-120:]
+        assert all("jsonResponse" not in json.dumps(row) for row in rows)
+        assert sdk.events.list(PROJECT, created_at_gte="2100-01-01T00:00:00.000Z") == []
+        assert sdk.events.list(PROJECT, order="desc", skip=1, event="labels.created.submit")[0] == rows[-2]
+        assert sdk.events.list(PROJECT, from_event_id=rows[3]["id"], until_event_id=rows[5]["id"]) == rows[3:6]
+        assert datetime.fromisoformat(rows[0]["createdAt"]).tzinfo is not None
+
+
+class TestWebhooks:
+    def test_a_webhook_is_created_changed_activated_and_deleted(self, kili: Kili, sdk: Sdk) -> None:
+        sdk.create_webhook("http://127.0.0.1:1/", "w", header="secret")
+        sdk.activate_plugin_on_project("w", PROJECT)
+        assert kili.webhooks["w"] == {
+            "url": "http://127.0.0.1:1/",
+            "header": "secret",
+            "handler_types": ["onSubmit", "onReview"],
+            "event_matcher": [],
+            "projects": [PROJECT],
+        }
+        (listed,) = sdk.list_plugins()
+        assert (listed["name"], listed["projectIds"]) == ("w", [PROJECT])
+        sdk.update_webhook("http://127.0.0.1:1/new", "w", new_header="other", event_matcher=["label.workflow.*"])
+        assert (kili.webhooks["w"]["url"], kili.webhooks["w"]["header"]) == ("http://127.0.0.1:1/new", "other")
+        assert kili.webhooks["w"]["event_matcher"] == ["label.workflow.*"]
+        sdk.deactivate_plugin_on_project("w", PROJECT)
+        assert kili.webhooks["w"]["projects"] == []
+        sdk.delete_plugin("w")
+        assert sdk.list_plugins() == []
+
+    def test_what_is_there_already_is_told_in_the_words_the_sdk_looks_for(self, kili: Kili, sdk: Sdk) -> None:
+        kili.create_webhook("w", "http://127.0.0.1:1/", PROJECT)
+        with pytest.raises(GraphQLError, match="an entity Plugin already exists with value"):
+            sdk.create_webhook("http://127.0.0.1:1/", "w")
+        with pytest.raises(GraphQLError, match="an entity Project already exists with value"):
+            sdk.activate_plugin_on_project("w", PROJECT)
+
+
+class TestDomainInterface:
+    def test_the_newer_interface_works_as_well(self, kili: Kili, domain_sdk: DomainSdk) -> None:
+        domain_sdk.labels.create_default(asset_id=ASSET, json_response=objects(LARGE), project_id=PROJECT)
+        (label,) = domain_sdk.labels.list(PROJECT)
+        assert label["jsonResponse"] == objects(LARGE)
+        domain_sdk.issues.create(project_id=PROJECT, label_id=label["id"], text="too large")
+        (issue,) = domain_sdk.issues.list(PROJECT)
+        assert issue["comments"][0]["text"] == "too large"
+        assert issue["comments"][0]["authorIdUser"] == kili.bot_id
+        domain_sdk.issues.solve(issue_id=issue["id"])
+        assert domain_sdk.issues.count(PROJECT, filter={"status": "SOLVED"}) == 1
+        assert domain_sdk.assets.invalidate(asset_id=ASSET)["succeeded"]
+        domain_sdk.labels.create_review(
+            asset_id=ASSET, json_response={}, project_id=PROJECT, reviewed_label_id=label["id"]
+        )
+        assert domain_sdk.labels.count(PROJECT) == 2
+        assert [asset["status"] for asset in domain_sdk.assets.list(PROJECT)] == ["REVIEWED", "TODO"]
+        assert [project["id"] for project in domain_sdk.projects.list()] == [PROJECT]
+
+    def test_webhooks_of_the_newer_interface(self, kili: Kili, domain_sdk: DomainSdk) -> None:
+        webhooks = domain_sdk.plugins.webhooks
+        webhooks.create("http://127.0.0.1:1/", "w", header="Bearer token123", event_pattern="label.workflow.*")
+        domain_sdk.plugins.activate("w", PROJECT)
+        assert kili.webhooks["w"]["event_matcher"] == ["label.workflow.*"]
+        webhooks.update("http://127.0.0.1:1/", "w", handler_type="onSubmit")
+        assert kili.webhooks["w"]["handler_types"] == ["onSubmit"]
+        assert [plugin["name"] for plugin in domain_sdk.plugins.list()] == ["w"]
+        domain_sdk.plugins.deactivate("w", PROJECT)
+        domain_sdk.plugins.delete("w")
+        assert kili.webhooks == {}
+
+
+class TestTryingAgain:
+    """What the SDK does when things go wrong, which is the yardstick for our own client."""
+
+    @pytest.mark.parametrize("fault", ["unknown_outcome", "http_500", "http_502", "drops", "truncated_json"])
+    def test_a_mutation_of_unknown_outcome_is_sent_once(self, kili: Kili, sdk: Sdk, fault: str) -> None:
+        label = kili.submit(ASSET, {})
+        kili.faults.add(fault)
+        with pytest.raises(MutationOutcomeUnknownError):
+            sdk.create_issues(PROJECT, [label], text_array=["wrong"])
+        assert kili.operations() == ["createIssues"]
+        assert len(kili.issues) == (0 if fault.startswith("http_") else 1)
+
+    @pytest.mark.parametrize(("fault", "attempts"), [("http_502", 5), ("drops", 5), ("http_500", 1)])
+    def test_a_query_is_sent_a_bounded_number_of_times(self, kili: Kili, sdk: Sdk, fault: str, attempts: int) -> None:
+        kili.faults.add(fault)
+        with pytest.raises(Exception, match=r"502|500|closed connection"):
+            sdk.count_issues(PROJECT)
+        assert kili.operations() == ["countIssues"] * attempts
+
+    @pytest.mark.parametrize("fault", ["http_429", "refused_503", "rejects_key"])
+    def test_what_was_not_carried_out_is_sent_again_mutations_too(self, kili: Kili, sdk: Sdk, fault: str) -> None:
+        kili.retry_after = "0"
+        label = kili.submit(ASSET, {})
+        kili.faults.plan(fault, on="createIssues", times=2)
+        sdk.create_issues(PROJECT, [label], text_array=["wrong"])
+        assert kili.operations() == ["createIssues"] * 3
+        assert len(kili.issues) == 1
+
+    def test_a_refusal_is_final(self, kili: Kili, sdk: Sdk) -> None:
+        kili.faults.add("refuses")
+        with pytest.raises(GraphQLError, match=r"\[serviceUnavailable\]"):
+            sdk.count_issues(PROJECT)
+        assert kili.operations() == ["countIssues"]
+
+    def test_a_bucket_that_fails_is_not_asked_again(self, kili: Kili, sdk: Sdk) -> None:
+        kili.submit(ASSET, {})
+        kili.faults.add("storage_fails")
+        with pytest.raises(HTTPError, match="500"):
+            sdk.labels(PROJECT)
+        assert kili.operations().count("storage") == 1
+
+
+class TestEventModels:
+    def test_whole_events_are_those_of_the_vendors_models(self, kili: Kili, sdk: Sdk) -> None:
+        with Inbox() as inbox:
+            kili.create_webhook("w", inbox.url, PROJECT, event_matcher=["label.*", "asset.*"])
+            label = kili.submit(ASSET, objects(LARGE))
+            for kind in ("REVIEW", "PREDICTION", "INFERENCE"):
+                kili.submit(ASSET, {}, label_type=kind)
+            (issue,) = sdk.create_issues(PROJECT, [label], [LARGE["mid"]], ["too large"])
+            sdk.update_issue_status(issue["id"], "SOLVED")
+            sdk.update_issue_status(issue["id"], "CANCELLED")
+            sdk.send_back_to_queue([ASSET])
+            sdk.update_properties_in_assets(asset_ids=[ASSET], json_metadatas=[{"checked": 1}])
+            kili.edit(label, {})
+            kili.settle()
+        told = {body["event"]: kili_events.parse_event(body) for body in inbox.bodies}
+        assert told.keys() == {
+            "label.workflow.created.default",
+            "label.workflow.created.review",
+            "label.workflow.created.prediction",
+            "label.workflow.created.inference",
+            "label.workflow.edited",
+            "asset.issue.created",
+            "asset.issue.resolved",
+            "asset.issue.cancelled",
+            "asset.workflow.currentStep.statusChanged",
+            "asset.updated",
+        }
+        assert told["label.workflow.edited"].payload.label_id == label
+        assert told["asset.issue.created"].payload.object_mid == LARGE["mid"]
+
+    @pytest.mark.parametrize(
+        "pattern", ["label.workflow.*", "asset.*", "asset.*.created", "label.*.default", "project.created", "label"]
+    )
+    def test_patterns_match_as_the_vendors_do(self, pattern: str) -> None:
+        assert [subject for subject in SUBJECTS if matches(pattern, subject)] == sorted(
+            kili_events.events_matching(pattern)
+        )
+
+    def test_no_system_event_is_posted(self, kili: Kili) -> None:
+        kili.submit(ASSET, {})
+        names = [kili.event(label, "whole")["event"] for label in kili.labels]
+        assert not any(is_system_event(name) for name in names)
+
+
+class Inbox:
+    """Where webhooks arrive; `handle` is called with each."""
+
+    def __init__(self) -> None:
+        self.bodies: list[dict[str, Any]] = []
+        self._listener = Listener("127.0.0.1", 0, self._answer)
+        self.url = f"{self._listener.origin}/"
+
+    def __enter__(self) -> Inbox:
+        self._listener.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.stop()
+
+    def handle(self, body: dict[str, Any]) -> None:
+        """Nothing is done about it here."""
+
+    def _answer(self, request: Request) -> Reply:
+        body = json.loads(request.read(request.unread))
+        self.bodies.append(body)
+        self.handle(body)
+        return Reply(body=b"null")
+
+
+class Plugin(PluginCore):
+    """The published example's two rules: one object of the category at most, and none over a third of the picture."""
+
+    def on_submit(self, label: dict[str, Any], asset_id: str) -> None:
+        counted = label["search"]["numberOfAnnotationsByObject"].get("JOB_0.OBJECT_A", 0)
+        findings = [(f"{counted} objects of category A, one is allowed", None)] if counted > 1 else []
+        (stored, *_) = self.kili.labels(project_id=self.project_id, asset_id=asset_id, label_id=label["id"])
+        findings += [
+            ("larger than a third of the picture", annotation["mid"])
+            for annotation in stored["jsonResponse"]["JOB_0"]["annotations"]
+            if covered(annotation) > 0.33
+        ]
+        for text, mid in findings:
+            self.kili.create_issues(
+                project_id=self.project_id, label_id_array=[label["id"]], text_array=[text], object_mid_array=[mid]
+            )
+        if findings:
+            self.kili.send_back_to_queue(asset_ids=[asset_id])
+
+
+def covered(annotation: dict[str, Any]) -> float:
+    """The part of the picture that is in the annotation's bounding box."""
+    xs, ys = ([point[axis] for point in annotation["boundingPoly"][0]["normalizedVertices"]] for axis in "xy")
+    return (max(xs) - min(xs)) * (max(ys) - min(ys))
+
+
+class PluginInbox(Inbox):
+    """A service as the published example builds it around a plugin."""
+
+    def __init__(self, sdk: Sdk) -> None:
+        super().__init__()
+        self._sdk = sdk
+
+    def handle(self, body: dict[str, Any]) -> None:
+        if body["eventType"] == "onSubmit":
+            payload = body["payload"]
+            Plugin(self._sdk, body["logPayload"]["projectId"]).on_submit(payload["label"], payload["asset_id"])
+
+
+class TestPublishedExample:
+    @pytest.fixture
+    def asset(self, kili: Kili, sdk: Sdk) -> Iterator[str]:
+        """Of a project whose labels go to the plugin; everything is set up by the SDK, as in the example."""
+        interface = kili_interface(sdk)
+        project = sdk.create_project(title="Webhooks test project", input_type="IMAGE", json_interface=interface)["id"]
+        with PluginInbox(sdk) as inbox:
+            sdk.create_webhook(inbox.url, "Webhook bbox count", header="custom header")
+            sdk.activate_plugin_on_project("Webhook bbox count", project)
+            yield kili.add_asset(project, "landscape", external_id="landscape2")
+
+    def test_the_wrong_label_gets_two_issues_and_goes_back_and_the_right_one_stays(
+        self, kili: Kili, sdk: Sdk, asset: str
+    ) -> None:
+        wrong = objects(LARGE, SMALL, ALSO_SMALL)
+        sdk.append_labels(asset_id_array=[asset], json_response_array=[wrong], label_type="DEFAULT")
+        (delivery,) = kili.settle()
+        assert (delivery.status, delivery.text) == (200, "null")
+        assert [(issue["text"], issue["mid"]) for issue in kili.issues] == [
+            ("3 objects of category A, one is allowed", None),
+            ("larger than a third of the picture", LARGE["mid"]),
+        ]
+        assert kili.sent_back == [asset]
+        assert kili.assets[asset]["status"] == "ONGOING"
+
+        sdk.append_labels(asset_id_array=[asset], json_response_array=[objects(SMALL)], label_type="DEFAULT")
+        kili.settle()
+        assert kili.assets[asset]["status"] == "LABELED"
+        assert [issue["status"] for issue in kili.issues] == ["OPEN", "OPEN"]
+        assert kili.sent_back == [asset]
+
+    def test_the_same_event_twice_is_twice_the_issues(self, kili: Kili, sdk: Sdk, asset: str) -> None:
+        sdk.append_labels(asset_id_array=[asset], json_response_array=[objects(LARGE)], label_type="DEFAULT")
+        kili.settle()
+        (label,) = kili.labels
+        kili.redeliver(label, url=kili.webhooks["Webhook bbox count"]["url"])
+        assert len(kili.issues) == 2
+        assert (kili.sent_back, kili.declined) == ([asset], [asset])
+
+
+def kili_interface(sdk: Sdk) -> dict[str, Any]:
+    (project,) = sdk.projects(project_id=PROJECT, fields=["jsonInterface"])
+    interface = project["jsonInterface"]
+    assert isinstance(interface, dict)
+    return interface

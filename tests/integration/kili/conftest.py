@@ -1,0 +1,118 @@
+"""The Kili function behind a socket, with labels of its own for each test."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import urllib3
+
+from annohooks.kili import graphql, writes
+from local import stack, template
+from local.gateway import Gateway, Handler, load
+from local.kili import Delivery, Kili, samples
+from local.stack import KILI_SECRET, Stack
+from local.template import Function
+
+Json = dict[str, Any]
+_NUMBERS = itertools.count()
+
+
+@dataclasses.dataclass
+class Answer:
+    """What a webhook answered. json: None when it is none."""
+
+    status: int
+    text: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+
+@dataclasses.dataclass
+class Webhook:
+    """The function behind a socket."""
+
+    url: str
+    kili: Kili
+    functions: dict[str, Function]
+    environment: dict[str, str]
+
+    def handler(self, name: str) -> Handler:
+        """A function itself, by its name in template.yaml, to be called with an event."""
+        return load(self.functions[name], self.environment)
+
+    def post(self, body: object, secret: str | None = KILI_SECRET) -> Answer:
+        """body: JSON, or bytes as they are."""
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"} | ({"Authorization": secret} if secret is not None else {})
+        reply = urllib3.request("POST", self.url, body=content, headers=headers, retries=False, timeout=90)
+        return Answer(reply.status, reply.data.decode())
+
+    def deliver(self, label_id: str, times: int = 1, **how: Any) -> list[Delivery]:
+        """Posts a label's event, the very same one each time."""
+        return self.kili.redeliver(label_id, url=self.url, header=KILI_SECRET, times=times, **how)
+
+    def check(self, label_id: str, **how: Any) -> Json:
+        """What the webhook answers to a label's event."""
+        (delivery,) = self.deliver(label_id, **how)
+        assert delivery.status == 200, delivery.text
+        answer: Json = delivery.json()
+        return answer
+
+
+@pytest.fixture
+def webhook(running_stack: Stack, kili: Kili) -> Iterator[Callable[..., Webhook]]:
+    """webhook(KILI_DRY_RUN="true", ...): the function with other settings than the template's defaults."""
+    with ExitStack() as gateways:
+
+        def start(**environment: str) -> Webhook:
+            parameters = {"KiliEndpoint": kili.endpoint, "KiliStorageOrigins": kili.storage}
+            functions = [
+                dataclasses.replace(function, environment=function.environment | environment)
+                for function in template.functions(parameters, stack.RESOURCES)
+                if function.folder.name == "kili"
+            ]
+            gateway = gateways.enter_context(Gateway(functions, running_stack.environment))
+            named = {function.name: function for function in functions}
+            return Webhook(f"{gateway.origin}/kili", kili, named, running_stack.environment)
+
+        yield start
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is waited for is not the machine's pleasure, but a pause before asking Kili again."""
+    monkeypatch.setattr(writes, "_PAUSE_S", 0.05)
+    monkeypatch.setattr(graphql, "random", SimpleNamespace(uniform=lambda low, high: min(high, 0.02)))
+
+
+@pytest.fixture
+def submitted(kili: Kili) -> Callable[..., tuple[str, str]]:
+    """submitted(json_response, ...): ids of a new asset and of its label, of which no webhook is told."""
+
+    def submit(content: object = samples.WITH_TWO_MISTAKES, **of_label: Any) -> tuple[str, str]:
+        asset_id = kili.add_asset(samples.PROJECT, f"asset-{next(_NUMBERS)}-{uuid.uuid4().hex[:8]}")
+        return asset_id, kili.submit(asset_id, content, **of_label)
+
+    return submit
+
+
+@pytest.fixture
+def raised(kili: Kili) -> Callable[..., list[Json]]:
+    """raised(asset_id, status=None): the issues of an asset."""
+
+    def of(asset_id: str, status: str | None = None) -> list[Json]:
+        return [
+            issue for issue in kili.issues if issue["asset"] == asset_id and status in (None, issue["status"])
+        ]  # fmt: skip
+
+    return of

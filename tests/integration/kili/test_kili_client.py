@@ -1,0 +1,485 @@
+"""The client against the simulated Kili: what it reads, what it changes, and what it asks for."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Callable, Iterator
+
+import graphql
+import pytest
+
+from annohooks.core.deadline import Deadline
+from annohooks.core.errors import AnnohooksError, Forbidden, NotFound
+from annohooks.core.http import Origins, Upstream, UpstreamStatus
+from annohooks.kili import client as module
+from annohooks.kili import documents
+from annohooks.kili.client import Client
+from annohooks.kili.graphql import OutcomeUnknown, Refused
+from annohooks.kili.label import Issue, NewIssue, NewLabel
+from annohooks.kili.settings import Endpoint, Settings
+from local.kili import Kili, samples
+from local.listener import Listener, Reply
+from local.template import ROOT
+
+PROJECT = "project"
+BOX = samples.label(samples.WHEEL)
+
+
+@pytest.fixture
+def server() -> Iterator[Kili]:
+    with Kili(api_key="canary-key-of-a-bot") as kili:
+        kili.retry_after = "0"
+        kili.add_project(PROJECT, json_interface=samples.INTERFACE)
+        kili.add_asset(PROJECT, "asset", external_id="a.png", width=640, height=480)
+        yield kili
+    assert kili.violations == []
+
+
+@pytest.fixture
+def connect(server: Kili, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Client]]:
+    monkeypatch.setattr(module, "_LAG_S", 0.01)
+    opened = []
+
+    def connect(**changed: object) -> Client:
+        settings = {
+            "kili_endpoint": Endpoint.parse(server.endpoint),
+            "kili_storage_origins": Origins.parse(server.storage),
+            "kili_api_key_parameter": "/key",
+            "kili_secret_parameter": "/secret",
+            "kili_table": "table",
+        }
+        opened.append(Client(Settings(**{**settings, **changed}), server.api_key, Deadline.after(20)))
+        return opened[-1]
+
+    yield connect
+    for client in opened:
+        client.__exit__(None, None, None)
+
+
+# Documents
+
+
+@pytest.mark.parametrize("name", [name for name in dir(documents) if name.isupper() and not name.startswith("_")])
+def test_every_document_is_valid_by_the_schema(name):
+    text = (ROOT / "local" / "kili" / "schema.graphql").read_text()
+    errors = graphql.validate(graphql.build_schema(text), graphql.parse(getattr(documents, name)))
+    assert [error.message for error in errors] == []
+
+
+# Labels
+
+
+def test_a_label_comes_with_its_content_from_the_bucket_and_its_project_in_one_request(server, connect):
+    label_id = server.submit("asset", BOX, author="jane", seconds=7.5)
+    label = connect().label(PROJECT, label_id)
+    assert (label.id, label.project_id, label.asset_id, label.label_type) == (label_id, PROJECT, "asset", "DEFAULT")
+    assert (label.author_id, label.seconds_to_label, label.superseded, label.sent_back) == ("jane", 7.5, False, False)
+    assert label.json_response == BOX
+    assert server.operations() == ["labels+projects", "storage"]
+
+
+def test_a_project_that_is_known_is_not_asked_for_again(server, connect):
+    label_id = server.submit("asset", BOX)
+    client = connect()
+    assert client.project(PROJECT).interface == samples.INTERFACE
+    client.label(PROJECT, label_id)
+    assert connect().project(PROJECT).input_type == "IMAGE"
+    assert server.operations() == ["projects", "labels", "storage"]
+
+
+def test_a_project_is_asked_for_again_after_some_minutes(server, connect, monkeypatch):
+    monkeypatch.setattr(module, "_KEPT_S", 0.0)
+    client = connect()
+    client.project(PROJECT)
+    client.project(PROJECT)
+    assert server.operations() == ["projects", "projects"]
+
+
+def test_the_projects_that_are_kept_do_not_grow_without_end():
+    kept = module.Kept()
+    for number in range(1000):
+        kept.keep(number, "project")
+    assert len(kept._values) <= 200
+    assert kept.get(999) == "project"
+
+
+def test_the_key_is_not_sent_to_the_bucket(server, connect):
+    connect().label(PROJECT, server.submit("asset", BOX))
+    (stored,) = [call for call in server.calls if call.operation == "storage"]
+    assert server.api_key not in f"{stored.path}{stored.headers}"
+    assert "authorization" not in stored.headers
+
+
+def test_content_may_come_within_the_answer(server, connect):
+    server.faults.add("json_inline")
+    assert connect().label(PROJECT, server.submit("asset", BOX)).json_response == BOX
+    assert "storage" not in server.operations()
+
+
+@pytest.mark.parametrize("content", [{}, [], None, 7, "text"])
+@pytest.mark.parametrize("inline", [False, True])
+def test_content_is_what_kili_has_whether_it_is_an_object_or_not(server, connect, content, inline):
+    if inline:
+        server.faults.add("json_inline")
+    assert connect().label(PROJECT, server.submit("asset", json.dumps(content))).json_response == content
+
+
+def test_numbers_that_only_python_writes_are_read(server, connect):
+    label = connect().label(PROJECT, server.submit("asset", '{"x": NaN, "y": -Infinity, "z": "\\ud800"}'))
+    assert label.json_response["y"] == float("-inf")
+
+
+@pytest.mark.parametrize("inline", [False, True])
+@pytest.mark.parametrize("text", ["{", "<html>", "[" * 100_000])
+def test_content_that_is_not_json_is_an_error_and_not_an_empty_label(server, connect, text, inline):
+    if inline:
+        server.faults.add("json_inline")
+    label_id = server.submit("asset", text)
+    with pytest.raises(Upstream, match=r"^Kili sent something that is not JSON while reading the label\.$"):
+        connect().label(PROJECT, label_id)
+
+
+@pytest.mark.parametrize("inline", [False, True])
+def test_content_may_be_as_large_as_the_settings_say_and_no_larger(server, connect, inline):
+    if inline:
+        server.faults.add("json_inline")
+    exact, larger = (server.submit("asset", json.dumps("x" * (size - 2))) for size in (10_000, 10_001))
+    client = connect(kili_max_label_bytes=10_000)
+    assert len(client.label(PROJECT, exact).json_response) == 9998
+    with pytest.raises(Upstream, match="sent more than 10000 bytes while reading the label"):
+        client.label(PROJECT, larger)
+
+
+def test_content_on_a_server_that_is_not_allowed_is_not_fetched(server, connect, caplog):
+    label_id = server.submit("asset", BOX)
+    with pytest.raises(Forbidden, match=r"^Kili keeps the label on a server that this deployment does not allow\.$"):
+        connect(kili_storage_origins=Origins()).label(PROJECT, label_id)
+    assert "storage" not in server.operations()
+    assert "labels are kept where KILI_STORAGE_ORIGINS does not allow" in caplog.text
+    assert "X-Goog-Signature" not in caplog.text
+
+
+def test_content_on_kilis_own_server_is_fetched_without_the_key(server, connect):
+    asked = []
+
+    def answer(request):
+        asked.append((request.method, request.target, request.headers.get("Authorization")))
+        if request.method == "GET":
+            return Reply(body=b'{"JOB_0": {}}')
+        fields = {"id": "l", "labelType": "DEFAULT", "assetId": "a", "jsonResponseUrl": f"{own.origin}/labels/l?s=1"}
+        project = {"inputType": "IMAGE", "jsonInterface": "{}"}
+        return Reply(body=json.dumps({"data": {"data": [fields], "projects": [project]}}).encode())
+
+    with Listener("127.0.0.1", 0, answer) as own:
+        endpoint = Endpoint.parse(f"{own.origin}/graphql")
+        label = connect(kili_endpoint=endpoint, kili_storage_origins=Origins()).label("p", "l")
+    assert label.json_response == {"JOB_0": {}}
+    assert asked[1] == ("GET", "/labels/l?s=1", None)
+
+
+def test_a_label_that_is_late_is_asked_for_once_more(server, connect):
+    server.faults.add("label_lags")
+    label_id = server.submit("asset", BOX)
+    assert connect().label(PROJECT, label_id).id == label_id
+    assert server.operations() == ["labels+projects", "labels", "storage"]
+
+
+def test_a_label_that_is_not_there_is_not_found(server, connect):
+    server.submit("asset", BOX)
+    with pytest.raises(NotFound, match=r"^Kili has no such label in this project, or not yet what is in it\.$"):
+        connect().label(PROJECT, "other")
+    assert server.operations() == ["labels+projects", "labels"]
+
+
+def test_a_label_of_another_project_is_not_found(server, connect):
+    server.add_project("other")
+    label_id = server.submit("asset", BOX)
+    with pytest.raises(NotFound):
+        connect().label("other", label_id)
+
+
+@pytest.mark.parametrize("read", [lambda c: c.project("none"), lambda c: c.label("none", "label")])
+def test_a_project_that_is_not_there_is_not_found(connect, read):
+    with pytest.raises(NotFound, match=r"^Kili has no such project, or the API key may not see it\.$"):
+        read(connect())
+
+
+def test_a_label_tells_that_its_author_has_submitted_a_newer_one_and_that_its_asset_was_sent_back(server, connect):
+    older, newer = server.submit("asset", BOX), server.submit("asset", BOX, label_type="REVIEW")
+    server.send_back("asset")
+    client = connect()
+    assert client.label(PROJECT, older).superseded
+    label = client.label(PROJECT, newer)
+    assert (label.superseded, label.sent_back, label.label_type) == (False, True, "REVIEW")
+
+
+def test_a_bucket_that_fails_is_asked_three_times(server, connect):
+    label_id = server.submit("asset", BOX)
+    server.faults.plan("http_502", on="storage", times=2)
+    assert connect().label(PROJECT, label_id).json_response == BOX
+    server.faults.add("storage_fails")
+    with pytest.raises(UpstreamStatus, match=r"^Kili's storage answered with status 500 while reading the label\.$"):
+        connect().label(PROJECT, label_id)
+
+
+ANNOTATIONS = [
+    {
+        "__typename": "ClassificationAnnotation",
+        "id": "1",
+        "job": "JOB",
+        "annotationValue": {"categories": ["GOOD", "BAD"]},
+    },
+    {
+        "__typename": "TranscriptionAnnotation",
+        "id": "2",
+        "job": "WHY",
+        "path": [["1", "BAD"]],
+        "annotationValue": {"text": "too long"},
+    },
+    {
+        "__typename": "ComparisonAnnotation",
+        "id": "3",
+        "job": "BEST",
+        "annotationValue": {"choice": {"code": "A", "firstId": "x", "secondId": "y"}},
+    },
+]
+REBUILT = {
+    "JOB": {"categories": [{"name": "GOOD"}, {"name": "BAD", "children": {"WHY": {"text": "too long"}}}]},
+    "BEST": {"choice": {"code": "A", "firstId": "x", "secondId": "y"}},
+}
+
+
+@pytest.mark.parametrize("input_type", ["LLM_STATIC", "LLM_INSTR_FOLLOWING"])
+def test_a_label_of_an_llm_project_is_rebuilt_from_its_annotations(server, connect, input_type):
+    server.add_project("llm", input_type=input_type)
+    server.add_asset("llm", "chat")
+    label_id = server.submit("chat", {}, annotations=ANNOTATIONS)
+    assert connect().label("llm", label_id).json_response == REBUILT
+    assert list(connect().labels("llm", {"id": label_id}, ["jsonResponse"])) == [{"jsonResponse": REBUILT}]
+
+
+@pytest.mark.parametrize(
+    "annotations",
+    [
+        [{"__typename": "RankingAnnotation", "id": "1", "job": "J", "path": []}],
+        [{"__typename": "ClassificationAnnotation", "id": "1", "job": "J", "path": [["one"]]}],
+        [{"id": "1"}],
+        7,
+    ],
+)
+def test_annotations_of_an_unknown_kind_are_an_error(connect, annotations):
+    answers = [
+        {"data": [{"id": "l", "labelType": "DEFAULT", "assetId": "a"}], "projects": [{"inputType": "LLM_STATIC"}]},
+        {"data": [{"annotations": annotations}]},
+    ]
+    with Listener("127.0.0.1", 0, lambda _: Reply(body=json.dumps({"data": answers.pop(0)}).encode())) as own:
+        client = connect(kili_endpoint=Endpoint.parse(f"{own.origin}/graphql"))
+        with pytest.raises(Upstream, match="annotations that cannot be read"):
+            client.label("p", "l")
+
+
+# Issues, assets, events
+
+
+def test_issues_come_with_their_text_object_and_status_but_questions_do_not(server, connect):
+    label_id = server.submit("asset", BOX)
+    client = connect()
+    created = client.create_issues(
+        PROJECT, [NewIssue(label_id=label_id, text="one", mid="m"), NewIssue(label_id=label_id, text="two")]
+    )
+    client.set_issue_status(created[0], "SOLVED")
+    assert client.issues(PROJECT, "asset") == [
+        Issue(id=created[0], status="SOLVED", text="one", mid="m"),
+        Issue(id=created[1], status="OPEN", text="two"),
+    ]
+    assert server.calls[-1].variables["where"]["type"] == "ISSUE"
+
+
+def test_more_than_a_page_of_issues_is_raised_and_read_in_batches(server, connect):
+    label_id = server.submit("asset", BOX)
+    client = connect()
+    texts = [f"issue {number}" for number in range(250)]
+    created = client.create_issues(PROJECT, [NewIssue(label_id=label_id, text=text) for text in texts])
+    assert [issue["text"] for issue in server.issues] == texts
+    assert [issue.id for issue in client.issues(PROJECT, "asset")] == created
+    assert server.operations() == ["createIssues"] * 3 + ["issues"] * 3
+    assert [len(call.variables["issues"]) for call in server.calls[:3]] == [100, 100, 50]
+
+
+def test_no_issues_is_no_request(server, connect):
+    assert connect().create_issues(PROJECT, []) == []
+    assert server.calls == []
+
+
+def test_too_many_issues_are_an_error_and_not_a_part_of_them(server, connect, monkeypatch):
+    monkeypatch.setattr(module, "MOST_ROWS", 200)
+    label_id = server.submit("asset", BOX)
+    client = connect()
+    client.create_issues(PROJECT, [NewIssue(label_id=label_id, text="x")] * 200)
+    with pytest.raises(Upstream, match="has more than 200 rows for this; stopped while reading the asset's issues"):
+        client.issues(PROJECT, "asset")
+
+
+@pytest.mark.parametrize(("width", "height", "size"), [(640, 480, (640, 480)), (None, None, None), (0, 0, None)])
+def test_the_size_of_an_asset_is_in_pixels_if_kili_knows_it(server, connect, width, height, size):
+    server.add_asset(PROJECT, "sized", width=width, height=height)
+    assert connect().size_px(PROJECT, "sized") == size
+
+
+def test_the_size_of_an_asset_that_is_not_there_is_unknown(connect):
+    assert connect().size_px(PROJECT, "none") is None
+
+
+def test_events_come_oldest_first_page_by_page(server, connect):
+    for _ in range(130):
+        server.submit("asset", BOX)
+    events = list(connect().events(PROJECT, "2020-01-01T00:00:00Z"))
+    assert [event["id"] for event in events] == [event["id"] for event in server.audit if event["projectId"] == PROJECT]
+    assert server.operations() == ["events", "events"]
+
+
+def test_events_before_the_moment_are_left_out(server, connect):
+    server.submit("asset", BOX)
+    assert list(connect().events(PROJECT, "2999-01-01T00:00:00Z")) == []
+
+
+def test_too_many_events_are_told_after_those_that_came(server, connect, monkeypatch):
+    monkeypatch.setattr(module, "MOST_ROWS", 100)
+    for _ in range(120):
+        server.submit("asset", BOX)
+    came = []
+    with pytest.raises(Upstream, match="has more than 100 events of this project"):
+        came.extend(connect().events(PROJECT, "2020-01-01T00:00:00Z"))
+
+
+def test_whose_key_it_is_is_asked_once_in_a_while(server, connect):
+    assert [connect().viewer_id(), connect().viewer_id()] == [server.bot_id, server.bot_id]
+    assert server.operations() == ["viewer"]
+
+
+# What is changed
+
+
+def test_an_asset_is_sent_back_once_and_then_declined(server, connect):
+    server.submit("asset", BOX)
+    client = connect()
+    assert [client.send_back("asset"), client.send_back("asset")] == [True, False]
+    assert (server.sent_back, server.declined) == (["asset"], ["asset"])
+
+
+def test_an_older_kili_is_sent_the_older_mutation_and_remembered(server, connect):
+    server.faults.add("no_new_mutation")
+    server.submit("asset", BOX)
+    assert connect().send_back("asset")
+    assert connect().send_back("asset")
+    assert server.operations() == ["sendAssetsBackToQueue", "sendBackAssetsToQueue", "sendBackAssetsToQueue"]
+    assert server.sent_back == ["asset"]
+
+
+def test_another_refusal_is_not_answered_with_the_older_mutation(server, connect):
+    server.faults.add("refuses")
+    with pytest.raises(Refused):
+        connect().send_back("asset")
+    assert server.operations() == ["sendAssetsBackToQueue"]
+
+
+def test_an_asset_that_kili_fails_to_send_back_is_an_error(server, connect):
+    server.submit("asset", BOX)
+    server.faults.add("send_back_fails")
+    with pytest.raises(Upstream, match=r"^Kili did not succeed in sending the asset back\.$"):
+        connect().send_back("asset")
+
+
+def test_an_asset_is_added_to_review_or_declined(server, connect):
+    client = connect()
+    assert not client.add_to_review("asset")
+    server.submit("asset", BOX)
+    assert client.add_to_review("asset")
+    assert server.assets["asset"]["status"] == "TO_REVIEW"
+
+
+def test_metadata_is_replaced(server, connect):
+    client = connect()
+    client.set_metadata("asset", {"accuracy": 1, "note": "ä"})
+    client.set_metadata("asset", {"accuracy": 0.5})
+    assert server.assets["asset"]["metadata"] == {"accuracy": 0.5}
+
+
+def test_labels_are_added_a_hundred_at_a_time(server, connect):
+    labels = [NewLabel(asset_id="asset", json_response=BOX, seconds_to_label=3, model_name="m")] * 130
+    ids = connect().append_labels(labels, "PREDICTION", project_id=PROJECT, overwrite=False)
+    assert list(server.labels) == ids
+    assert {label["label_type"] for label in server.labels.values()} == {"PREDICTION"}
+    assert server.labels[ids[-1]]["json_response"] == BOX
+    assert server.operations() == ["appendManyLabels"] * 2
+
+
+CHANGES = {
+    "create_issues": lambda c, label_id: c.create_issues(PROJECT, [NewIssue(label_id=label_id, text="x")]),
+    "send_back": lambda c, _: c.send_back("asset"),
+    "add_to_review": lambda c, _: c.add_to_review("asset"),
+    "set_metadata": lambda c, _: c.set_metadata("asset", {"x": 1}),
+    "append_labels": lambda c, _: c.append_labels([NewLabel(asset_id="asset", json_response={})], "PREDICTION"),
+}
+
+
+@pytest.mark.parametrize("fault", ["unknown_outcome", "drops"])
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_change_that_may_have_been_made_is_not_made_twice(server, connect, change, fault):
+    label_id = server.submit("asset", BOX)
+    server.faults.add(fault)
+    with pytest.raises(OutcomeUnknown):
+        change(connect(), label_id)
+    assert len(server.calls) == 1
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_change_that_kili_has_not_looked_at_is_made_in_the_end(server, connect, change):
+    label_id = server.submit("asset", BOX)
+    server.faults.add("http_429")
+    change(connect(), label_id)
+    assert len(server.calls) == 3
+
+
+@pytest.mark.parametrize("fault", ["http_500", "http_502", "rejects_key", "refuses", "truncated_json", "drops"])
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda c, label_id: c.label(PROJECT, label_id),
+        lambda c, _: c.issues(PROJECT, "asset"),
+        lambda c, _: list(c.events(PROJECT, "2020-01-01T00:00:00Z")),
+        lambda c, _: c.viewer_id(),
+        *[lambda c, label_id, change=change: change(c, label_id) for change in CHANGES.values()],
+    ],
+)
+def test_no_failure_tells_the_key_or_a_signed_url(server, connect, caplog, read, fault):
+    label_id = server.submit("asset", BOX)
+    server.faults.add(fault)
+    with caplog.at_level(0), pytest.raises(AnnohooksError) as raised:
+        read(connect(), label_id)
+    text = "".join(traceback.format_exception(raised.value)) + caplog.text
+    assert server.api_key not in text
+    assert "X-Goog-Signature" not in text
+
+
+@pytest.mark.parametrize("answer", [7, [7], "text", [[{}]], {"id": 7}, {"data": [7], "projects": 7}])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda c: c.label("p", "l"),
+        lambda c: c.issues("p", "a"),
+        lambda c: list(c.events("p", "2020")),
+        lambda c: c.viewer_id(),
+        lambda c: c.create_issues("p", [NewIssue(label_id="l", text="x")]),
+        lambda c: c.send_back("a"),
+        lambda c: c.project("p"),
+        lambda c: c.size_px("p", "a"),
+    ],
+)
+def test_an_answer_of_another_shape_is_an_error(connect, ask, answer):
+    body = json.dumps({"data": {"data": answer}}).encode()
+    with Listener("127.0.0.1", 0, lambda _: Reply(body=body)) as own:
+        client = connect(kili_endpoint=Endpoint.parse(f"{own.origin}/graphql"))
+        with pytest.raises(Upstream, match=r"^Kili answered something unexpected while "):
+            ask(client)

@@ -1,0 +1,357 @@
+"""One GraphQL operation at a time: what is sent again, what never is, and what errors say."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annohooks.core import origins
+from annohooks.core.deadline import Deadline
+from annohooks.core.errors import BadRequest, DeadlineExceeded, Forbidden, Unavailable
+from annohooks.core.http import NotConnected, Upstream, UpstreamStatus, UpstreamTimeout
+from annohooks.kili import graphql
+from annohooks.kili.graphql import OutcomeUnknown, Refused, Session, fragment
+from annohooks.kili.settings import Endpoint
+from local.listener import Dropped, Listener, Reply, Request
+
+KEY = "canary-key-0123456789"
+QUERY = "query viewer { data: viewer { id } }"
+MUTATION = "mutation { data: sendAssetsBackToQueue(where: {idIn: []}) { failed { assetId } } }"
+FINE = Reply(body=b'{"data": {"data": 7}}')
+DOING = "asking"
+
+
+def errors(*messages: str, status: int = 200) -> Reply:
+    body = {"errors": [{"message": message, "extensions": {"code": "X"}} for message in messages], "data": None}
+    return Reply(status, json.dumps(body).encode())
+
+
+class Server:
+    """Answers with each reply in turn, then with the last for ever. A reply may be an exception."""
+
+    def __init__(self, *replies: Reply | Exception) -> None:
+        self.replies = list(replies)
+        self.bodies: list[dict[str, object]] = []
+        self.headers: list[dict[str, str]] = []
+        self.listener = Listener("127.0.0.1", 0, self.answer)
+
+    def answer(self, request: Request) -> Reply:
+        self.bodies.append(json.loads(request.read(request.unread)))
+        self.headers.append({name.lower(): value for name, value in request.headers.items()})
+        reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Pauses before another attempt, which are only noted; the longest that chance allows."""
+    noted: list[float] = []
+    monkeypatch.setattr(graphql, "time", SimpleNamespace(sleep=noted.append))
+    monkeypatch.setattr(graphql, "random", SimpleNamespace(uniform=lambda low, high: high))
+    return noted
+
+
+@pytest.fixture
+def session(pauses: list[float]) -> Iterator[Callable[..., tuple[Session, Server]]]:
+    opened: list[tuple[Session, Server]] = []
+
+    def start(
+        *replies: Reply | Exception, deadline_s: float = 1000, read_timeout_s: float = 10
+    ) -> tuple[Session, Server]:
+        server = Server(*replies)
+        server.listener.start()
+        endpoint = Endpoint.parse(f"{server.listener.origin}/api/label/v2/graphql")
+        opened.append((Session(endpoint, KEY, Deadline.after(deadline_s), read_timeout_s), server))
+        return opened[-1]
+
+    yield start
+    for each, server in opened:
+        each.close()
+        server.listener.stop()
+
+
+def test_an_operation_is_sent_with_its_variables_and_the_key(session):
+    client, server = session(FINE)
+    assert client.execute(QUERY, {"where": {"id": "ä"}}, doing=DOING) == 7
+    assert server.bodies == [{"query": QUERY, "variables": {"where": {"id": "ä"}}}]
+    (headers,) = server.headers
+    assert headers["authorization"] == f"X-API-Key: {KEY}"
+    assert headers["content-type"] == "application/json"
+
+
+def test_several_root_fields_come_together_and_a_single_one_alone(session):
+    client, _ = session(Reply(body=b'{"data": {"data": [1], "projects": []}}'), Reply(body=b'{"data": {"a": null}}'))
+    assert client.execute(QUERY, {}, doing=DOING) == {"data": [1], "projects": []}
+    assert client.execute(QUERY, {}, doing=DOING) is None
+
+
+NOT_FORWARDED = [b"no healthy upstream", b"reset reason: overflow", b"x reset reason: remote connection failure"]
+
+
+@pytest.mark.parametrize("document", [QUERY, MUTATION])
+@pytest.mark.parametrize(
+    "reply", [Reply(401), Reply(429), Reply(521), *(Reply(503, body) for body in NOT_FORWARDED)], ids=str
+)
+def test_what_kili_has_not_processed_is_sent_again_whatever_it_is(session, document, reply):
+    client, server = session(reply, reply, FINE)
+    assert client.execute(document, {}, doing=DOING, mutation=document is MUTATION) == 7
+    assert len(server.bodies) == 3
+
+
+@pytest.mark.parametrize("document", [QUERY, MUTATION])
+def test_a_server_that_cannot_be_reached_is_tried_until_there_is_no_time_left_to_answer(
+    session, pauses, monkeypatch, document
+):
+    client, server = session(FINE, deadline_s=20)
+    server.listener.stop()
+    started, passed = time.monotonic(), [0.0]
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        passed[0] += seconds
+
+    monkeypatch.setattr(graphql, "time", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(Deadline, "remaining_s", lambda self: self.moment_s - started - passed[0])
+    monkeypatch.setattr(client, "_deadline", Deadline(started + 20))
+    with pytest.raises(NotConnected, match=r"^Kili could not be reached while asking\.$"):
+        client.execute(document, {}, doing=DOING, mutation=document is MUTATION)
+    assert pauses == [1, 2, 4, 8]  # the next, of up to 16 s, would leave less than a second to answer
+
+
+def test_a_name_nobody_knows_is_asked_for_again(session, pauses, monkeypatch):
+    client, _ = session(FINE)
+    resolve = origins.socket.getaddrinfo
+    known = iter([False, True])
+
+    def answer(*args, **kwargs):
+        if not next(known, True):
+            raise OSError
+        return resolve(*args, **kwargs)
+
+    monkeypatch.setattr(origins.socket, "getaddrinfo", answer)
+    assert client.execute(MUTATION, {}, doing=DOING, mutation=True) == 7
+    assert len(pauses) == 1
+
+
+def test_a_key_that_is_refused_does_not_cost_every_webhook_all_its_time(session, pauses):
+    client, server = session(Reply(401, b"Unauthorized"))
+    with pytest.raises(UpstreamStatus, match=r"^Kili refused the API key while asking\.$") as raised:
+        client.execute(QUERY, {}, doing=DOING)
+    assert raised.value.reply_status == 401
+    assert len(server.bodies) == 3
+    assert sum(pauses) <= 3
+
+
+UNCERTAIN = [
+    (Reply(500), 1),
+    (Reply(502), 5),
+    (Reply(503, b"upstream connect error"), 5),
+    (Reply(503, b"no healthy upstream; retried and the latest reset reason: connection failure"), 5),
+    (Reply(504), 2),
+    (Reply(520), 5),
+    (Reply(522), 5),
+    (Reply(524), 2),
+    (Dropped(), 5),
+    (Reply(body=b'{"data": {"da', announced_bytes=100), 5),
+    (Reply(body=b'{"data": {"da'), 5),
+    (Reply(body=b"<html>log in</html>"), 5),
+    (Reply(body=b"[]"), 5),
+    (Reply(body=b"{}"), 5),
+    (Reply(body=b"[" * 100_000), 5),
+    (Reply(body=b"\xff"), 5),
+]
+
+
+@pytest.mark.parametrize(("reply", "attempts"), UNCERTAIN, ids=lambda value: str(value)[:60])
+def test_a_query_that_may_have_been_answered_is_asked_again_a_few_times(session, reply, attempts):
+    client, server = session(reply)
+    with pytest.raises(Upstream):
+        client.execute(QUERY, {}, doing=DOING)
+    assert len(server.bodies) == attempts
+
+
+@pytest.mark.parametrize(("reply", "attempts"), UNCERTAIN, ids=lambda value: str(value)[:60])
+def test_a_mutation_that_may_have_been_carried_out_is_never_sent_again(session, reply, attempts):
+    client, server = session(reply, FINE)
+    with pytest.raises(OutcomeUnknown, match="It may be done all the same, so it is not repeated"):
+        client.execute(MUTATION, {}, doing=DOING, mutation=True)
+    assert len(server.bodies) == 1
+
+
+@pytest.mark.parametrize(("mutation", "error", "attempts"), [(False, UpstreamTimeout, 2), (True, OutcomeUnknown, 1)])
+def test_an_answer_that_does_not_come_in_time_is_waited_for_twice_or_once(session, mutation, error, attempts):
+    client, server = session(Reply(hold=True), read_timeout_s=0.1)
+    with pytest.raises(error, match=r"^Kili did not answer in time while asking\."):
+        client.execute(QUERY, {}, doing=DOING, mutation=mutation)
+    assert len(server.bodies) == attempts
+
+
+@pytest.mark.parametrize(("mutation", "error"), [(False, DeadlineExceeded), (True, OutcomeUnknown)])
+def test_at_the_deadline_a_query_has_failed_and_a_mutation_may_have_been_carried_out(session, mutation, error):
+    client, server = session(Reply(hold=True), deadline_s=0.2)
+    with pytest.raises(error, match="The time for this request ran out while asking"):
+        client.execute(QUERY, {}, doing=DOING, mutation=mutation)
+    assert len(server.bodies) == 1
+
+
+@pytest.mark.parametrize("mutation", [False, True])
+def test_nothing_is_sent_once_the_deadline_is_past(session, mutation):
+    client, server = session(FINE, deadline_s=0)
+    with pytest.raises(DeadlineExceeded):
+        client.execute(QUERY, {}, doing=DOING, mutation=mutation)
+    assert server.bodies == []
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 413, 422])
+@pytest.mark.parametrize("mutation", [False, True])
+def test_other_statuses_are_definite(session, status, mutation):
+    client, server = session(Reply(status, b"<html>"))
+    with pytest.raises(UpstreamStatus, match=rf"^Kili answered with status {status} while asking\.$"):
+        client.execute(QUERY, {}, doing=DOING, mutation=mutation)
+    assert len(server.bodies) == 1
+
+
+def test_a_redirect_is_not_followed(session):
+    client, server = session(Reply(307, headers={"Location": "/elsewhere"}))
+    with pytest.raises(UpstreamStatus, match=r"redirects are not followed\.$"):
+        client.execute(MUTATION, {}, doing=DOING, mutation=True)
+    assert len(server.bodies) == 1
+
+
+@pytest.mark.parametrize("status", [200, 400, 500, 502])
+@pytest.mark.parametrize("mutation", [False, True])
+def test_a_graphql_error_is_definite_whatever_its_status(session, status, mutation):
+    client, server = session(errors("[accessDenied] You may not: a@example.org", "[other] No", status=status))
+    with pytest.raises(Refused) as raised:
+        client.execute(QUERY, {}, doing=DOING, mutation=mutation)
+    assert raised.value.message == "Kili refused what was asked of it while asking (accessDenied)."
+    assert raised.value.code == "accessDenied"
+    assert raised.value.detail == "[accessDenied] You may not: a@example.org"
+    assert not raised.value.unknown_field
+    assert len(server.bodies) == 1
+
+
+@pytest.mark.parametrize("reply", [b'{"errors": 1}', b'{"errors": [null, {}]}', b'{"errors": [{"message": null}]}'])
+def test_errors_of_any_shape_are_a_refusal(session, reply):
+    client, _ = session(Reply(body=reply))
+    with pytest.raises(Refused, match=r"^Kili refused what was asked of it while asking\.$"):
+        client.execute(QUERY, {}, doing=DOING)
+
+
+def test_a_refusal_tells_whether_this_kili_lacks_the_field(session):
+    client, _ = session(errors('Cannot query field "sendAssetsBackToQueue" on type "Mutation".', status=400))
+    with pytest.raises(Refused) as raised:
+        client.execute(MUTATION, {}, doing=DOING, mutation=True)
+    assert raised.value.unknown_field
+
+
+@pytest.mark.parametrize("message", ["Failed to fetch data connection", "x Invalid request made to Flagsmith API"])
+@pytest.mark.parametrize(("mutation", "attempts"), [(False, 5), (True, 1)])
+def test_the_errors_that_pass_are_asked_again_by_queries_only(session, message, mutation, attempts):
+    client, server = session(errors(message))
+    with pytest.raises(Refused):
+        client.execute(QUERY, {}, doing=DOING, mutation=mutation)
+    assert len(server.bodies) == attempts
+
+
+def test_no_error_of_kili_repeats_the_key(session):
+    client, _ = session(errors(f"[unauthenticated] {KEY} is no key, {'x' * 1000}"))
+    with pytest.raises(Refused) as raised:
+        client.execute(QUERY, {}, doing=DOING)
+    assert raised.value.detail.startswith("[unauthenticated] *** is no key, xxx")
+    assert len(raised.value.detail) == 500
+    assert KEY not in f"{vars(raised.value)} {raised.value!r}"
+
+
+def test_pauses_grow_to_half_a_minute_and_chance_shortens_them(session, pauses):
+    client, _ = session(*[Reply(521)] * 8, FINE)
+    assert client.execute(QUERY, {}, doing=DOING) == 7
+    assert pauses == [1, 2, 4, 8, 16, 30, 30, 30]
+
+
+@pytest.mark.parametrize(
+    ("header", "pause_s"),
+    [("3", 3), ("0.5", 0.5), ("0", 0), ("-1", 0), ("100000", 60), ("inf", 60), ("nan", 1), ("", 1), ("Fri, 1 Jan", 1)],
+)
+def test_a_pause_is_as_long_as_kili_asks_for_within_bounds(session, pauses, header, pause_s):
+    client, _ = session(Reply(429, headers={"Retry-After": header}), FINE)
+    client.execute(QUERY, {}, doing=DOING)
+    assert pauses == [pause_s]
+
+
+def test_a_pause_that_leaves_no_time_to_answer_is_not_begun(session, pauses):
+    client, server = session(Reply(429, headers={"Retry-After": "10"}), deadline_s=10.5)
+    with pytest.raises(UpstreamStatus, match=r"^Kili answered with status 429 while asking\.$"):
+        client.execute(MUTATION, {}, doing=DOING, mutation=True)
+    assert pauses == []
+    assert len(server.bodies) == 1
+
+
+def test_attempts_end_even_if_the_deadline_is_far_away(session):
+    client, server = session(Reply(429, headers={"Retry-After": "0"}), deadline_s=1e9)
+    with pytest.raises(UpstreamStatus):
+        client.execute(QUERY, {}, doing=DOING)
+    assert len(server.bodies) == 20
+
+
+def test_an_answer_larger_than_expected_is_not_read(session):
+    client, server = session(Reply(body=b'{"data": {"data": "' + b"x" * 2000 + b'"}}'))
+    with pytest.raises(Upstream, match=r"^Kili sent more than 1000 bytes while asking\.$"):
+        client.execute(QUERY, {}, doing=DOING, max_bytes=1000)
+    with pytest.raises(OutcomeUnknown):
+        client.execute(QUERY, {}, doing=DOING, max_bytes=1000, mutation=True)
+    assert len(server.bodies) == 2
+
+
+@pytest.mark.parametrize("value", ["\ud800", {1.5: object()}, {("a",): 1}])
+def test_a_value_that_cannot_be_sent_is_a_bad_request(session, value):
+    client, server = session(FINE)
+    with pytest.raises(BadRequest, match=r"^A value cannot be sent to Kili while asking\.$"):
+        client.execute(QUERY, {"x": value}, doing=DOING)
+    assert server.bodies == []
+
+
+@pytest.mark.parametrize("key", ["", " ", "key\n", "key\r\nX-Injected: 1", "schlüssel", "two words"])
+def test_a_key_that_cannot_be_sent_is_told_apart_from_one_that_is_wrong(key):
+    with pytest.raises(Unavailable, match=r"^The API key for Kili is not one that can be sent\.$"):
+        Session(Endpoint.parse("https://kili.example.org/graphql"), key, Deadline.after(1), 1)
+
+
+def test_an_endpoint_at_a_forbidden_address_is_not_contacted_again_and_again(pauses):
+    endpoint = Endpoint.parse("http://169.254.169.254/latest")
+    endpoint = Endpoint(endpoint.origin._replace(explicit=False), endpoint.path)
+    with pytest.raises(Forbidden):
+        Session(endpoint, KEY, Deadline.after(10), 1).execute(QUERY, {}, doing=DOING)
+    assert pauses == []
+
+
+def test_operations_share_a_connection(session):
+    client, server = session(FINE)
+    opened = []
+    accept = server.listener.process_request
+    server.listener.process_request = lambda *args: (opened.append(args), accept(*args))
+    for _ in range(3):
+        client.execute(QUERY, {}, doing=DOING)
+    assert len(opened) == 1
+
+
+def test_a_selection_nests_what_has_dots():
+    asked = fragment(["id", "author.id", "jsonResponse", "author.email", "labelOf.project.id"])
+    assert asked == "id author { id email } jsonResponse labelOf { project { id } }"
+
+
+@given(st.text())
+def test_a_selection_holds_nothing_but_names(field):
+    try:
+        selected = fragment([field])
+    except ValueError:
+        return
+    assert set("".join(selected.split())) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_{}")
