@@ -13,20 +13,22 @@ LAMBDA_PYTHON ?= $(call python,sys.version_info[:2] == (3,13),python3.13 python3
 
 ARCHITECTURE ?= arm64
 MACHINE_ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
-FUNCTION ?= SlideScoreFunction
 EVENT ?= events/slidescore/nuclei_in_a_rectangle.json
+FUNCTION ?= $(if $(findstring events/kili/,$(EVENT)),KiliFunction,SlideScoreFunction)
+RULES ?= functions/kili/rules.yaml
+ARGUMENTS ?=
 
 export PYTHONPATH := $(CURDIR)/layers/shared:$(CURDIR)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help demo test lint format serve build size contract bench invoke clean
+.PHONY: help demo test lint format serve rules register-kili build size contract bench invoke clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets.
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "%-12s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "%-12s %s\n", $$1, $$2}'
 
-demo: .venv/installed  ## Fire sample webhooks at the whole bundle on this machine, check and draw what the viewer gets, in out/.
+demo: .venv/installed  ## Fire sample webhooks at the whole bundle on this machine, check and draw what comes of them, in out/.
 	.venv/bin/python -m local.demo
 
 test: .venv/installed  ## Run the tests that need nothing but Python.
@@ -44,8 +46,14 @@ format: .venv/installed  ## Format the code and mend what ruff can mend.
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
-serve: .venv/installed  ## Keep the bundle running on this machine, with a simulated Slide Score.
+serve: .venv/installed  ## Keep the bundle running on this machine, with simulated platforms.
 	.venv/bin/python -m local.serve
+
+rules: .venv/installed  ## Say what a file of Kili rules checks, or what is wrong with it and where. RULES=functions/kili/rules.yaml
+	.venv/bin/python -m annohooks.kili.rules $(RULES)
+
+register-kili: .venv/installed  ## Register the webhook with Kili: says what it would do, and does it when KILI_API_KEY is set. ARGUMENTS=--help
+	.venv/bin/python -m annohooks.kili.register $(ARGUMENTS)
 
 build: .tools/sam/installed lambda-python  ## Build for `sam deploy` into .aws-sam/build. ARCHITECTURE=arm64 (default) or x86_64.
 	$(call sam-build,$(ARCHITECTURE),.aws-sam/build)

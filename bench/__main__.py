@@ -148,10 +148,12 @@ class Sides:
             [python, "-P", ROOT / "bench" / "side.py", libraries, side, benchmark.function, *arguments],
             env=environment,
             cwd=self._folder,
-            stdout=subprocess.PIPE,
+            capture_output=True,  # the other side shows its progress, even where there is no terminal
             text=True,
-            check=True,
+            check=False,
         )
+        if done.returncode:
+            sys.exit(f"{side} of {benchmark.function} failed:\n{done.stderr}")
         return json.loads(done.stdout.splitlines()[-1])
 
 

@@ -70,9 +70,10 @@ def sdk(kili: Kili, tmp_path: Path) -> Sdk:
 @pytest.fixture
 def domain_sdk(kili: Kili, tmp_path: Path) -> DomainSdk:
     """The newer interface of the SDK."""
-    return DomainSdk(
-        api_key=kili.api_key,
-        api_endpoint=kili.endpoint,
-        disable_tqdm=True,
-        graphql_client_params={"graphql_schema_cache_dir": tmp_path},
-    )
+    with pytest.warns(UserWarning, match="work in progress"):
+        return DomainSdk(
+            api_key=kili.api_key,
+            api_endpoint=kili.endpoint,
+            disable_tqdm=True,
+            graphql_client_params={"graphql_schema_cache_dir": tmp_path},
+        )

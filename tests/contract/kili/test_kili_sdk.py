@@ -13,6 +13,7 @@ import kili_events
 import pytest
 from kili.client import Kili as Sdk
 from kili.client_domain import Kili as DomainSdk
+from kili.domain_api import PluginsNamespace
 from kili.exceptions import AuthenticationFailed, GraphQLError, MutationOutcomeUnknownError
 from kili.plugins import PluginCore
 from kili_events import EventName, is_system_event
@@ -313,15 +314,16 @@ class TestDomainInterface:
         assert [project["id"] for project in domain_sdk.projects.list()] == [PROJECT]
 
     def test_webhooks_of_the_newer_interface(self, kili: Kili, domain_sdk: DomainSdk) -> None:
-        webhooks = domain_sdk.plugins.webhooks
+        plugins = PluginsNamespace(domain_sdk.legacy_client, domain_sdk.legacy_client.kili_api_gateway)
+        webhooks = plugins.webhooks
         webhooks.create("http://127.0.0.1:1/", "w", header="Bearer token123", event_pattern="label.workflow.*")
-        domain_sdk.plugins.activate("w", PROJECT)
+        plugins.activate("w", PROJECT)
         assert kili.webhooks["w"]["event_matcher"] == ["label.workflow.*"]
         webhooks.update("http://127.0.0.1:1/", "w", handler_type="onSubmit")
         assert kili.webhooks["w"]["handler_types"] == ["onSubmit"]
-        assert [plugin["name"] for plugin in domain_sdk.plugins.list()] == ["w"]
-        domain_sdk.plugins.deactivate("w", PROJECT)
-        domain_sdk.plugins.delete("w")
+        assert [plugin["name"] for plugin in plugins.list()] == ["w"]
+        plugins.deactivate("w", PROJECT)
+        plugins.delete("w")
         assert kili.webhooks == {}
 
 
@@ -479,7 +481,8 @@ class TestPublishedExample:
     @pytest.fixture
     def asset(self, kili: Kili, sdk: Sdk) -> Iterator[str]:
         """Of a project whose labels go to the plugin; everything is set up by the SDK, as in the example."""
-        interface = kili_interface(sdk)
+        (model,) = sdk.projects(project_id=PROJECT, fields=["jsonInterface"])
+        interface = model["jsonInterface"]
         project = sdk.create_project(title="Webhooks test project", input_type="IMAGE", json_interface=interface)["id"]
         with PluginInbox(sdk) as inbox:
             sdk.create_webhook(inbox.url, "Webhook bbox count", header="custom header")
@@ -513,10 +516,3 @@ class TestPublishedExample:
         kili.redeliver(label, url=kili.webhooks["Webhook bbox count"]["url"])
         assert len(kili.issues) == 2
         assert (kili.sent_back, kili.declined) == ([asset], [asset])
-
-
-def kili_interface(sdk: Sdk) -> dict[str, Any]:
-    (project,) = sdk.projects(project_id=PROJECT, fields=["jsonInterface"])
-    interface = project["jsonInterface"]
-    assert isinstance(interface, dict)
-    return interface

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import re
 import zipfile
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -16,7 +15,6 @@ import pytest
 import urllib3
 from webhooks import WITH_HOLES, rect, through_url, webhook
 
-from annohooks.core.observability import logger
 from annohooks.slidescore import analysis
 from local.gateway import Context
 from local.slidescore import FAULTS, SlideScore
@@ -84,28 +82,6 @@ ENDINGS = [
 ]
 
 
-class Said:
-    """Everything that was said: lines of the log, of other loggers, of standard output and error."""
-
-    def __init__(self, log: io.StringIO, records: pytest.LogCaptureFixture, out: pytest.CaptureFixture[str]) -> None:
-        self._log, self._records, self._out = log, records, out
-
-    def text(self) -> str:
-        others = (record for record in self._records.records if record.name != logger.name)
-        formatted = (logging.Formatter("%(name)s %(message)s").format(record) for record in others)
-        return "\n".join([self._log.getvalue(), *formatted, *self._out.readouterr()])
-
-
-@pytest.fixture
-def said(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> Iterator[Said]:
-    log = io.StringIO()
-    before, level = logger.registered_handler.setStream(log), logger.log_level
-    logger.setLevel("DEBUG")
-    yield Said(log, caplog, capfd)
-    logger.setLevel(level)
-    logger.registered_handler.setStream(before)
-
-
 @pytest.fixture
 def start(bundle: Start, secrets: Start) -> Start:
     """The function with a secret that can be recognised."""
@@ -131,7 +107,7 @@ def telltale(**body: Any) -> dict[str, object]:
 
 @pytest.mark.parametrize("ending", ENDINGS, ids=[ending.name for ending in ENDINGS])
 def test_nothing_tells_when_a_request_ends_with(
-    start: Start, slidescore: SlideScore, said: Said, ending: Ending
+    start: Start, slidescore: SlideScore, said: Any, ending: Ending
 ) -> None:
     slidescore.faults = set(ending.faults)
     started = start(**ending.environment)
@@ -161,7 +137,7 @@ def test_nothing_tells_when_a_request_ends_with(
         (json.dumps(telltale(apitoken=...)), 400),
     ],
 )
-def test_nothing_tells_of_a_body_that_cannot_be_used(start: Start, said: Said, body: str, status: int) -> None:
+def test_nothing_tells_of_a_body_that_cannot_be_used(start: Start, said: Any, body: str, status: int) -> None:
     reply = urllib3.request("POST", start().url, body=body.encode(), retries=False)
     assert reply.status == status
     spoken = said.text()
@@ -169,14 +145,14 @@ def test_nothing_tells_of_a_body_that_cannot_be_used(start: Start, said: Said, b
     assert_nothing_tells(spoken, reply.data.decode())
 
 
-def test_nothing_tells_of_a_token_that_no_header_can_carry(start: Start, slidescore: SlideScore, said: Said) -> None:
+def test_nothing_tells_of_a_token_that_no_header_can_carry(start: Start, slidescore: SlideScore, said: Any) -> None:
     body = telltale(host=slidescore.origin, apitoken=f"{TOKEN}\r\nX-Other: canary")
     reply = urllib3.request("POST", start().url, body=json.dumps(body).encode(), retries=False)
     assert reply.status == 400
     assert_nothing_tells(said.text(), reply.data.decode())
 
 
-def test_nothing_tells_when_time_runs_out(start: Start, slidescore: SlideScore, said: Said) -> None:
+def test_nothing_tells_when_time_runs_out(start: Start, slidescore: SlideScore, said: Any) -> None:
     token = slidescore.token()
     event = through_url(json.dumps(telltale(host=slidescore.origin, apitoken=token)))
     answer = start().handler(event, Context("SlideScoreFunction", 1.0))
@@ -186,7 +162,7 @@ def test_nothing_tells_when_time_runs_out(start: Start, slidescore: SlideScore, 
 
 @pytest.mark.parametrize("error", [ValueError, KeyError, RuntimeError, OSError])
 def test_nothing_tells_when_the_unforeseen_happens(
-    start: Start, said: Said, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+    start: Start, said: Any, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
     def fails(fields: dict[str, Any], *_: object) -> None:
         try:
@@ -206,7 +182,7 @@ def test_nothing_tells_when_the_unforeseen_happens(
     assert_nothing_tells(spoken.replace("test_canaries", ""), viewed.text, token=viewed.token)
 
 
-def test_nothing_tells_of_an_event_that_is_no_request(start: Start, said: Said) -> None:
+def test_nothing_tells_of_an_event_that_is_no_request(start: Start, said: Any) -> None:
     with pytest.raises(RuntimeError) as raised:
         start().handler({"canary-4711": TOKEN, "body": json.dumps(telltale())}, Context("SlideScoreFunction", 9.0))
     assert_nothing_tells(said.text(), str(raised.value))

@@ -62,7 +62,7 @@ def test_kili_is_asked_for_nothing_that_does_not_matter():
 
 
 @pytest.mark.parametrize(
-    "rule", [size("max_area: 0.1"), "check: border", "check: aspect_ratio\nparameters: {max_ratio: 1}"]
+    "rule", [size("max_area: 0.001"), "check: border", "check: aspect_ratio\nparameters: {max_ratio: 1}"]
 )
 def test_degrees_are_not_measured(rule):
     label = objects(semantic("field", "CAR", [(-79.1, -3.2), (-79.0, -3.2), (-79.0, -3.1)]))

@@ -163,7 +163,7 @@ def test_json_response_may_come_as_text():
         ("label.workflow.created.prediction", "a prediction"),
         ("label.workflow.created.inference", "an inference"),
         ("label.workflow.created.honeypot", "a honeypot"),
-        ("label.jsonResponse.store.started", "system event"),
+        ("label.jsonResponse.store.started", "does not mean it for plugins"),
         ("asset.skipped", "no label was submitted"),
         ("label.workflow.created.by.somebody-new_1", "does not know it"),
     ],
@@ -199,7 +199,8 @@ def test_every_known_event_is_handled_or_ignored_for_a_reason(subject):
 
 def test_event_of_no_project_is_ignored_when_nobody_would_handle_it():
     event = parse({"event": "assetStorage.integration.created", "organizationId": ORGANIZATION, "payload": {}})
-    assert (event.project_id, event.ignored) == (None, "no label was submitted")
+    assert event.project_id is None
+    assert "does not mean it for plugins" in event.ignored
 
 
 @pytest.mark.parametrize("value", [5, [], {}, "", " ", "a b", "a\nb", '"', "é", "a" * 101, "x\ty"], ids=ascii)

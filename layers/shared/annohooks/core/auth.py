@@ -62,9 +62,10 @@ def secrets_from_ssm(parameter: str, max_age_s: int = 300) -> tuple[str, ...]:
 @cache
 def ssm() -> "SSMProvider":
     """Made when first needed: it imports boto3, which no import of a function should wait for."""
+    import boto3
     from aws_lambda_powertools.utilities.parameters import SSMProvider
     from botocore.config import Config
 
-    return SSMProvider(
-        boto_config=Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 2, "mode": "standard"})
-    )
+    config = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 2, "mode": "standard"})
+    # The provider would make a session of its own, and every other client its session anew.
+    return SSMProvider(boto3_client=boto3.client("ssm", config=config))

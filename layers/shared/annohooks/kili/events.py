@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from annohooks.core.errors import BadRequest
-from annohooks.kili.subjects import SUBJECTS, SYSTEM, matches
+from annohooks.kili.subjects import SUBJECTS, goes_to_plugins, matches
 
 _HANDLERS: dict[str, Literal["submit", "review", "by_label_type"]] = {
     "onSubmit": "submit",
@@ -107,9 +107,9 @@ def read(fields: dict[str, Any]) -> Event:
     field when there is no event at all, or when rules would run on it and its project, label or asset cannot be told.
     """
     inner = fields.get("payload")
-    wrapped = fields.get("event") is None and isinstance(inner, dict) and inner.get("event") is not None
-    event: dict[str, Any] = inner if wrapped else fields
-    prefixes = ("payload.", "") if wrapped else ("",)
+    event, prefixes = fields, [""]
+    if fields.get("event") is None and isinstance(inner, dict) and inner.get("event") is not None:
+        event, prefixes = inner, ["payload.", ""]
     named = "eventType" if event.get("event") is None else "event"
     subject = event.get(named)
     if subject is None:
@@ -173,6 +173,6 @@ def _reason(subject: str) -> str:
     for pattern, reason in _IGNORED.items():
         if matches(subject, pattern):
             return reason
-    if subject in SYSTEM:
-        return "it is one of Kili's system events"
+    if not goes_to_plugins(subject):
+        return "Kili does not mean it for plugins and webhooks"
     return "no label was submitted" if subject in SUBJECTS else "this version does not know it"

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from annohooks.kili.annotations.model import Object
-from annohooks.kili.rules.base import Case, Inconsistent, Parameters, Scope, Violation, check
+from annohooks.kili.rules.base import Case, Inconsistent, Parameters, Scope, Violation, check, refuse_unread
 from annohooks.kili.rules.bounds import accepted, must_say_something
 from annohooks.kili.rules.places import Place, by_place, places_in_words
 
@@ -53,6 +53,8 @@ def count(case: Case, scope: Scope, parameters: Count) -> Iterator[Violation]:
         counts = _counts(counted, parameters.per)
         wrong = sorted(place for place, n in counts.items() if n < (low or 0) or (high is not None and n > high))
         if wrong:
+            if counts[wrong[0]] < (low or 0):
+                refuse_unread(case)
             yield Violation(
                 "/".join(filter(None, (", ".join(scope.job), category))) or "asset",
                 {

@@ -1,0 +1,113 @@
+"""Neither the API key nor the webhook's secret in anything the function prints, logs, answers or writes into Kili."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import boto3
+import pytest
+
+from annohooks.kili import checking
+from local.gateway import Context
+from local.kili import FAULTS, Kili, samples
+
+Start = Callable[..., Any]
+Submit = Callable[..., tuple[str, str]]
+SECRET = "canary/Secret+4711=="
+KEY = "canary-api-key.4711_x"
+IMPATIENT = {"KILI_READ_TIMEOUT_S": "0.2", "API_TIMEOUT_S": "12"}
+
+
+class Ending(NamedTuple):
+    """How a request ends: what leads there."""
+
+    name: str
+    faults: tuple[str, ...] = ()
+    environment: Mapping[str, str] = {}
+    body: object = None
+    secret: str = SECRET
+
+
+ENDINGS = [
+    Ending("issues"),
+    Ending("a dry run", environment={"KILI_DRY_RUN": "true"}),
+    Ending("a secret with Bearer", secret=f"Bearer {SECRET}"),
+    Ending("a wrong secret", secret="canary-wrong-secret-4711"),
+    Ending("no table", environment={"KILI_TABLE": "nobody-made-this"}),
+    Ending("no rules", environment={"KILI_RULES": "ssm:/annohooks/tests/none"}),
+    Ending("no JSON", body=f"{{{SECRET}".encode()),
+    Ending("no event", body={"key": KEY, "secret": SECRET}),
+    Ending("an event nobody knows", body={"event": "some.thing", "projectId": KEY, "userId": SECRET}),
+    Ending("an id that is none", body={"eventType": "onSubmit", "logPayload": {"projectId": SECRET}}),
+    Ending("storage that is not allowed", environment={"KILI_STORAGE_ORIGINS": "https://storage.example.org"}),
+    *(Ending(fault, (fault,), IMPATIENT) for fault in FAULTS if fault != "duplicate_delivery"),
+]
+
+
+@pytest.fixture
+def start(webhook: Start, kili: Kili, secrets: Start) -> Start:
+    """The function with a key and a secret that can be recognised."""
+    kili.add_user("canary-user", api_key=KEY)
+    kili.retry_after = "0"
+    given = {"KILI_SECRET_PARAMETER": secrets(SECRET), "KILI_API_KEY_PARAMETER": secrets(KEY)}
+    return lambda **environment: webhook(**given, **environment)
+
+
+def assert_nothing_tells(*texts: str) -> None:
+    for text in texts:
+        for value in (SECRET, KEY, "canary-wrong-secret-4711"):
+            for spelling in (value, value[4:], b64encode(value.encode()).decode(), json.dumps(value)[1:-1]):
+                assert spelling not in text, text[max(0, text.find(spelling) - 200) :][:400]
+
+
+def written(kili: Kili) -> str:
+    return json.dumps([kili.issues, kili.assets])
+
+
+@pytest.mark.parametrize("ending", ENDINGS, ids=[ending.name for ending in ENDINGS])
+def test_nothing_tells_when_an_event_ends_with(
+    start: Start, kili: Kili, submitted: Submit, said: Any, ending: Ending
+) -> None:
+    _, label_id = submitted()
+    kili.faults = set(ending.faults)
+    answer = start(**ending.environment).post(ending.body or kili.event(label_id), ending.secret)
+    spoken = said.text()
+    assert '"answered"' in spoken or '"refused"' in spoken
+    assert_nothing_tells(
+        spoken,
+        answer.text,
+        written(kili),
+        json.dumps(boto3.client("dynamodb").scan(TableName="annohooks-idempotency")["Items"], default=str),
+    )
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyError, RuntimeError])
+def test_nothing_tells_when_the_unforeseen_happens(
+    start: Start, kili: Kili, submitted: Submit, said: Any, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def fails(*_: object) -> None:
+        raise error(KEY + SECRET)
+
+    monkeypatch.setattr(checking, "handle", fails)
+    answer = start().post(kili.event(submitted()[1]), SECRET)
+    spoken = said.text()
+    assert (answer.status, f"unexpected {error.__name__}" in spoken) == (500, True)
+    assert_nothing_tells(spoken, answer.text)
+
+
+def test_nothing_tells_when_reconciling(start: Start, kili: Kili, submitted: Submit, said: Any) -> None:
+    submitted()
+    kili.faults.plan("http_500", on="createIssues")
+    handler = start(KILI_PROJECTS=samples.PROJECT).handler("KiliReconcileFunction")
+    tally = handler({"secret": SECRET}, Context("reconcile", 600))
+    assert tally["found"] >= 1
+    assert_nothing_tells(said.text(), json.dumps(tally), written(kili))
+
+
+def test_what_is_looked_for_would_be_found() -> None:
+    for value in (SECRET, KEY):
+        with pytest.raises(AssertionError):
+            assert_nothing_tells(f"before {json.dumps(value)} after")

@@ -1,0 +1,253 @@
+"""What transcriptions and named entities say."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from cases import frames, objects, told, verdict
+from hypothesis import given
+from hypothesis import strategies as st
+from labels import classified, entity, rectangle
+
+from annohooks.kili.rules.texts import LONGEST_TEXT
+
+IBANS = (
+    "GB82 WEST 1234 5698 7654 32",
+    "DE89 3704 0044 0532 0130 00",
+    "FR14 2004 1010 0505 0001 3M02 606",
+    "NO93 8601 1117 947",
+    "MT84 MALT 0110 0001 2345 MTLC AST0 01S",
+)
+
+
+def text(parameters: str, scope: str = "") -> str:
+    return f"check: text\nscope: {{{scope}}}\nparameters: {{{parameters}}}"
+
+
+def problem(parameters: str, said: str) -> str:
+    """What is wrong with one transcription."""
+    told_of = told(text(parameters), {"COMMENT": {"text": said}})
+    return told_of[0][1] if told_of else ""
+
+
+@pytest.mark.parametrize(
+    ("parameters", "right", "wrong", "said"),
+    [
+        ("pattern: ^FR", "FR76", "DE89", "COMMENT: does not match ^FR"),
+        ("forbidden_pattern: '[0-9]'", "FR", "FR76", "COMMENT: matches [0-9]"),
+        ("min_length: 3", "abc", "  ab  ", "COMMENT: length 2 is less than 3"),
+        ("min_length: 1", "a", " ", "COMMENT: length 0 is less than 1"),
+        ("max_length: 3", "  abc  ", "abcd", "COMMENT: length 4 is more than 3"),
+        ("allowed: [DOLLAR, EURO]", "EURO", "Euro", "COMMENT: is none of DOLLAR, EURO"),
+        ("allowed: NO", "NO", "False", "COMMENT: is none of NO"),
+        ("required_words: [net, total]", "total: net 3", "total: network", 'COMMENT: is without "net"'),
+        ("forbidden_words: tbd", "tbdx TBD", "x (tbd)", 'COMMENT: has "tbd" in it'),
+        ("format: iban", IBANS[0], IBANS[0].replace("82", "83"), "COMMENT: is not an IBAN"),
+        ("format: date", "2024-02-29", "2023-02-29", "COMMENT: is not a date such as 2024-06-13"),
+        ("format: number", "-1.5e3", "1,5", "COMMENT: is not a number"),
+    ],
+)
+def test_text_is_held_against_what_the_rule_says(parameters, right, wrong, said):
+    assert problem(parameters, right) == ""
+    assert problem(parameters, wrong) == said
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ("pattern: ^fr", "FR76"),
+        ("allowed: euro", "EURO"),
+        ("required_words: net", "NET"),
+        ("allowed: strasse", "STRASSE"),
+    ],
+)
+def test_case_can_be_ignored(parameters, said):
+    assert problem(parameters, said) != ""
+    assert problem(f"{parameters}, ignore_case: true", said) == ""
+
+
+def test_ignored_case_finds_forbidden_words_too():
+    assert problem("forbidden_words: tbd, ignore_case: true", "TBD") == 'COMMENT: has "tbd" in it'
+
+
+@pytest.mark.parametrize(
+    "parameters", ["pattern: x", "required_words: x", "allowed: x", "format: iban", "max_length: 3"]
+)
+def test_blank_text_is_only_asked_for_its_length(parameters):
+    assert problem(parameters, "   ") == ""
+
+
+def test_text_of_an_object_is_told_on_the_object():
+    label = objects(
+        rectangle("a", "IBAN", children={"TRANSCRIPTION_JOB": {"text": "FR76"}}),
+        rectangle("b", "IBAN", children={"TRANSCRIPTION_JOB": {"text": "XX12"}}),
+        rectangle("c", "NAME", children={"TRANSCRIPTION_JOB": {"text": "Kay"}}),
+    )
+    rule = text("pattern: ^FR", "job: TRANSCRIPTION_JOB, category: IBAN")
+    assert told(rule, label) == [("b", "TRANSCRIPTION_JOB: does not match ^FR")]
+    by_the_object = text("pattern: ^FR", "job: JOB_0, category: IBAN")
+    assert told(by_the_object, label) == [("b", "TRANSCRIPTION_JOB: does not match ^FR")]
+
+
+def test_text_below_a_classification_is_one():
+    label = {"VERDICT": classified("NO", WHY={"text": "because"})}
+    assert told(text("forbidden_words: because", "category: 'NO'"), label) == [(None, 'WHY: has "because" in it')]
+
+
+def test_content_of_an_entity_is_a_text():
+    label = objects(entity("a", "CITY", "Paris", 3), entity("b", "CITY", "paris", 30), job="NER")
+    assert told(text("pattern: ^[A-Z]", "category: CITY, tool: entity"), label) == [("b", "NER: does not match ^[A-Z]")]
+
+
+def test_frame_is_told():
+    label = frames(f3=[rectangle("a", children={"PLATE": {"text": "?"}})])
+    assert told(text("min_length: 2"), label) == [("a", "PLATE: length 1 is less than 2 in frame 3")]
+
+
+def test_same_text_in_each_frame_is_told_once():
+    read = rectangle("a", children={"PLATE": {"text": "?"}})
+    assert len(told(text("min_length: 2"), frames(f3=[read], f4=[read]))) == 1
+
+
+def test_what_was_said_can_be_quoted_on_one_line_and_not_without_end():
+    rule = text("max_length: 1") + '\nmessage: "{length}: {text}"'
+    assert told(rule, {"A": {"text": "a\n\tb{c}"}}) == [(None, "6: a b{c}")]
+    (mid, said) = told(rule, {"A": {"text": "x" * 5000}})[0]
+    assert said == f"5000: {'x' * 197}..."
+
+
+def test_text_that_is_too_long_for_patterns_is_told_as_unchecked():
+    label = {"A": {"text": "x" * (LONGEST_TEXT + 1)}, "B": {"text": "y"}}
+    findings, why = verdict(text("pattern: x"), label)
+    assert [finding.text for finding in findings] == ["B: does not match x"]
+    assert why == {"rule-1": "1 texts are longer than 10000 characters"}
+
+
+@pytest.mark.parametrize("iban", IBANS)
+def test_real_ibans_are_ibans(iban):
+    assert problem("format: iban", iban) == problem("format: iban", iban.replace(" ", "")) == ""
+
+
+@given(st.sampled_from(IBANS), st.integers(0, 40), st.sampled_from("0123456789ABCXYZ"))
+def test_iban_with_one_character_changed_is_none(iban, at, character):
+    """97 is prime and larger than any digit; a letter is two digits, of which some changes go unseen."""
+    compact = iban.replace(" ", "")
+    at %= len(compact)
+    if compact[at].isdigit() and character.isdigit() and compact[at] != character:
+        assert problem("format: iban", compact[:at] + character + compact[at + 1 :]) != ""
+
+
+@given(st.sampled_from(IBANS), st.integers(1, 8))
+def test_iban_cut_short_or_of_no_country_is_none(iban, cut):
+    assert problem("format: iban", iban[:-cut].rstrip()) != ""
+    assert problem("format: iban", f"ZZ{iban[2:]}") != ""
+
+
+@given(st.dates())
+def test_every_date_is_one(day):
+    assert problem("format: date", day.isoformat()) == ""
+    assert problem("format: date", day.isoformat().replace("-", "")) != ""
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False) | st.integers())
+def test_every_number_is_one(number):
+    assert problem("format: number", str(number)) == ""
+
+
+@given(st.text("0123456789+-.eE ,", min_size=1, max_size=8).filter(lambda said: said.strip()))
+def test_what_python_reads_as_a_number_is_one(said):
+    try:
+        float(said)
+    except ValueError:
+        assert problem("format: number", said) != ""
+    else:
+        assert problem("format: number", said) == ""
+
+
+@given(st.text(max_size=20), st.text(min_size=1, max_size=5).filter(lambda word: word.isprintable()))
+def test_words_are_found_where_nothing_of_a_word_is_beside_them(said, word):
+    expected = any(
+        not re.match(r"\w", said[end : end + 1]) and not re.match(r"\w", said[start - 1 : start] if start else "")
+        for start in range(len(said))
+        if said[start : (end := start + len(word))] == word
+    )
+    quoted = word.replace("'", "''")
+    assert bool(problem(f"forbidden_words: '{quoted}'", said)) == (expected and bool(said.strip()))
+
+
+@pytest.mark.parametrize("said", [None, 7, [], {}, True])
+def test_malformed_text_is_none(said):
+    assert told(text("min_length: 3"), {"A": {"text": said}, "B": {"text": "abc"}}) == []
+
+
+# Entities
+
+
+def marked(*spans: tuple[int, str]):
+    return objects(*(entity(f"e{n}", "WORD", content, begin) for n, (begin, content) in enumerate(spans)), job="NER")
+
+
+def test_entities_beside_each_other_are_accepted():
+    assert told("check: entities", marked((0, "New"), (3, "York"), (20, "x"))) == []
+
+
+@pytest.mark.parametrize("content", [" York", "York ", "York\n"])
+def test_white_space_at_an_end_is_told_on_the_entity(content):
+    label = marked((0, content))
+    assert told("check: entities", label) == [
+        ("e0", f'WORD "{" ".join(content.split(" "))}": white space at an end'.replace("\n", " "))
+    ]
+    assert told("check: entities\nparameters: {trimmed: false}", label) == []
+
+
+def test_entities_that_overlap_are_told_on_the_later():
+    label = marked((4, "Yorkshire"), (0, "New York"))
+    assert told("check: entities", label) == [("e0", 'WORD "Yorkshire": overlaps another')]
+    assert told("check: entities\nparameters: {overlap: nested}", label) != []
+    assert told("check: entities\nparameters: {overlap: any}", label) == []
+
+
+def test_entities_within_others_can_be_accepted():
+    label = marked((0, "New York City"), (4, "York"), (9, "City"))
+    assert len(told("check: entities", label)) == 2
+    assert told("check: entities\nparameters: {overlap: nested}", label) == []
+
+
+spans = st.lists(st.tuples(st.integers(0, 20), st.text("a", min_size=1, max_size=8)), max_size=8)
+
+
+@given(spans)
+def test_overlaps_are_those_that_comparing_all_pairs_finds(drawn):
+    ends = [(begin, begin + len(content)) for begin, content in drawn]
+    later = {
+        j if ends[i] < ends[j] or (ends[i] == ends[j] and i < j) else i
+        for i in range(len(ends))
+        for j in range(i + 1, len(ends))
+        if ends[i][0] < ends[j][1] and ends[j][0] < ends[i][1]
+    }
+    label = marked(*drawn)
+    assert bool(told("check: entities", label)) == bool(later)
+    partly = any(a < c < b < d for a, b in ends for c, d in ends)
+    assert bool(told("check: entities\nparameters: {overlap: nested}", label)) == partly
+
+
+def test_entities_in_other_parts_of_the_document_do_not_overlap():
+    elsewhere = {**entity("b", "WORD", "York", 0), "beginId": "main/[1]", "endId": "main/[1]"}
+    assert told("check: entities", objects(entity("a", "WORD", "York", 0), elsewhere)) == []
+
+
+def test_end_that_kili_left_out_is_where_the_content_ends():
+    open_ended = entity("a", "WORD", "New York", 0)
+    del open_ended["endOffset"]
+    assert told("check: entities", objects(open_ended, entity("b", "WORD", "York", 4))) != []
+
+
+@pytest.mark.parametrize("offset", [None, -1, "3", 2.5, 10**30])
+def test_malformed_offset_never_fails(offset):
+    label = objects({**entity("a", "WORD", "York", 0), "beginOffset": offset}, entity("b", "WORD", "York", 0))
+    assert told("check: entities", label) in ([], [("a", 'WORD "York": overlaps another')])
+
+
+def test_nothing_to_say_of_is_nothing_to_check():
+    assert told("check: entities", {}) == []
