@@ -32,11 +32,11 @@ LLM = ("LLM_INSTR_FOLLOWING", "LLM_STATIC")
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A document that could be read. operation: its root field. mutation: whether it changes something."""
+class Operation:
+    """One that could be read. name: its root field. mutation: whether it changes something."""
 
     document: DocumentNode
-    operation: str
+    name: str
     mutation: bool
 
 
@@ -45,7 +45,7 @@ class Unreadable(Exception):
 
 
 @lru_cache(64)
-def read(query: str) -> Asked:
+def read(query: str) -> Operation:
     """Raises Unreadable."""
     if len(query) > MAX_QUERY:
         raise Unreadable(f"a document of {len(query)} characters, {MAX_QUERY} are served")
@@ -59,7 +59,7 @@ def read(query: str) -> Asked:
     if len(operations) != 1:
         raise Unreadable(f"a document of {len(operations)} operations, not of one")
     fields = [part.name.value for part in operations[0].selection_set.selections if isinstance(part, FieldNode)]
-    return Asked(document, "+".join(fields), operations[0].operation is OperationType.MUTATION)
+    return Operation(document, "+".join(fields), operations[0].operation is OperationType.MUTATION)
 
 
 def _depth(query: str) -> int:
@@ -116,20 +116,20 @@ class Api:
         self.late_labels: set[str] = set()  # those that label_lags has hidden once
 
     def execute(
-        self, asked: Asked, variables: Mapping[str, Any] | None, user: User, faults: frozenset[str]
+        self, operation: Operation, variables: Mapping[str, Any] | None, user: User, faults: frozenset[str]
     ) -> tuple[int, dict[str, Any]]:
         """Status and answer."""
         known = schema("no_new_mutation" not in faults)
-        if invalid := graphql.validate(known, asked.document):
-            if "no_new_mutation" not in faults or asked.operation != NEW_MUTATION:
-                self.complain(f"{asked.operation}: {_said(invalid[0])}")
+        if invalid := graphql.validate(known, operation.document):
+            if "no_new_mutation" not in faults or operation.name != NEW_MUTATION:
+                self.complain(f"{operation.name}: {_said(invalid[0])}")
             return 400, _errors(invalid, "GRAPHQL_VALIDATION_FAILED")
         if "refuses" in faults:
             error = GraphQLError("", original_error=KiliError("serviceUnavailable", "Try again later."))
             return 200, {**_errors([error]), "data": None}
         done = graphql.execute_sync(
             known,
-            asked.document,
+            operation.document,
             root_value=Root(self, user, faults),
             context_value=Reading(self, faults),
             variable_values=dict(variables) if variables else None,
@@ -139,7 +139,7 @@ class Api:
             return 200, {"data": done.data}
         for error in done.errors:
             if error.original_error is None or isinstance(error.original_error, GraphQLError):  # of the variables
-                self.complain(f"{asked.operation}: {_said(error)}")
+                self.complain(f"{operation.name}: {_said(error)}")
                 return 400, _errors(done.errors, "BAD_USER_INPUT")
             if not isinstance(error.original_error, KiliError):
                 raise error.original_error

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 import uuid
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from local.kili.records import Event, Label
 
 Generation = Literal["legacy", "flat", "whole"]
-GENERATIONS = get_args(Generation)
 NAME = re.compile(r"[A-Za-z0-9]+|\*")
 FLAT_SUBJECTS = {  # what the flat generation and the recorded audit log call them
     "label.workflow.created.default": "labels.created.submit",

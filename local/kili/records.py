@@ -19,8 +19,6 @@ class User:
     id: str
     email: str
     api_key: str | None = None
-    firstname: str | None = None
-    lastname: str | None = None
 
 
 @dataclass

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import threading
-import zlib
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,8 +18,9 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from local.kili import api, events
-from local.kili.api import Api, Asked
+from local.kili import events
+from local.kili.api import Api
+from local.kili.asking import BASE, Asking, read
 from local.kili.events import Generation
 from local.kili.faults import Faults
 from local.kili.organization import Organization, new_id
@@ -28,9 +28,7 @@ from local.kili.records import Asset, Event, Label, Project, User
 from local.kili.webhooks import AT_ONCE, Delivery, Webhooks
 from local.listener import Dropped, Listener, Refused, Reply, Request
 
-BASE = "/api/label/v2"
 VERSION = "2.200.0"
-MAX_BODY_BYTES = 50_000_000
 BUCKET = "/labels/"
 SIGNATURE = "X-Goog-Signature"
 TIMES_DUPLICATED = 3
@@ -50,18 +48,6 @@ class Call:
     variables: Mapping[str, Any]
     headers: Message
     query: str = field(default="", repr=False)
-
-
-@dataclass
-class Asking:
-    """A request as far as it could be read."""
-
-    request: Request
-    operation: str = ""
-    query: str = ""
-    variables: Mapping[str, Any] = field(default_factory=dict)
-    asked: Asked | None = None
-    problem: str = ""
 
 
 class Kili:
@@ -100,7 +86,7 @@ class Kili:
         self._organization = Organization(self._tell, clock)
         self._organization.users[self.bot_id] = User(self.bot_id, "bot@example.org", self.api_key)
         self._api = Api(self._organization, self._url_of, self.violations.append, audit)
-        self._listener = Listener(bind, port, lambda request: self._answer(self._asking(request)))
+        self._listener = Listener(bind, port, lambda request: self._answer(read(request)))
         self._bucket = Listener(bind, 0, lambda request: self._answer(Asking(request, "storage")))
         self.origin = self._listener.origin
         self.endpoint = f"{self.origin}{BASE}/graphql"
@@ -375,32 +361,14 @@ class Kili:
 
     # ---- answering
 
-    def _asking(self, request: Request) -> Asking:
-        """Reads a request to the API; what is wrong with it is told in `problem`, to be answered in its turn."""
-        asking = Asking(request)
-        if "Transfer-Encoding" in request.headers:
-            asking.problem = "a body of unknown length"
-            return asking
-        if request.path == f"{BASE}/version":
-            asking.operation = "version"
-            return asking
-        try:
-            body = _body(request)
-            asking.query, asking.variables = _query(body)
-            asking.asked = api.read(asking.query)
-            asking.operation = asking.asked.operation
-        except (ValueError, api.Unreadable) as error:
-            asking.problem = str(error)
-        return asking
-
     def _answer(self, asking: Asking) -> Reply:
         request = asking.request
         with self._arrived:
             self.calls.append(
-                Call(request.method, request.path, asking.operation, asking.variables, request.headers, asking.query)
+                Call(request.method, request.path, asking.name, asking.variables, request.headers, asking.query)
             )
             self._arrived.notify_all()
-        faults = self._faults.meeting(asking.operation)
+        faults = self._faults.meeting(asking.name)
         try:
             reply = self._spoilt(asking, faults) or self._routed(asking, faults)
         except Refused as refused:
@@ -413,16 +381,16 @@ class Kili:
             raise
         if "drops" in faults:
             raise Dropped
-        if "unknown_outcome" in faults and asking.asked and asking.asked.mutation:
+        if "unknown_outcome" in faults and asking.operation and asking.operation.mutation:
             return BAD_GATEWAY
         if "truncated_json" in faults:
             reply = dataclasses.replace(reply, body=reply.body[: len(reply.body) // 2])
-        held = "slow" in faults or ("storage_slow" in faults and asking.operation == "storage")
+        held = "slow" in faults or ("storage_slow" in faults and asking.name == "storage")
         return dataclasses.replace(reply, hold=held)
 
     def _spoilt(self, asking: Asking, faults: frozenset[str]) -> Reply | None:
         """What a fault answers in place of Kili."""
-        if "http_500" in faults or ("storage_fails" in faults and asking.operation == "storage"):
+        if "http_500" in faults or ("storage_fails" in faults and asking.name == "storage"):
             return Reply(500, b"Internal Server Error", "text/plain")
         if "http_502" in faults:
             return BAD_GATEWAY
@@ -430,15 +398,15 @@ class Kili:
             return Reply(503, b"no healthy upstream", "text/plain")
         if "http_429" in faults:
             return Reply(429, b"Too Many Requests", "text/plain", {"Retry-After": self.retry_after})
-        if "rejects_key" in faults and asking.operation != "storage":
+        if "rejects_key" in faults and asking.name != "storage":
             return UNAUTHORIZED
         return None
 
     def _routed(self, asking: Asking, faults: frozenset[str]) -> Reply:
         request = asking.request
-        if asking.operation == "storage":
+        if asking.name == "storage":
             return self._stored(request)
-        if asking.operation == "version" and request.method == "GET":
+        if asking.name == "version" and request.method == "GET":
             return _json(200, {"version": VERSION})
         if request.path != f"{BASE}/graphql":
             raise Refused(f"unknown endpoint {request.method} {request.path}", Reply(404))
@@ -449,11 +417,11 @@ class Kili:
             return UNAUTHORIZED
         if request.headers.get_content_type() != "application/json":
             raise Refused("a request that is not application/json", Reply(415))
-        if asking.asked is None:
+        if asking.operation is None:
             error = {"message": asking.problem, "extensions": {"code": "BAD_REQUEST"}}
             raise Refused(asking.problem, _json(400, {"errors": [error]}))
         with self._lock:
-            status, answer = self._api.execute(asking.asked, asking.variables, user, faults)
+            status, answer = self._api.execute(asking.operation, asking.variables, user, faults)
         return dataclasses.replace(_json(status, answer), headers={"x-complexity": "1"})
 
     def _user(self, request: Request) -> User | None:
@@ -499,35 +467,3 @@ def _text(json_response: object) -> str:
 
 def _json(status: int, answer: object) -> Reply:
     return Reply(status, json.dumps(answer, separators=(",", ":")).encode())
-
-
-def _body(request: Request) -> bytes:
-    """The body, unpacked. Raises ValueError when it is more than is taken."""
-    if request.unread > MAX_BODY_BYTES:
-        raise ValueError(f"a body of {request.unread} bytes, {MAX_BODY_BYTES} are taken")
-    body = request.read(request.unread)
-    if request.headers.get("Content-Encoding", "identity") == "identity":
-        return body
-    if request.headers["Content-Encoding"] != "gzip":
-        raise ValueError(f"a body in {request.headers['Content-Encoding']}")
-    try:
-        unpacked = zlib.decompressobj(wbits=31).decompress(body, MAX_BODY_BYTES + 1)
-    except zlib.error:
-        raise ValueError("a body that is not gzip") from None
-    if len(unpacked) > MAX_BODY_BYTES:
-        raise ValueError(f"a body of more than {MAX_BODY_BYTES} bytes, unpacked")
-    return unpacked
-
-
-def _query(body: bytes) -> tuple[str, Mapping[str, Any]]:
-    try:
-        sent = json.loads(body)
-    except (ValueError, RecursionError):
-        raise ValueError("a body that is not JSON") from None
-    query = sent.get("query") if isinstance(sent, dict) else None
-    if not isinstance(query, str):
-        raise ValueError("a body without a query")
-    variables = sent.get("variables")
-    if variables is not None and not isinstance(variables, dict):
-        raise ValueError("variables that are no object")
-    return query, variables or {}

@@ -59,13 +59,13 @@ def test_each_default_meets_its_own_constraint(name):
     assert parameter.get("MinValue", default) <= default <= parameter.get("MaxValue", default)
 
 
-@pytest.mark.parametrize("text", ["https://a.example.org", "https://*.a.org, http://10.0.0.7:8080\thttps://b"])
+@pytest.mark.parametrize("text", ["", "https://a.example.org", "https://*.a.org, http://10.0.0.7:8080\thttps://b"])
 def test_origins_that_the_code_reads_can_be_deployed(text):
     assert re.fullmatch(TEMPLATE["Parameters"]["SlideScoreOrigins"]["AllowedPattern"], text)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a.example.org", "https://a.example.org/", "https://a.org;https://b.org/x", "ftp://a"]
+    "text", ["a.example.org", "https://a.example.org/", "https://a.org;https://b.org/x", "ftp://a"]
 )
 def test_origins_that_the_code_would_refuse_are_refused_at_deployment(text):
     assert not re.fullmatch(TEMPLATE["Parameters"]["SlideScoreOrigins"]["AllowedPattern"], text)
@@ -109,16 +109,78 @@ def statements(name: str) -> tuple[list[dict], dict[str, dict]]:
     return [s for s in listed if "Fn::If" not in s], {condition: allowed for condition, allowed, _ in conditions}
 
 
+OWN_PARAMETERS = {
+    "SlideScoreFunction": {"SlideScoreSecretParameter"},
+    "KiliFunction": {"KiliSecretParameter", "KiliApiKeyParameter"},
+    "KiliReconcileFunction": {"KiliSecretParameter", "KiliApiKeyParameter"},
+}
+
+
 @each_function
-def test_each_function_may_read_no_secret_but_its_own_and_only_its_own_part_of_the_bucket(name):
+def test_each_function_may_read_no_secret_but_its_own(name):
+    always, _ = statements(name)
+    (secrets,) = [s for s in always if "ssm" in json.dumps(s["Action"])]
+    assert secrets["Action"] == "ssm:GetParameter"
+    resources = secrets["Resource"] if isinstance(secrets["Resource"], list) else [secrets["Resource"]]
+    named = {re.fullmatch(r"arn:.*:parameter\$\{(\w+)\}", resource["Fn::Sub"])[1] for resource in resources}
+    assert named == OWN_PARAMETERS[name]
+
+
+@each_function
+def test_each_function_uses_only_its_own_part_of_the_bucket_and_only_the_table(name):
     always, sometimes = statements(name)
-    secrets = [s for s in always if "ssm" in json.dumps(s["Action"])]
-    prefix = name.removesuffix("Function")
-    assert [s["Action"] for s in secrets] == ["ssm:GetParameter"]
-    assert secrets[0]["Resource"]["Fn::Sub"].endswith(f":parameter${{{prefix}SecretParameter}}")
     buckets = [s["Resource"] for s in always if "s3:" in json.dumps(s["Action"])]
-    assert buckets == [{"Fn::Sub": f"${{StagingBucket.Arn}}/{prefix.lower()}/*"}]
+    assert buckets in ([], [{"Fn::Sub": f"${{StagingBucket.Arn}}/{name.removesuffix('Function').lower()}/*"}])
+    tables = [s["Resource"] for s in always if "dynamodb:" in json.dumps(s["Action"])]
+    assert tables in ([], [{"Fn::GetAtt": "IdempotencyTable.Arn"}])
     assert "*" not in json.dumps([s["Action"] for s in [*always, *sometimes.values()]])
+
+
+@pytest.mark.parametrize("name", ["KiliFunction", "KiliReconcileFunction"])
+@pytest.mark.parametrize(
+    ("rules", "condition", "read"),
+    [
+        ("s3://team/qa/rules.yaml", "HasKiliRulesInS3", "team/qa/rules.yaml"),
+        ("ssm:/team/rules", "HasKiliRulesInSsm", "/team/rules"),
+        ("rules.yaml", None, None),
+    ],
+)
+def test_rules_outside_the_package_may_be_read_where_they_are_and_nowhere_else(name, rules, condition, read):
+    pattern = TEMPLATE["Parameters"]["KiliRules"]["AllowedPattern"]
+    assert re.fullmatch(pattern, rules)
+    _, sometimes = statements(name)
+    assert sometimes.keys() == {"HasKiliRulesInS3", "HasKiliRulesInSsm"}
+    for each, statement in sometimes.items():
+        (selected, of) = TEMPLATE["Conditions"][each]["Fn::Equals"]
+        assert selected == {"Fn::Select": [0, {"Fn::Split": [":", {"Ref": "KiliRules"}]}]}
+        assert (rules.split(":")[0] == of) == (each == condition)
+        (value,) = statement["Resource"]["Fn::Sub"][1].values()
+        index, split = value["Fn::Select"]
+        at, text = split["Fn::Split"]
+        found = text["Fn::Sub"].replace("${KiliRules}", rules).split(at)[index]  # which must be there in any case
+        assert each != condition or found == read
+
+
+@pytest.mark.parametrize("text", ["", "../rules.yaml", "s3://bucket", "s3://bucket/*", "ssm:name", "rules.txt", "*"])
+def test_rules_may_not_be_somewhere_the_function_would_not_find_them(text):
+    assert not re.fullmatch(TEMPLATE["Parameters"]["KiliRules"]["AllowedPattern"], text)
+
+
+def test_both_kili_functions_are_told_the_same():
+    of = {name: RESOURCES[name]["Properties"]["Environment"]["Variables"] for name in OWN_PARAMETERS if "Kili" in name}
+    webhook, reconcile = ({k: v for k, v in each.items() if not k.startswith("POWERTOOLS_S")} for each in of.values())
+    assert reconcile == webhook | {"KILI_RECONCILE_MINUTES": "60"}
+    assert (
+        RESOURCES["KiliFunction"]["Properties"]["CodeUri"]
+        == RESOURCES["KiliReconcileFunction"]["Properties"]["CodeUri"]
+    )
+
+
+def test_table_is_as_powertools_wants_it():
+    table = RESOURCES["IdempotencyTable"]["Properties"]
+    assert table["KeySchema"] == [{"AttributeName": "id", "KeyType": "HASH"}]
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expiration", "Enabled": True}
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
 
 
 def test_models_may_only_be_read_and_only_from_a_bucket_that_was_named():
@@ -150,7 +212,11 @@ def test_analyzer_that_runs_by_default_is_there_and_every_other_can_be_deployed(
 @each_function
 def test_a_secret_is_in_no_environment(name):
     variables = RESOURCES[name]["Properties"]["Environment"]["Variables"]
-    assert {variable for variable in variables if "SECRET" in variable} == {"SLIDESCORE_SECRET_PARAMETER"}
+    named = {variable for variable in variables if re.search("SECRET|KEY|TOKEN$", variable)} - {
+        "SLIDESCORE_GIVE_UP_TOKEN"
+    }
+    assert all(variable.endswith("_PARAMETER") for variable in named)
+    assert {variables[variable]["Ref"] for variable in named} == OWN_PARAMETERS[name]
 
 
 def test_every_route_is_throttled_by_parameters_and_leaves_no_execution_log():

@@ -21,9 +21,9 @@ def aws(monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
     with mock_aws():
-        auth._ssm.cache_clear()
+        auth.ssm.cache_clear()
         yield
-    auth._ssm.cache_clear()
+    auth.ssm.cache_clear()
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_an_unreachable_parameter_store_is_unavailable_and_lets_nobody_in(monkey
         def get_parameter(self, **_):
             raise ConnectionError("canary")
 
-    monkeypatch.setattr(auth._ssm(), "client", Unreachable())
+    monkeypatch.setattr(auth.ssm(), "client", Unreachable())
     with pytest.raises(Unavailable):
         secrets_from_ssm(PARAMETER)
     assert json.loads(log())["reason"] == "ConnectionError"

@@ -32,7 +32,7 @@ from kili_client import (
     boxes,
 )
 
-from local.kili import Kili, server
+from local.kili import Kili, asking
 from local.kili.api import MAX_DEPTH, MAX_QUERY, MAX_TOKENS
 from local.kili.events import matches, names
 
@@ -201,7 +201,7 @@ class TestRequests:
         packed = client.headers | {"Content-Encoding": "gzip"}
         assert client.post(gzip.compress(json.dumps({"query": VIEWER}).encode()), packed).status == 200
         assert kili.violations == []
-        monkeypatch.setattr(server, "MAX_BODY_BYTES", 1000)
+        monkeypatch.setattr(asking, "MAX_BODY_BYTES", 1000)
         assert client.post(gzip.compress(b" " * 1001), packed).status == 400
         assert client.post(b" " * 1001).status == 400
         assert client.post(b"no gzip", packed).status == 400

@@ -97,7 +97,7 @@ def test_text_below_a_classification_is_one():
 
 def test_content_of_an_entity_is_a_text():
     label = objects(entity("a", "CITY", "Paris", 3), entity("b", "CITY", "paris", 30), job="NER")
-    assert told(text("pattern: ^[A-Z]", "category: CITY, tool: entity"), label) == [("b", "NER: does not match ^[A-Z]")]
+    assert told(text("pattern: '^[A-Z]'", "category: CITY, tool: entity"), label) == [("b", "NER: does not match ^[A-Z]")]
 
 
 def test_frame_is_told():
@@ -112,9 +112,8 @@ def test_same_text_in_each_frame_is_told_once():
 
 def test_what_was_said_can_be_quoted_on_one_line_and_not_without_end():
     rule = text("max_length: 1") + '\nmessage: "{length}: {text}"'
-    assert told(rule, {"A": {"text": "a\n\tb{c}"}}) == [(None, "6: a b{c}")]
-    (mid, said) = told(rule, {"A": {"text": "x" * 5000}})[0]
-    assert said == f"5000: {'x' * 197}..."
+    assert told(rule, {"A": {"text": "a\n\tb{c}"}}) == [(None, "7: a b{c}")]
+    assert told(rule, {"A": {"text": "x" * 5000}}) == [(None, f"5000: {'x' * 197}...")]
 
 
 def test_text_that_is_too_long_for_patterns_is_told_as_unchecked():
@@ -195,9 +194,7 @@ def test_entities_beside_each_other_are_accepted():
 @pytest.mark.parametrize("content", [" York", "York ", "York\n"])
 def test_white_space_at_an_end_is_told_on_the_entity(content):
     label = marked((0, content))
-    assert told("check: entities", label) == [
-        ("e0", f'WORD "{" ".join(content.split(" "))}": white space at an end'.replace("\n", " "))
-    ]
+    assert told("check: entities", label) == [("e0", 'WORD "York": white space at an end')]
     assert told("check: entities\nparameters: {trimmed: false}", label) == []
 
 

@@ -15,9 +15,9 @@ from annohooks.slidescore.client import PICTURE_PX
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Read from the environment variable of the same name in capitals; template.yaml says what each is for."""
 
-    slidescore_origins: Origins
     slidescore_secret_parameter: str
     staging_bucket: str
+    slidescore_origins: Origins = Origins()
     slidescore_pixels: Literal["screenshots", "raw_tiles"] = "screenshots"
     slidescore_give_up_token: bool = True
     slidescore_analyzer: str = "nuclei"

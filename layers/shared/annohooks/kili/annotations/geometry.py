@@ -1,7 +1,7 @@
 """Measures what was drawn, in the units it was drawn in (a fraction squared, for areas), exactly but for rounding.
 
 Outlines may have holes, cross themselves and lie anywhere. What could take long is counted in steps of a `Work`, a
-microsecond or less each, and gives up with TooComplex.
+third of a microsecond or so each, and gives up with TooComplex.
 """
 
 from __future__ import annotations
@@ -102,6 +102,7 @@ def self_crossing(ring: Ring, work: Work | None = None) -> Point | None:
     work = work or Work()
     first: Point | None = None
     for one, other in _edges_at_same_height(sorted(_edges([ring], 1)), work):
+        work.spend(3)
         point = _crossing(one, other)
         if point and (first is None or point[::-1] < first[::-1]):
             first = point
@@ -137,6 +138,7 @@ def overlapping(areas: Sequence[Area], at_least: float, work: Work | None = None
     regions = [_Region(drawn) for drawn in areas]
     for i, j in overlapping_bounds([region.bounds for region in regions], work):
         a, b = regions[i], regions[j]
+        work.spend(4)
         if a.most_iou(b, work) >= at_least:
             found = a.iou(b, work)
             if found > 0 and found >= at_least:

@@ -1,0 +1,184 @@
+"""`python -m annohooks.kili.register` against the simulated Kili."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from annohooks.core import auth
+from annohooks.kili import register
+from local.kili import Kili
+from local.template import ROOT
+
+KEY = "canary-key-0123456789"
+SECRET = "canary-secret-0123456789"
+URL = "https://hooks.example.org/v1/kili"
+ENVIRONMENT = {"KILI_API_KEY": KEY, "KILI_WEBHOOK_SECRET": SECRET}
+
+
+@pytest.fixture
+def server() -> Iterator[Kili]:
+    with Kili(api_key=KEY) as kili:
+        kili.add_project("one")
+        kili.add_project("two")
+        yield kili
+    assert kili.violations == []
+
+
+@pytest.fixture
+def run(server: Kili, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """run("--project", "one", ..., environ={...}): exit code, output and errors, neither of which has a secret."""
+
+    def run(*arguments: str, environ: dict[str, str] = ENVIRONMENT) -> tuple[int, str, str]:
+        code = register.main(["--url", URL, "--endpoint", server.endpoint, *arguments], environ)
+        shown = capsys.readouterr()
+        assert "canary" not in shown.out + shown.err
+        return code, shown.out, shown.err
+
+    return run
+
+
+def test_a_webhook_is_registered_and_activated_on_every_project(server, run):
+    code, out, _ = run("--project", "one", "--project", "two")
+    assert code == 0
+    assert server.webhooks == {
+        "annohooks": {
+            "url": URL,
+            "header": SECRET,
+            "handler_types": ["onSubmit", "onReview"],
+            "event_matcher": [],
+            "projects": ["one", "two"],
+        }
+    }
+    assert "The webhook annohooks is registered.\nIt is active on project one.\nIt is active on project two.\n" in out
+
+
+def test_a_second_run_changes_the_webhook_and_minds_no_activation(server, run):
+    run("--project", "one")
+    code, out, _ = run("--project", "one", "--project", "two", "--events", "label.workflow.*,asset.skipped")
+    assert code == 0
+    assert server.webhooks["annohooks"]["event_matcher"] == ["label.workflow.*", "asset.skipped"]
+    assert server.webhooks["annohooks"]["projects"] == ["one", "two"]
+    assert "was there already; it is changed to this.\nIt is active on project one already.\n" in out
+
+
+def test_it_says_exactly_what_it_sends_with_the_secret_masked(server, run):
+    _, out, _ = run("--project", "one", "--name", "w", "--handlers", "onSubmit")
+    sent = [call for call in server.calls if call.operation != "viewer"]
+    assert [call.operation for call in sent] == ["createWebhook", "activatePluginOnProject"]
+    for call in sent:
+        assert call.query in out
+    assert '"handlerTypes": [\n    "onSubmit"\n  ],\n  "pluginName": "w",' in out
+    assert '"header": "***"' in out
+    assert (
+        f"kili.create_webhook(webhook_url='{URL}', plugin_name='w', header='***', handler_types=['onSubmit'])\n"
+        "kili.activate_plugin_on_project(plugin_name='w', project_id='one')\n"
+    ) in out
+
+
+def test_without_a_key_it_only_says_what_it_would_do(server, run):
+    code, out, _ = run("--project", "one", environ={})
+    assert code == 0
+    assert out.endswith("\nNothing was sent: KILI_API_KEY is not set.\n")
+    assert server.calls == []
+
+
+@pytest.mark.parametrize("secret", ["", "too-short", "two words, and long enough", "newline-0123456789\n", "ä" * 20])
+def test_a_secret_that_the_function_would_not_accept_is_not_registered(server, run, secret):
+    code, _, err = run(environ={"KILI_API_KEY": KEY, "KILI_WEBHOOK_SECRET": secret})
+    assert code == 1
+    assert "16 characters or more, no spaces" in err
+    assert server.calls == []
+
+
+def test_a_wrong_key_is_told_before_anything_is_changed(server, run):
+    code, _, err = run(environ=ENVIRONMENT | {"KILI_API_KEY": "canary-wrong"})
+    assert code == 1
+    assert err == "\nKili refused the API key while asking whose API key it is.\n"
+    assert server.webhooks == {}
+
+
+def test_a_project_that_is_not_there_is_told_in_kilis_words(server, run):
+    code, _, err = run("--project", "none")
+    assert code == 1
+    assert "Kili refused what was asked of it while activating the webhook" in err
+    assert "there is no project none" in err
+    assert server.webhooks["annohooks"]["projects"] == []
+
+
+def test_an_answer_that_never_came_is_not_taken_for_done(server, run):
+    server.faults.add("unknown_outcome")
+    code, _, err = run()
+    assert code == 1
+    assert "It may be done all the same, so it is not repeated" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--handlers", "onSubmit,onSkip"], "handlers are onSubmit, onReview, "),
+        (["--handlers", ""], "handlers are onSubmit, onReview, "),
+        (["--events", "*.created"], "but not first"),
+        (["--events", "label.**"], "but not first"),
+        (["--events", "a", "--handlers", "onSubmit"], "not allowed with argument"),
+        (["--endpoint", "https://kili.example.org"], "not a URL such as"),
+        (["--url", "hooks.example.org"], "not an absolute URL"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused(server, run, capsys, arguments, said):
+    with pytest.raises(SystemExit) as raised:
+        run(*arguments)
+    assert raised.value.code == 2
+    assert said in capsys.readouterr().err
+    assert server.calls == []
+
+
+@pytest.fixture
+def ssm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], None]]:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+
+    def put(name: str, value: str) -> None:
+        boto3.client("ssm").put_parameter(Name=name, Value=value, Type="SecureString")
+
+    with mock_aws(config={"core": {"passthrough": {"urls": [r"http://127\.0\.0\.1.*"]}}}):
+        auth.ssm.cache_clear()
+        yield put
+    auth.ssm.cache_clear()
+
+
+def test_key_and_secret_may_be_those_of_the_deployment(server, run, ssm):
+    ssm("/annohooks/kili/api-key", KEY)
+    ssm("/team/secret", f"{SECRET} canary-old-secret-0123")
+    code, _, _ = run("--from-ssm", environ={"KILI_SECRET_PARAMETER": "/team/secret"})
+    assert code == 0
+    assert server.webhooks["annohooks"]["header"] == SECRET
+
+
+def test_parameters_that_are_not_there_are_told(server, run, ssm):
+    code, _, err = run("--from-ssm", environ=ENVIRONMENT)
+    assert code == 1
+    assert err == "\nThe SSM parameters of the API key and the secret do not hold what they should.\n"
+    assert server.calls == []
+
+
+def test_a_shell_without_a_region_is_told(run, ssm, monkeypatch):
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
+    code, _, err = run("--from-ssm")
+    assert (code, err) == (1, "\nAWS_REGION is not set.\n")
+
+
+def test_it_needs_neither_boto3_nor_the_sdk_without_ssm():
+    """They are not installed where an operator only has the layer's requirements."""
+    code = "import sys, annohooks.kili.register; print([m for m in ('boto3', 'botocore', 'kili') if m in sys.modules])"
+    environ = {"PYTHONPATH": str(ROOT / "layers" / "shared")}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"
