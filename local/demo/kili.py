@@ -134,5 +134,5 @@ def drawn(title: str, label: dict[str, Any], raised: list[dict[str, Any]], statu
     for number, line in enumerate(lines):
         text = line if not number else f"{raised[number - 1]['status'].lower()}: {line}"
         color = (0, 0, 0) if not number else _RED if open_issues else _GREEN
-        cv2.putText(panel, text, (8, 18 + 18 * number), cv2.FONT_HERSHEY_SIMPLEX, 0.42, color, 1, cv2.LINE_AA)
+        cv2.putText(panel, text, (8, 18 + 18 * number), cv2.FONT_HERSHEY_SIMPLEX, 0.38, color, 1, cv2.LINE_AA)
     return np.vstack([picture, panel])

@@ -12,12 +12,12 @@ INTERFACE: dict[str, Any] = {
         "JOB_0": {
             "content": {
                 "categories": {
-                    "OBJECT_A": {"children": [], "name": "Motorcycle", "color": "#733AFB", "id": "category1"},
+                    "OBJECT_A": {"children": [], "name": "Fuel tank", "color": "#733AFB", "id": "category1"},
                     "OBJECT_B": {"children": [], "name": "Something else", "color": "#3CD876", "id": "category2"},
                 },
                 "input": "radio",
             },
-            "instruction": "What is in the picture?",
+            "instruction": "Where is the fuel tank?",
             "isChild": False,
             "tools": ["rectangle"],
             "mlTask": "OBJECT_DETECTION",
@@ -31,10 +31,9 @@ INTERFACE: dict[str, Any] = {
 SIZE_PX = (741, 500)
 """Of scikit-image's motorcycle."""
 
-TOO_LARGE = ("box-of-everything", "OBJECT_A", 0.10, 0.14, 0.86, 0.90)
-MOTORCYCLE = ("box-of-the-motorcycle", "OBJECT_A", 0.15, 0.34, 0.76, 0.85)
-WHEEL = ("box-of-a-wheel", "OBJECT_A", 0.17, 0.50, 0.37, 0.82)
-OTHER_WHEEL = ("box-of-the-other-wheel", "OBJECT_A", 0.55, 0.48, 0.75, 0.80)
+TOO_LARGE = ("box-of-everything", "OBJECT_A", 0.13, 0.14, 0.93, 0.90)
+TANK = ("box-of-the-tank", "OBJECT_A", 0.43, 0.33, 0.65, 0.54)
+FENDER = ("box-of-a-fender", "OBJECT_A", 0.67, 0.52, 0.88, 0.66)
 
 
 def label(*boxes: tuple[str, str, float, float, float, float]) -> dict[str, Any]:
@@ -62,14 +61,14 @@ def label(*boxes: tuple[str, str, float, float, float, float]) -> dict[str, Any]
     }
 
 
-WITH_TWO_MISTAKES = label(TOO_LARGE, WHEEL, OTHER_WHEEL)
-CORRECTED = label(MOTORCYCLE)
+WITH_TWO_MISTAKES = label(TOO_LARGE, TANK, FENDER)
+CORRECTED = label(TANK)
 
 
 def fill(kili: Kili) -> None:
     """Adds the project, and an asset with its label for each sample event."""
     kili.add_project(PROJECT, json_interface=INTERFACE, title="annohooks sample")
-    malformed = label(MOTORCYCLE)
+    malformed = label(TANK)
     malformed["JOB_0"]["annotations"][0]["boundingPoly"] = [{"normalizedVertices": [{"x": "left", "y": None}]}]
     for name, content, label_type in (
         ("two-mistakes", WITH_TWO_MISTAKES, "DEFAULT"),
@@ -77,7 +76,7 @@ def fill(kili: Kili) -> None:
         ("reviewed", label(TOO_LARGE), "REVIEW"),
         ("flat", WITH_TWO_MISTAKES, "DEFAULT"),
         ("whole", WITH_TWO_MISTAKES, "DEFAULT"),
-        ("edited", label(WHEEL, OTHER_WHEEL), "DEFAULT"),
+        ("edited", label(TANK, FENDER), "DEFAULT"),
         ("predicted", WITH_TWO_MISTAKES, "PREDICTION"),
         ("malformed", malformed, "DEFAULT"),
         ("relabelled", WITH_TWO_MISTAKES, "DEFAULT"),

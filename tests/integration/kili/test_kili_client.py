@@ -23,7 +23,7 @@ from local.listener import Listener, Reply
 from local.template import ROOT
 
 PROJECT = "project"
-BOX = samples.label(samples.WHEEL)
+BOX = samples.label(samples.TANK)
 
 
 @pytest.fixture

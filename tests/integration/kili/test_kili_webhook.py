@@ -208,7 +208,7 @@ class TestWhatIsDone:
     def test_what_is_malformed_is_told_and_the_rest_is_checked(
         self, webhook: Start, submitted: Submit, raised: Raised
     ) -> None:
-        content = samples.label(samples.TOO_LARGE, samples.WHEEL)
+        content = samples.label(samples.TOO_LARGE, samples.TANK)
         content["JOB_0"]["annotations"][1]["boundingPoly"] = "none"
         asset_id, label_id = submitted(content)
         (left_out,) = webhook().check(label_id)["left_out"]

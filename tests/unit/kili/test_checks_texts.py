@@ -97,7 +97,9 @@ def test_text_below_a_classification_is_one():
 
 def test_content_of_an_entity_is_a_text():
     label = objects(entity("a", "CITY", "Paris", 3), entity("b", "CITY", "paris", 30), job="NER")
-    assert told(text("pattern: '^[A-Z]'", "category: CITY, tool: entity"), label) == [("b", "NER: does not match ^[A-Z]")]
+    assert told(text("pattern: '^[A-Z]'", "category: CITY, tool: entity"), label) == [
+        ("b", "NER: does not match ^[A-Z]")
+    ]
 
 
 def test_frame_is_told():

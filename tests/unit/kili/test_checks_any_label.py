@@ -1,0 +1,191 @@
+"""Every check against whatever a label may be: it finds what it promises, or nothing, and never fails."""
+
+from __future__ import annotations
+
+import copy
+import re
+from pathlib import Path
+
+import pytest
+from cases import InMemory
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from labels import RESPONSES, SAMPLES
+
+from annohooks.kili.annotations.geometry import TooComplex
+from annohooks.kili.annotations.model import Answer, Fault, Keypoint, Object, Reading, Relation, Shape, Span
+from annohooks.kili.rules import CHECKS, load
+from annohooks.kili.rules.base import NotApplicable
+from annohooks.kili.rules.ruleset import LONGEST_TEXT
+
+PAGE = (Path(__file__).parents[3] / "docs" / "kili-rules.md").read_text()
+EXAMPLES = "".join(block for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL) if block.startswith("- id"))
+# The examples look at names of their own; these look at everything, and find what there is.
+EAGER = """
+- {id: e-count, check: count, parameters: {exactly: 0, per: frame, each_category: true}}
+- {id: e-size, check: size, parameters: {max_area: 0, max_width: 0, max_height: 0}}
+- {id: e-px, check: size, parameters: {max_area: 0, unit: px}}
+- {id: e-ratio, check: aspect_ratio, parameters: {max_ratio: 0}}
+- {id: e-border, check: border, parameters: {margin: 0.49}}
+- {id: e-overlap, check: overlap, parameters: {max_iou: 0}}
+- {id: e-duplicates, check: duplicates, parameters: {min_iou: 0.01}}
+- {id: e-geometry, check: geometry, parameters: {tolerance: 0}}
+- {id: e-jobs, check: required_jobs, parameters: {jobs: [JOB_0, NOT_THERE]}}
+- {id: e-children, check: required_children, parameters: {jobs: NOT_THERE}}
+- {id: e-pose, check: pose, parameters: {points: NOT_THERE}}
+- {id: e-interface-pose, check: pose}
+- {id: e-interface-children, check: required_children}
+- {id: e-exclusive, check: exclusive, parameters: {categories: [CAR, TREE, RED, BLUE]}}
+- {id: e-exclusive-each, check: exclusive, parameters: {categories: [CAR, TREE, RED, BLUE], per: object}}
+- {id: e-co, check: co_required, parameters: {when: [CAR, TREE, RED, YES], requires: NOT_THERE, per: frame}}
+- {id: e-co-each, check: co_required, parameters: {when: [CAR, TREE, RED, YES], requires: NOT_THERE, per: object}}
+- {id: e-relations, check: relations, parameters: {min_links: 5}}
+- {id: e-dangling, check: dangling_relations}
+- {id: e-text, check: text, parameters: {max_length: 0}}
+- {id: e-format, check: text, parameters: {format: iban, pattern: x, forbidden_pattern: y, required_words: z}}
+- {id: e-entities, check: entities}
+- {id: e-fast, check: too_fast, parameters: {min_seconds: 1000}}
+- {id: e-track, check: track, parameters: {max_frames: 0, max_gap: 0, min_key_frame_share: 1}}
+"""
+RULES = load(f"version: 1\nrules:\n{EXAMPLES}{EAGER}", "rules.yaml")
+
+# Parts that fit together now and then
+
+names = st.sampled_from(["JOB_0", "JOB_1", "CAR", "TREE", "PLATE", "a", "b", "NOSE", "é\n{x}", ""])
+keys = st.none() | names
+categories = st.lists(names, max_size=3).map(tuple)
+numbers = st.floats(-1e9, 1e9) | st.sampled_from([0.0, 0.25, 0.5, 1.0])
+points = st.lists(st.tuples(numbers, numbers), max_size=6).map(tuple)
+rings = st.lists(st.lists(st.tuples(numbers, numbers), min_size=3, max_size=6).map(tuple), max_size=3).map(tuple)
+places = st.none() | st.integers(0, 3)
+offsets = st.none() | st.integers(0, 12)
+texts = st.text(max_size=12) | st.sampled_from(["FR76", "GB82 WEST 1234 5698 7654 32", "2024-02-30", " "])
+
+readings = st.builds(
+    Reading,
+    objects=st.lists(
+        st.builds(
+            Object,
+            job=names,
+            tool=st.sampled_from(["rectangle", "polygon", "semantic", "polyline", "marker", "pose", "entity", "range"]),
+            path=st.uuids().map(str),
+            mid=keys,
+            categories=categories,
+            shapes=st.lists(st.builds(Shape, rings, points, places, places, st.booleans()), max_size=3).map(tuple),
+            keypoints=st.lists(st.builds(Keypoint, names, st.tuples(numbers, numbers), keys, places), max_size=3).map(
+                tuple
+            ),
+            span=st.none() | st.builds(Span, texts, keys, offsets, keys, offsets),
+        ),
+        max_size=6,
+    ).map(tuple),
+    answers=st.lists(
+        st.builds(
+            Answer,
+            job=names,
+            path=names,
+            categories=categories,
+            text=st.none() | texts,
+            of=keys,
+            within=categories,
+            frame=places,
+            page=places,
+        ),
+        max_size=6,
+    ).map(tuple),
+    relations=st.lists(
+        st.builds(Relation, job=names, path=names, mid=keys, categories=categories, starts=categories, ends=categories),
+        max_size=4,
+    ).map(tuple),
+    faults=st.just(()) | st.lists(st.builds(Fault, names, names, keys), max_size=2).map(tuple),
+    jobs=st.frozensets(names, max_size=3),
+)
+
+junk = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | names,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            names | st.sampled_from(["annotations", "categories", "children", "mid", "text", "x", "0"]),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@st.composite
+def damaged(draw):
+    """A label of some kind with some of its parts taken away or replaced by something else."""
+    response = copy.deepcopy(RESPONSES[draw(st.sampled_from(sorted(RESPONSES)))])
+    for _ in range(draw(st.integers(0, 4))):
+        at, parts = response, []
+        while isinstance(at, dict | list) and at:
+            key = draw(st.sampled_from(sorted(at))) if isinstance(at, dict) else draw(st.integers(0, len(at) - 1))
+            parts.append((at, key))
+            at = at[key]
+        if parts:
+            parent, key = draw(st.sampled_from(parts))
+            if draw(st.booleans()):
+                del parent[key]
+            else:
+                parent[key] = draw(junk)
+    return response
+
+
+interfaces = st.sampled_from([sample.jobs for sample in SAMPLES.values()]) | junk | st.none()
+input_types = st.sampled_from(["IMAGE", "VIDEO", "PDF", "TEXT", "GEOSPATIAL"])
+
+
+def keeps_its_promises(case):
+    findings, unchecked = RULES.find(case)
+    assert "failed" not in unchecked.values()
+    assert RULES.find(case) == (findings, unchecked)
+    assert len({(finding.rule, finding.subject) for finding in findings}) == len(findings)
+    for finding in findings:
+        assert 0 < len(finding.text) <= LONGEST_TEXT
+        assert finding.text.isprintable()
+        assert 0 < len(finding.subject) <= 200
+    order = [rule.id for rule in RULES.rules]
+    assert [order.index(finding.rule) for finding in findings] == sorted(
+        order.index(finding.rule) for finding in findings
+    )
+    for rule in RULES.rules:
+        try:
+            for violation in rule.check.find(case, rule.scope, rule.parameters):
+                kinds = {name: type(value) for name, value in violation.values.items()}
+                assert kinds == {name: type(value) for name, value in rule.check.values.items()}, rule.id
+        except (NotApplicable, TooComplex):
+            assert rule.id in unchecked
+
+
+@settings(max_examples=150)
+@given(readings, interfaces, input_types, st.none() | st.floats(0, 1e6))
+def test_no_reading_makes_a_check_fail(reading, jobs, input_type, seconds):
+    keeps_its_promises(InMemory(reading, jobs=jobs, input_type=input_type, seconds=seconds))
+
+
+@settings(max_examples=150)
+@given(damaged() | junk, interfaces, input_types)
+def test_no_label_makes_a_check_fail(response, jobs, input_type):
+    keeps_its_promises(InMemory(response, jobs=jobs, input_type=input_type))
+
+
+@pytest.mark.parametrize("name", RESPONSES)
+def test_labels_of_every_kind_are_checked_by_every_rule(name):
+    sample = SAMPLES.get(name)
+    keeps_its_promises(InMemory(RESPONSES[name], jobs=sample.jobs if sample else None))
+
+
+def test_every_check_has_been_tried_and_has_found_something():
+    labels = [
+        InMemory(response, jobs=SAMPLES[name].jobs if name in SAMPLES else None) for name, response in RESPONSES.items()
+    ]
+    labels.append(InMemory({"JOB_0": 7}))
+    rules = {rule.id: rule.check.name for rule in RULES.rules}
+    found = {rules[finding.rule] for label in labels for finding in RULES.find(label).findings}
+    assert set(rules.values()) == set(CHECKS)
+    assert set(CHECKS) - found == {"duplicates", "entities", "dangling_relations"}, (
+        "which the whole labels have none of"
+    )
