@@ -251,6 +251,21 @@ class TestAcrossLabels:
         start.check(kili.submit(asset_id, samples.CORRECTED, author="bob"))
         assert {issue["label"] for issue in raised(asset_id, "OPEN")} == {of_ada}
 
+    def test_old_events_on_either_side_of_a_review_change_nothing(
+        self, webhook: Start, kili: Kili, submitted: Submit, raised: Raised
+    ) -> None:
+        asset_id, label_id = submitted()
+        start = webhook()
+        start.check(label_id)
+        review = kili.submit(asset_id, samples.CORRECTED, label_type="REVIEW", author="reviewer")
+        start.check(review)
+        assert "newer label" in start.check(label_id)["ignored"]
+        again = kili.submit(asset_id, samples.WITH_TWO_MISTAKES)
+        start.check(again)
+        assert "newer label" in start.check(review)["ignored"]
+        assert {issue["label"] for issue in raised(asset_id, "OPEN")} == {again}
+        assert len(raised(asset_id, "OPEN")) == 2
+
     def test_a_review_that_is_right_resolves_what_its_labeller_left(
         self, webhook: Start, kili: Kili, submitted: Submit, raised: Raised
     ) -> None:

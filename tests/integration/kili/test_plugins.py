@@ -19,7 +19,7 @@ from annohooks.core.http import Origins, Upstream
 from annohooks.kili import events, plugins
 from annohooks.kili.client import Client
 from annohooks.kili.label import Label, NewIssue
-from annohooks.kili.plugins import PluginFailed, light
+from annohooks.kili.plugins import PluginFailed, exceptions, light
 from annohooks.kili.settings import Endpoint, Settings
 from local.kili import Kili, samples
 
@@ -396,10 +396,15 @@ def test_kilis_refusals_can_be_caught_as_the_sdks_and_are_ours_if_they_are_not(s
 def test_an_outcome_that_is_unknown_is_told_as_the_sdk_tells_it(server, kili):
     server.submit("asset", samples.CORRECTED)
     server.faults.add("unknown_outcome")
-    from annohooks.kili.plugins.exceptions import MutationOutcomeUnknownError
-
-    with pytest.raises(MutationOutcomeUnknownError):
+    with pytest.raises(exceptions.MutationOutcomeUnknownError):
         kili.add_to_review(asset_ids=["asset"])
+
+
+def test_what_is_not_there_is_told_as_the_sdk_tells_it(kili):
+    with pytest.raises(exceptions.NotFound):
+        kili.labels("none")
+    with pytest.raises(exceptions.GraphQLError):
+        kili.add_to_review(asset_ids=["none"])
 
 
 def test_a_plugin_logs_into_the_log_of_the_webhook(server, client, writes, handler, caplog):

@@ -167,7 +167,13 @@ SHADE = job("CLASSIFICATION", {"DARK": {}, "LIGHT": {}}, child=True)
 CHILDREN = {"COLOUR": COLOUR, "SHADE": SHADE, "PLATE": transcription(child=True)}
 ASKED = {"children": ["COLOUR", "PLATE"]}
 """Of a category whose objects have a colour, which may have a shade, and a plate."""
-FACE = {"points": [{"code": code, "name": code.title()} for code in ("NOSE", "LEFT_EYE", "RIGHT_EYE")]}
+FACE = {
+    "points": [
+        {"code": "NOSE", "name": "Nose"},
+        {"code": "LEFT_EYE", "name": "Left eye", "children": ["OPEN"]},
+        {"code": "RIGHT_EYE", "name": "Right eye", "children": ["OPEN"]},
+    ]
+}
 VERDICT = job("CLASSIFICATION", {"YES": {"children": ["WHY"]}, "NO": {}})
 WHY = job("CLASSIFICATION", {"NEWS": {"children": ["NOTE"]}, "OTHER": {}}, input="checkbox", child=True)
 ANSWERED_CAR = {"COLOUR": classified("RED", "BLUE", SHADE=classified("DARK")), "PLATE": {"text": "FR 76"}}
@@ -230,8 +236,19 @@ SAMPLES: dict[str, Sample] = {
     ),
     "poses": Sample(
         "IMAGE",
-        {"POSES": drawing("pose", FACE=FACE)},
-        {"POSES": {"annotations": [pose("pose-1", "FACE", {"NOSE": (0.5, 0.5), "LEFT_EYE": (0.4, 0.4)})]}},
+        {"POSES": drawing("pose", FACE=FACE), "OPEN": job("CLASSIFICATION", {"YES": {}, "NO": {}}, child=True)},
+        {
+            "POSES": {
+                "annotations": [
+                    pose(
+                        "pose-1",
+                        "FACE",
+                        {"NOSE": (0.5, 0.5), "LEFT_EYE": (0.4, 0.4)},
+                        {"LEFT_EYE": {"OPEN": classified("YES")}},
+                    )
+                ]
+            }
+        },
     ),
     "classification": Sample(
         "IMAGE",

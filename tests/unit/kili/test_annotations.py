@@ -97,6 +97,13 @@ def test_outline_that_repeats_its_first_vertex_at_the_end_loses_it():
     assert only(closed).shapes == (Shape(rings=(tuple(corners),)),)
 
 
+@pytest.mark.parametrize(
+    "drawn", [rectangle("m", at=(0.1, 0.2, 0, 0.5)), drawn_on_page("m", "CAR", 1, box(0, 0, 0, 0))]
+)
+def test_rectangle_without_a_width_or_height_keeps_its_four_corners(drawn):
+    assert len(only(drawn).shapes[0].rings[0]) == 4
+
+
 def test_semantic_area_has_its_holes_after_its_outer_outline():
     assert only(semantic("m", "CAR", OUTER, HOLE)).shapes == (Shape(rings=(tuple(OUTER), tuple(HOLE))),)
 
@@ -535,15 +542,11 @@ ONE_VERTEX = ("boundingPoly", 0, "normalizedVertices", 1)
         (replaced(polygon(), [[]], "boundingPoly"), ".boundingPoly[0]", "empty"),
         (replaced(polygon(), None, "boundingPoly"), ".boundingPoly", "nothing where outlines"),
         (polygon("m", ring=TRIANGLE[:2]), ".boundingPoly[0].normalizedVertices", "2 vertices, too few for an outline"),
-        (
-            replaced(rectangle(), vertices(TRIANGLE), *ONE_VERTEX[:-1]),
-            ".boundingPoly[0].normalizedVertices",
-            "3 vertices, too few",
-        ),
+        (replaced(rectangle(), vertices(TRIANGLE), *ONE_VERTEX[:-1]), ".boundingPoly", "a rectangle of 3 vertices"),
         (
             replaced(rectangle(), vertices([*OUTER, (0.3, 0.6)]), *ONE_VERTEX[:-1]),
-            ".boundingPoly[0].normalizedVertices",
-            "5 vertices, too many for a rectangle",
+            ".boundingPoly",
+            "a rectangle of 5 vertices",
         ),
         (replaced(polygon(), "circle", "type"), ".type", "no tool of Kili's"),
         (replaced(polygon(), ["polygon"], "type"), ".type", "no tool of Kili's"),
@@ -569,7 +572,7 @@ ONE_VERTEX = ("boundingPoly", 0, "normalizedVertices", 1)
             ".annotations[0].pageNumberArray",
             "no list of page numbers",
         ),
-        (drawn_on_page("m", "CAR", 1, TRIANGLE), ".annotations", "a rectangle without four vertices"),
+        (drawn_on_page("m", "CAR", 1, TRIANGLE), ".annotations[0]", "a rectangle of 3 vertices"),
         (
             replaced(drawn_on_page("m", "CAR", 1, OUTER), [], "annotations", 0, "polys")
             | {"annotations": [{"polys": [], "boundingPoly": []}]},

@@ -281,8 +281,9 @@ def test_pauses_grow_to_half_a_minute_and_chance_shortens_them(session, pauses):
     ("header", "pause_s"),
     [("3", 3), ("0.5", 0.5), ("0", 0), ("-1", 0), ("100000", 60), ("inf", 60), ("nan", 1), ("", 1), ("Fri, 1 Jan", 1)],
 )
-def test_a_pause_is_as_long_as_kili_asks_for_within_bounds(session, pauses, header, pause_s):
-    client, _ = session(Reply(429, headers={"Retry-After": header}), FINE)
+@pytest.mark.parametrize("status", [429, 502])
+def test_a_pause_is_as_long_as_kili_asks_for_within_bounds(session, pauses, status, header, pause_s):
+    client, _ = session(Reply(status, headers={"Retry-After": header}), FINE)
     client.execute(QUERY, {}, doing=DOING)
     assert pauses == [pause_s]
 

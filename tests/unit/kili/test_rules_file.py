@@ -133,7 +133,7 @@ def test_rules_are_for_the_handlers_and_projects_they_name():
         ("version: 1\nrules: [x]", ["2:9: rule 1: expected id, check, message, action, scope, parameters, not a text"]),
         ("version: 1\nrules: []\n---\nversion: 1", ["3:1: a second document"]),
         ("version: 1\nrules: [}", ["2:9: not YAML: did not find expected node content"]),
-        ("version: 1\n\trules: []", ["2:1: not YAML: found character that cannot start any token"]),
+        ("version: 1\n\trules: []", ["2:1: not YAML: found a tab character that violates indentation"]),
         ("version: 1\n\n  a\x07", ["3:4: no such character"]),
         ("version: 1\nrules: []\nversion: 1", ["3:1: 'version' is there twice"]),
         ("version: 1\nrules: []\n? [a]\n: b", ["3:3: a list where a name should be"]),
@@ -278,11 +278,11 @@ def test_rule_that_is_wrong_is_told_with_its_place(rule, told):
         ("{0}", "{0} is not known to 'count'; there are accepted, category, count, job, where"),
         ("{count.real}", "{count.real} is not known to 'count'; there are accepted, category, count, job, where"),
         ("{job[0]}", "{job[0]} is not known to 'count'; there are accepted, category, count, job, where"),
-        ("{count:.0%", "expected '}' before end of string; a brace that is meant is written twice"),
-        ("}", "Single '}' encountered in format string; a brace that is meant is written twice"),
-        ("{job:.2f}", "Unknown format code 'f' for object of type 'str'"),
-        ("{count:s}", "Unknown format code 's' for object of type 'int'"),
-        ("{count!q}", "Unknown conversion specifier q"),
+        ("{count:.0%", ".*; a brace that stands for itself is written twice"),
+        ("}", ".*; a brace that stands for itself is written twice"),
+        ("{job:.2f}", "Unknown format code 'f'.*"),
+        ("{count:s}", "Unknown format code 's'.*"),
+        ("{count!q}", "Unknown conversion.*"),
         ("{count:999999999}", "'999999999' is no format for {count}"),
         ("{count:{count}}", "'{count}' is no format for {count}"),
         ("{count:c}", "'c' is no format for {count}"),
@@ -292,7 +292,8 @@ def test_rule_that_is_wrong_is_told_with_its_place(rule, told):
 )
 def test_message_that_cannot_be_filled_in_is_told(message, told):
     rule = f"- {{id: a, check: count, parameters: {{max: 1}}, message: {msgspec.json.encode(message).decode()}}}"
-    assert mistakes(of(rule)) == [f"3:56: rule 'a': 'message': {told}"]
+    (mistake,) = mistakes(of(rule))
+    assert re.fullmatch(told if ".*" in told else re.escape(told), mistake.removeprefix("3:56: rule 'a': 'message': "))
 
 
 @pytest.mark.parametrize("message", ["{count:>3} of {category!r}", "{{count}} {count:+d}", "100 %", "plain"])
@@ -496,12 +497,14 @@ def test_first_example_of_the_page_is_the_packaged_file():
     assert load(BLOCKS[0], "page").rules == load(PACKAGED.read_text(), "rules.yaml").rules
 
 
-def test_page_has_no_check_that_is_not_there():
-    checks = PAGE.split("\n## Checks\n")[1]
-    assert re.findall(r"^### (.*)$", checks, re.MULTILINE) == list(
-        dict.fromkeys(re.findall(r"^### (.*)$", checks, re.MULTILINE))
-    )
-    assert set(re.findall(r"^### (.*)$", checks, re.MULTILINE)) == set(CHECKS)
+def test_page_shows_a_mistake_as_it_is_told():
+    (mistake,) = mistakes(BLOCKS[0].replace("max_area", "maximum"))
+    assert f"rules.yaml:{mistake}\n" in PAGE
+
+
+def test_page_has_each_check_once_and_no_other():
+    titles = re.findall(r"^### (.*)$", PAGE.split("\n## Checks\n")[1], re.MULTILINE)
+    assert sorted(titles) == sorted(CHECKS)
 
 
 @pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)

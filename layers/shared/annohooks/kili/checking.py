@@ -103,7 +103,7 @@ def _ignored(event: Event, label: Label | None, client: Client, once: Once | Non
         if label.label_type not in _HANDLERS:
             return f"labels of type {label.label_type} are not checked"
         if label.superseded:
-            return "its author has submitted a newer label since"
+            return "a newer label has taken its place"
         if once and once.is_own_label(label.id):
             return "this webhook made the label itself"
     elif event.user_id and event.user_id == client.viewer_id():

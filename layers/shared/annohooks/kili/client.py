@@ -39,6 +39,15 @@ class _Id(msgspec.Struct):
     id: str
 
 
+class _LatestLabel(msgspec.Struct, rename="camel"):
+    id: str
+    label_type: str
+
+
+class _LabelOf(msgspec.Struct, rename="camel"):
+    latest_label: _LatestLabel | None = None
+
+
 class _LabelFields(msgspec.Struct, rename="camel"):
     id: str
     label_type: str
@@ -49,8 +58,15 @@ class _LabelFields(msgspec.Struct, rename="camel"):
     seconds_to_label: float | None = None
     model_name: str | None = None
     created_at: str | None = None
+    label_of: _LabelOf | None = None
     json_response: Any = None
     json_response_url: str | None = None
+
+    def is_superseded(self) -> bool:
+        """Its author's next label takes a label's place, and so does a review; a review's place takes any label."""
+        latest = self.label_of.latest_label if self.label_of else None
+        types = {self.label_type, latest.label_type} if latest and latest.id != self.id else set()
+        return self.is_latest_label_for_user is False or ("REVIEW" in types and types <= {"DEFAULT", "REVIEW"})
 
 
 class _ProjectFields(msgspec.Struct, rename="camel"):
@@ -96,6 +112,7 @@ class Kept(Generic[T]):
         self._values: dict[object, tuple[float, T]] = {}
 
     def get(self, key: object) -> T | None:
+        """The value, unless there is none or it is too old."""
         moment_s, value = self._values.get(key, (0.0, None))
         return value if time.monotonic() < moment_s else None
 
@@ -190,7 +207,7 @@ class Client:
             label_type=fields.label_type,
             json_response=json_response,
             author_id=fields.author.id if fields.author else None,
-            superseded=fields.is_latest_label_for_user is False,
+            superseded=fields.is_superseded(),
             sent_back=bool(fields.is_sent_back_to_queue),
             seconds_to_label=fields.seconds_to_label,
             model_name=fields.model_name,

@@ -9,7 +9,7 @@ from annohooks.kili import llm
 
 _LABEL_FIELDS = """
     id labelType assetId author { id } isLatestLabelForUser isSentBackToQueue secondsToLabel modelName createdAt
-    jsonResponse jsonResponseUrl"""
+    labelOf { latestLabel { id labelType } } jsonResponse jsonResponseUrl"""
 _PROJECT_FIELDS = "id inputType jsonInterface"
 _OUTCOME_FIELDS = (
     "succeeded { assetId externalId } declined { assetId externalId } failed { assetId externalId details }"

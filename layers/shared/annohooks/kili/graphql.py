@@ -221,7 +221,7 @@ class Session:
                 raise refused
             return _Failed(refused, _UNCERTAIN)
         if status >= 300:
-            return _refused_by_status(status, doing)
+            return _refused_by_status(reply, doing)
         data = fields.get("data")
         if isinstance(data, dict) and data:
             return next(iter(data.values())) if len(data) == 1 else data
@@ -239,14 +239,16 @@ def _not_forwarded(body: bytes) -> bool:
     return b"retried" not in body and _NOT_FORWARDED.search(body) is not None
 
 
-def _refused_by_status(status: int, doing: str) -> _Failed:
+def _refused_by_status(reply: Reply, doing: str) -> _Failed:
+    status = reply.status
     if status < 400:
         message = f"{PLATFORM} answered with a redirect while {doing}; redirects are not followed."
         return _Failed(UpstreamStatus(message, status), _ONCE)
     failure = UpstreamStatus(f"{PLATFORM} answered with status {status} while {doing}.", status)
     if status < 500:
         return _Failed(failure, _ONCE)
-    return _Failed(failure, _UNCERTAIN_STATUS.get(status, _UNCERTAIN), uncertain=True)
+    attempts = _UNCERTAIN_STATUS.get(status, _UNCERTAIN)
+    return _Failed(failure, attempts, uncertain=True, retry_after_s=_retry_after_s(reply.headers.get("Retry-After")))
 
 
 def _retry_after_s(header: str | None) -> float | None:

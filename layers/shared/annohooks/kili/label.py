@@ -11,8 +11,8 @@ class Label(msgspec.Struct, frozen=True, kw_only=True):
     """One label of one asset, by its id.
 
     json_response: decoded; whatever Kili stored, so not always an object. label_type: DEFAULT, REVIEW, AUTOSAVE,
-    PREDICTION or INFERENCE. superseded: the same author has submitted a newer one. sent_back: the asset was sent back
-    to the queue because of it, or for another reason, since.
+    PREDICTION or INFERENCE. superseded: a newer one has taken its place, of the same author, or before or after a
+    review. sent_back: the asset was sent back to the queue since, because of this label or for another reason.
     """
 
     id: str

@@ -415,9 +415,7 @@ def _is_number(text: str) -> bool:
 
 def _is_job_response(value: Any) -> bool:
     """A frame holds jobs, so only objects; a job's response holds lists and texts."""
-    return isinstance(value, dict) and any(
-        isinstance(value.get(key), list | str) for key in ("annotations", "categories", "text")
-    )
+    return isinstance(value, dict) and any(isinstance(value.get(key), list | str) for key in SAID_BY_JOBS)
 
 
 # What one annotation says
@@ -433,10 +431,10 @@ def _drawn(annotation: dict[str, Any], frame: int | None) -> _Drawn | None:
         raise _Malformed(".type", "no tool of Kili's")
     key_frame = annotation.get("isKeyFrame") is not False
     if "boundingPoly" in annotation and (kind is None or kind in AREA_TOOLS):
-        areas = _areas(annotation["boundingPoly"], ".boundingPoly", 4 if kind == "rectangle" else 3)
+        areas = _areas(annotation["boundingPoly"], ".boundingPoly", kind)
         tool = AREA_TOOLS[kind] if kind else _area_tool(areas)
         if tool == "rectangle":
-            areas = [tuple(map(_around, rings)) for rings in areas]
+            areas = _rectangles(areas, ".boundingPoly")
         return _Drawn(tool, [Shape(rings=rings, frame=frame, key_frame=key_frame) for rings in areas])
     if kind is None or kind in AREA_TOOLS:
         if isinstance(annotation.get("annotations"), list) and _has_outlines(annotation["annotations"]):
@@ -463,16 +461,16 @@ def _drawn(annotation: dict[str, Any], frame: int | None) -> _Drawn | None:
     return None
 
 
-def _areas(found: Any, where: str, fewest: int) -> list[tuple[Ring, ...]]:
+def _areas(found: Any, where: str, kind: str | None) -> list[tuple[Ring, ...]]:
     """The areas of a boundingPoly: a list of rings, or (geospatial) a list of lists of rings. Raises _Malformed."""
     if not isinstance(found, list) or not found:
         raise _Malformed(where, "empty" if found == [] else f"{_kind(found)} where outlines should be")
     if isinstance(found[0], list):
-        return [_rings(group, f"{where}[{index}]", fewest) for index, group in enumerate(found)]
-    return [_rings(found, where, fewest)]
+        return [_rings(group, f"{where}[{index}]", kind) for index, group in enumerate(found)]
+    return [_rings(found, where, kind)]
 
 
-def _rings(found: Any, where: str, fewest: int) -> tuple[Ring, ...]:
+def _rings(found: Any, where: str, kind: str | None) -> tuple[Ring, ...]:
     """The outlines in a list of normalizedVertices, each of them one ring or a list of rings. Raises _Malformed."""
     if not isinstance(found, list) or not found:
         raise _Malformed(where, "empty" if found == [] else f"{_kind(found)} where outlines should be")
@@ -481,21 +479,19 @@ def _rings(found: Any, where: str, fewest: int) -> tuple[Ring, ...]:
         place = f"{where}[{index}].normalizedVertices"
         vertices = outline.get("normalizedVertices") if isinstance(outline, dict) else None
         if isinstance(vertices, list) and vertices and isinstance(vertices[0], list):
-            rings += [_ring(ring, f"{place}[{inner}]", fewest) for inner, ring in enumerate(vertices)]
+            rings += [_ring(ring, f"{place}[{inner}]", kind) for inner, ring in enumerate(vertices)]
         else:
-            rings.append(_ring(vertices, place, fewest))
+            rings.append(_ring(vertices, place, kind))
     return tuple(rings)
 
 
-def _ring(vertices: Any, where: str, fewest: int) -> Ring:
-    """Raises _Malformed, too when there are fewer vertices than that; a rectangle has four and no more."""
+def _ring(vertices: Any, where: str, kind: str | None) -> Ring:
+    """Raises _Malformed. A rectangle may have no width, so that its last corner is where its first one is."""
     ring = _points(vertices, where)
-    if len(ring) > fewest and ring[0] == ring[-1]:
+    if len(ring) > (3 if kind in ("polygon", "semantic") else 4) and ring[0] == ring[-1]:
         ring = ring[:-1]
-    if len(ring) < fewest:
+    if len(ring) < 3:
         raise _Malformed(where, f"{len(ring)} vertices, too few for an outline")
-    if fewest == 4 < len(ring):
-        raise _Malformed(where, f"{len(ring)} vertices, too many for a rectangle")
     return ring
 
 
@@ -538,6 +534,15 @@ def _area_tool(areas: list[tuple[Ring, ...]]) -> Tool:
     return "rectangle" if len(areas[0][0]) == 4 else "polygon"
 
 
+def _rectangles(areas: list[tuple[Ring, ...]], where: str) -> list[tuple[Ring, ...]]:
+    """Raises _Malformed."""
+    for rings in areas:
+        for ring in rings:
+            if len(ring) != 4:
+                raise _Malformed(where, f"a rectangle of {len(ring)} vertices")
+    return [tuple(map(_around, rings)) for rings in areas]
+
+
 def _around(ring: Ring) -> Ring:
     """The corners of a rectangle in order around it: each diagonal has the same middle."""
     if len(ring) != 4:
@@ -578,22 +583,24 @@ def _on_pages(annotation: dict[str, Any], kind: str | None) -> _Drawn:
         if not isinstance(part, dict):
             raise _Malformed(where, f"{_kind(part)} where outlines should be")
         key = "polys" if part.get("polys") else "boundingPoly"
-        outlines = [_rings([outline], f"{where}.{key}", 3) for outline in _outlines(part, key, where)]
+        outlines = [_rings([outline], f"{where}.{key}", kind) for outline in _outlines(part, key, where)]
         parts.append(_Part(outlines, _pages(part, where), where))
     every = [rings for part in parts for rings in part.outlines]
     if kind is None and (annotation.get("content") or any(len(rings) > 1 for rings in every)):
-        lines = [part._replace(outlines=[(ring,) for rings in part.outlines for ring in rings]) for part in parts]
-        return _Drawn("entity", _shapes_on_pages(lines, rectangles=True), span=_span(annotation))
+        lines = [
+            part._replace(outlines=[(_around(ring),) for rings in part.outlines for ring in rings]) for part in parts
+        ]
+        return _Drawn("entity", _shapes_on_pages(lines), span=_span(annotation))
     tool = AREA_TOOLS[kind or "rectangle"]
-    if tool == "rectangle" and any(len(ring) != 4 for rings in every for ring in rings):
-        raise _Malformed(".annotations", "a rectangle without four vertices")
-    return _Drawn(tool, _shapes_on_pages(parts, rectangles=tool == "rectangle"))
+    if tool == "rectangle":
+        parts = [part._replace(outlines=_rectangles(part.outlines, part.where)) for part in parts]
+    return _Drawn(tool, _shapes_on_pages(parts))
 
 
-def _shapes_on_pages(parts: list[_Part], *, rectangles: bool) -> list[Shape]:
+def _shapes_on_pages(parts: list[_Part]) -> list[Shape]:
     """Raises _Malformed."""
     return [
-        Shape(rings=tuple(map(_around, rings)) if rectangles else rings, page=page)
+        Shape(rings=rings, page=page)
         for part in parts
         for rings, page in zip(part.outlines, _page_of_each(part), strict=True)
     ]

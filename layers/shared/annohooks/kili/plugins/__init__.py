@@ -16,7 +16,7 @@ from annohooks.core.observability import log_unexpected
 from annohooks.kili.client import Client
 from annohooks.kili.events import Event
 from annohooks.kili.label import Label
-from annohooks.kili.plugins import package
+from annohooks.kili.plugins import exceptions, package
 from annohooks.kili.plugins.given import given_label
 from annohooks.kili.plugins.light import Writes, connect
 
@@ -78,8 +78,8 @@ class Plugin:
         except AnnohooksError:
             raise
         except (Exception, SystemExit) as error:
-            if isinstance(error.__cause__, AnnohooksError) and package.is_ours(error):
-                raise error.__cause__ from None
+            if own_error := exceptions.own(error):
+                raise own_error from None
             log_unexpected(error)
             raise PluginFailed(f"The plugin failed with {type(error).__name__}; the log says where.") from None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from annohooks.core import errors
 from annohooks.kili.graphql import OutcomeUnknown, Refused
 
 __all__ = [
@@ -51,12 +52,22 @@ class DeprecatedArgumentError(ValueError):
     """An argument is not supported any more."""
 
 
+def own(error: BaseException) -> errors.AnnohooksError | None:
+    """Our own error behind one that the light client raised; None if it is not one of those."""
+    if isinstance(error, (GraphQLError, MutationOutcomeUnknownError, NotFound)):
+        cause = error.__cause__
+        return cause if isinstance(cause, errors.AnnohooksError) else None
+    return None
+
+
 @contextmanager
 def in_the_sdks_words() -> Iterator[None]:
-    """Kili's refusals as the SDK raises them, with ours as the cause."""
+    """What Kili refuses, and what is not there, as the SDK raises it, with our own error as the cause."""
     try:
         yield
     except Refused as error:
         raise GraphQLError(error.detail) from error
     except OutcomeUnknown as error:
         raise MutationOutcomeUnknownError(error.message) from error
+    except errors.NotFound as error:
+        raise NotFound(error.message) from error

@@ -74,8 +74,3 @@ def install() -> None:
         if parent:
             setattr(sys.modules[parent], child, module)
     sys.modules["kili"].__path__ = []  # a package, with nothing in it to be found but the above
-
-
-def is_ours(error: BaseException) -> bool:
-    """Whether it is an error that the light client raised in the SDK's words."""
-    return isinstance(error, (exceptions.GraphQLError, exceptions.MutationOutcomeUnknownError))

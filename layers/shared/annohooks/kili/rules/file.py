@@ -141,12 +141,13 @@ class _Reader:
         if document.content is None and self.mistakes:
             return []
         entries = self.entries(document, "", ("version", "rules"))
-        for name in {"version", "rules"} - entries.keys():
-            if isinstance(document.content, dict):
-                self.mistake(document, f"'{name}' is missing")
-        if "version" in entries:
-            self.values({"version": entries["version"]}, {"version": Literal[1]}, "")
-        listed = entries["rules"].value if "rules" in entries else _Node(1, 1, None)
+        if not entries and not isinstance(document.content, dict):
+            return []
+        version = {name: entry for name, entry in entries.items() if name == "version" and entry.value.content}
+        self.values(version, {"version": Literal[1]}, "")
+        for name in {"version", "rules"} - {*version, *({"rules"} & entries.keys())}:
+            self.mistake(document, f"'{name}' is missing")
+        listed = entries["rules"].value if "rules" in entries else document._replace(content=None)
         if listed.content is None:
             return []
         if not isinstance(listed.content, list):
@@ -278,7 +279,7 @@ def _wrong_in(message: str, check: Check) -> Iterator[str]:
     try:
         fields = [(name, form or "") for _, name, form, _ in Formatter().parse(message) if name is not None]
     except ValueError as error:
-        yield f"{error}; a brace that is meant is written twice"
+        yield f"{error}; a brace that stands for itself is written twice"
         return
     wrong = False
     for name, form in fields:

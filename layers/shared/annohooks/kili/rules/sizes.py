@@ -106,7 +106,10 @@ def aspect_ratio(case: Case, scope: Scope, parameters: AspectRatio) -> Iterator[
 
 
 class Border(Parameters, frozen=True):
-    """Which sides of the image an object may not touch, and from how near, as a fraction of its width or height."""
+    """Which sides of the image an object may not touch.
+
+    sides: left, top, right, bottom. margin: so near is touching, as a fraction of the image's width or height.
+    """
 
     sides: Annotated[tuple[Side, ...], Meta(min_length=1)] = _SIDES
     margin: Annotated[float, Meta(ge=0, lt=0.5)] = 0.001
