@@ -75,9 +75,9 @@ def verdict(rule: str, response: Any, **about: Any) -> Verdict:
 
 def found(rule: str, response: Any, **about: Any) -> list[Finding]:
     """What one rule finds in a label that it can be applied to."""
-    findings, unchecked = verdict(rule, response, **about)
-    assert unchecked == {}
-    return findings
+    said = verdict(rule, response, **about)
+    assert said.unchecked == {}
+    return said.findings
 
 
 def told(rule: str, response: Any, **about: Any) -> list[tuple[str | None, str]]:

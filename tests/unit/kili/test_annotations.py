@@ -13,7 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annohooks.kili.annotations.model import Answer, Fault, Keypoint, Reading, Relation, Shape, Span
-from annohooks.kili.annotations.reader import DEEPEST, LARGEST, MOST_FAULTS, PSEUDO_JOBS, read
+from annohooks.kili.annotations.reader import (
+    DEEPEST,
+    LARGEST,
+    LONGEST_NAME,
+    LONGEST_PATH,
+    MOST_FAULTS,
+    PSEUDO_JOBS,
+    read,
+)
 from tests.unit.kili.labels import (
     BEYOND_THE_SDK,
     HOLE,
@@ -668,13 +676,28 @@ def test_faults_beyond_a_number_are_counted():
     assert len(reading.objects) == 1
 
 
-def test_fault_in_a_job_of_a_very_long_name_is_cut_short():
-    assert len(read({"J" * 100_000: []}).faults[0].path) == 200
+def test_path_of_a_fault_is_cut_short():
+    long = "J" * LONGEST_NAME
+    assert len(read({long: {"children": {long: []}}}).faults[0].path) == LONGEST_PATH
+
+
+def test_job_whose_name_is_too_long_to_stand_in_paths_is_a_fault():
+    reading = read({"J" * (LONGEST_NAME + 1): {"text": "x"}, "JOB_0": {"text": "y"}})
+    assert reading.faults == (Fault("", "a job with a name of more than 200 characters"),)
+    assert reading.jobs == {"JOB_0"}
 
 
 def test_a_hundred_thousand_annotations_are_read():
     reading = said(*(marker(f"m{index}") for index in range(100_000)))
     assert len(reading.objects) == 100_000
+
+
+def test_a_hundred_thousand_pieces_of_one_object_are_read():
+    pieces = [marker("m", f"C{index}") for index in range(100_000)]
+    ties = [relation("t", f"C{index}", [f"s{index}"], [f"e{index}"]) for index in range(100_000)]
+    (thing,) = said(*pieces).objects
+    (tie,) = said(*ties).relations
+    assert len(thing.categories) == len(thing.shapes) == len(tie.categories) == len(tie.starts) == 100_000
 
 
 # Whatever comes

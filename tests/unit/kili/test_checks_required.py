@@ -52,7 +52,7 @@ def test_interface_that_kili_does_not_give_is_told(check):
 def test_interface_that_is_malformed_requires_nothing(check, jobs):
     case = InMemory(objects(rectangle(), pose("p", "FACE", {"NOSE": (0.5, 0.5)})))
     case._project = type(case._project)(id="project-1", input_type="IMAGE", interface={"jobs": jobs})
-    findings, why = ruleset(f"check: {check}").find(case)
+    findings, why, _ = ruleset(f"check: {check}").find(case)
     assert findings == []
     assert "failed" not in why.values()
 
@@ -125,7 +125,7 @@ def test_answer_in_one_frame_counts_for_the_whole_track():
 
 @pytest.mark.parametrize("children", [None, [], "x", {"PLATE": None}, {"PLATE": {"text": 7}}, {"PLATE": []}])
 def test_malformed_children_never_fail(children):
-    findings, why = verdict(
+    findings, why, _ = verdict(
         "check: required_children\nparameters: {jobs: PLATE}",
         objects(rectangle("a", children=children) | {"children": children}),
     )
@@ -170,6 +170,6 @@ def test_pose_without_any_point_is_without_all():
 @pytest.mark.parametrize("points", [None, 7, [None], [{"code": 3, "point": {}}], [{"point": {"x": 1, "y": 1}}]])
 def test_malformed_pose_is_not_called_incomplete(points):
     label = objects({**pose("p", "FACE", {}), "points": points})
-    findings, why = verdict("check: pose\nparameters: {points: NOSE}", label)
+    findings, why, _ = verdict("check: pose\nparameters: {points: NOSE}", label)
     assert findings == []
     assert "failed" not in why.values()

@@ -120,7 +120,7 @@ def test_what_was_said_can_be_quoted_on_one_line_and_not_without_end():
 
 def test_text_that_is_too_long_for_patterns_is_told_as_unchecked():
     label = {"A": {"text": "x" * (LONGEST_TEXT + 1)}, "B": {"text": "y"}}
-    findings, why = verdict(text("pattern: x"), label)
+    findings, why, _ = verdict(text("pattern: x"), label)
     assert [finding.text for finding in findings] == ["B: does not match x"]
     assert why == {"rule-1": "1 texts are longer than 10000 characters"}
 

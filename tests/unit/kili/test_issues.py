@@ -103,6 +103,20 @@ class TestOfFindings:
     def test_objects_that_violate_the_same_rule_have_issues_of_their_own(self) -> None:
         assert len(of_findings([finding(), finding(subject="m2", mid="m2")], label())([]).missing) == 2
 
+    def test_issues_of_a_rule_that_was_not_applied_stay_as_they_are(self) -> None:
+        there = issues_of(finding(), finding("count"))
+        assert changes(of_findings([], label(), {"count"})(there)) == (0, ["i0"], [])
+
+    def test_what_a_rule_that_was_applied_in_part_has_found_is_one_issue_each(self) -> None:
+        (issue,) = issues_of(finding())
+        twin = Issue(id="i9", status="OPEN", text=issue.text, mid=issue.mid)
+        assert changes(of_findings([finding()], label(), {"box-size"})([issue, twin])) == (0, ["i9"], ["i0"])
+
+    def test_a_label_has_at_most_so_many_issues_and_those_that_are_open_stay(self) -> None:
+        findings = [finding(subject=str(n), mid=str(n)) for n in range(5)]
+        plan = of_findings(findings, label(), most=3)(issues_of(*findings[3:]))
+        assert (len(plan.missing), plan.kept, plan.obsolete, plan.over) == (1, ["i0", "i1"], [], 2)
+
     @given(st.data())
     def test_carrying_a_plan_out_in_any_part_and_planning_again_ends_in_one_issue_for_each_finding(
         self, data: st.DataObject

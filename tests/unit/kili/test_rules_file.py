@@ -48,7 +48,7 @@ def test_packaged_rules_are_those_of_the_vendors_example():
         rectangle("large", "OBJECT_A", (0.1, 0.1, 0.7, 0.7)),
         rectangle("small-2", "OBJECT_A", (0.8, 0.8, 0.1, 0.1)),
     )
-    findings, unchecked = load(PACKAGED.read_text(), "rules.yaml").find(InMemory(label))
+    findings, unchecked, _ = load(PACKAGED.read_text(), "rules.yaml").find(InMemory(label))
     assert unchecked == {}
     assert [(one.rule, one.mid, one.text, one.action) for one in findings] == [
         ("one-object-a", None, "There are too many BBox (3) - Only 1 BBox of Object A accepted", "issue_and_send_back"),
@@ -109,8 +109,11 @@ def test_rules_are_for_the_handlers_and_projects_they_name():
         "check: count\nscope: {handler: [submit, review], project: project-1}\nparameters: {min: 1}",
         "check: count\nscope: {project: [project-2, project-3]}\nparameters: {min: 1}",
     )
-    assert [finding.rule for finding in rules.find(InMemory({})).findings] == ["rule-1", "rule-3"]
-    assert [finding.rule for finding in rules.find(InMemory({}, handler="review")).findings] == ["rule-2", "rule-3"]
+    submitted, reviewed = (rules.find(InMemory({}, handler=handler)) for handler in ("submit", "review"))
+    assert [finding.rule for finding in submitted.findings] == ["rule-1", "rule-3"]
+    assert submitted.not_now == {"rule-2"}
+    assert [finding.rule for finding in reviewed.findings] == ["rule-2", "rule-3"]
+    assert reviewed.not_now == {"rule-1"}
 
 
 # What is wrong
@@ -401,7 +404,7 @@ def test_rule_that_fails_does_not_keep_the_others_from_running(failing, monkeypa
     logged = []
     monkeypatch.setattr("annohooks.kili.rules.ruleset.log_unexpected", logged.append)
     error = KeyError("secret")
-    findings, unchecked = failing(error).find(InMemory({}))
+    findings, unchecked, _ = failing(error).find(InMemory({}))
     assert [finding.rule for finding in findings] == ["rule-1", "rule-2"]
     assert unchecked == {"rule-1": "failed"}
     assert logged == [error]
@@ -414,7 +417,7 @@ def test_kili_failing_is_no_fault_of_a_rule(failing):
 
 def test_one_rule_does_not_tell_without_end():
     label = objects(*(rectangle(f"box-{n}") for n in range(MOST_FINDINGS + 1)))
-    findings, unchecked = ruleset("check: size\nparameters: {max_area: 0}").find(InMemory(label))
+    findings, unchecked, _ = ruleset("check: size\nparameters: {max_area: 0}").find(InMemory(label))
     assert len(findings) == MOST_FINDINGS
     assert unchecked == {"rule-1": f"only the first {MOST_FINDINGS} findings are told of"}
 
@@ -423,6 +426,11 @@ def test_what_a_label_says_is_never_a_template():
     label = objects({**rectangle("{mid}", "{count.__class__}")})
     rules = ruleset("check: size\nparameters: {max_area: 0}\nmessage: '{category} {object}'")
     assert [finding.text for finding in rules.find(InMemory(label)).findings] == ["{count.__class__} {mid}"]
+
+
+def test_message_that_comes_out_empty_is_the_rules_id():
+    rules = ruleset("check: size\nparameters: {max_area: 0}\nmessage: '{where}'")
+    assert [finding.text for finding in rules.find(InMemory(objects(rectangle()))).findings] == ["rule-1"]
 
 
 def test_subject_is_short_and_printable_whatever_the_label_names():
@@ -447,11 +455,29 @@ def test_command_says_each_rule_in_words(monkeypatch, capsys):
     assert run(monkeypatch, PACKAGED) == 0
     first, second = capsys.readouterr().out.splitlines()
     assert first == (
-        "one-object-a: count with max 1, per asset in job JOB_0, category OBJECT_A, when a label is submitted or "
+        "one-object-a: count of job JOB_0, category OBJECT_A (max 1, per asset), when a label is submitted or "
         "reviewed: an issue, and the asset goes back to the queue, "
         '"There are too many BBox ({count}) - Only 1 BBox of Object A accepted"'
     )
-    assert second.startswith("box-size: size with max_area 0.33, unit fraction in job JOB_0, tool rectangle, when")
+    assert second.startswith("box-size: size of job JOB_0, tool rectangle (max_area 0.33, unit fraction), when")
+
+
+def test_words_leave_out_what_is_not_set_and_keep_zeros_and_lists():
+    scope = "{project: p, job: [a, b], handler: review}"
+    parameters = "{max_length: 0, allowed: [x, y], ignore_case: true}"
+    rules = load(
+        of(f"""\
+        - {{id: a, check: text, scope: {scope}, parameters: {parameters}, message: No., action: log}}
+        - {{id: b, check: dangling_relations, action: add_to_review}}
+        """),
+        "rules.yaml",
+    ).rules
+    assert [rule.in_words() for rule in rules] == [
+        "a: text of project p, job a or b (max_length 0, allowed x or y, ignore_case True), when a label is reviewed: "
+        'a line in the log, "No."',
+        "b: dangling_relations, when a label is submitted or reviewed: the asset goes to review, "
+        '"{category}: {problem}"',
+    ]
 
 
 def test_command_says_what_is_wrong(monkeypatch, capsys, tmp_path):

@@ -139,8 +139,10 @@ def _check(case: _Case, rules: Ruleset, writes: Writes, most_issues: int, outcom
     outcome.left_out = case.reading.faults
     outcome.unchecked = verdict.unchecked
     raising = [finding for finding in verdict.findings if finding.action.startswith("issue")]
-    outcome.over = max(0, len(raising) - most_issues)
-    plan = writes.settle(case.label.asset_id, issues.of_findings(raising[:most_issues], case.label))
+    undecided = {*verdict.unchecked, *(rule.id for rule in rules.rules if rule.is_for_another_handler(case))}
+    planner = issues.of_findings(raising, case.label, undecided, most_issues)
+    plan = writes.settle(case.label.asset_id, planner)
+    outcome.over = plan.over
     outcome.findings = [finding for finding in verdict.findings if finding not in plan.dismissed]
     for finding in outcome.findings:
         logger.info("finding", extra=msgspec.structs.asdict(finding))

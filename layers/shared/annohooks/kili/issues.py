@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 
 import msgspec
 
@@ -25,24 +25,28 @@ class Plan(msgspec.Struct, frozen=True):
     """What has to change.
 
     missing: issues to create. obsolete, kept: ids of open issues that are no longer wanted, and that are. dismissed:
-    findings whose issue a person has cancelled before.
+    findings whose issue a person has cancelled before. over: how many issues are wanted beyond the most there may be.
     """
 
     missing: list[NewIssue]
-    obsolete: list[str]
-    kept: list[str]
-    dismissed: list[Finding]
+    obsolete: list[str] = []
+    kept: list[str] = []
+    dismissed: list[Finding] = []
+    over: int = 0
 
 
 Planner = Callable[[Sequence[Issue]], Plan]
 
 
-def of_findings(findings: Iterable[Finding], label: Label) -> Planner:
+def of_findings(findings: Iterable[Finding], label: Label, undecided: Container[str] = (), most: int = 1000) -> Planner:
     """Plans for one checked label.
 
     An open issue of the same rule and digest is kept, one of each. Others on labels of the same author, or on a review,
     are obsolete: this newer label no longer violates that, or says it differently. A review speaks for the whole asset,
     so it goes for the issues of every author. One that was cancelled is not raised again: only people cancel.
+
+    undecided: rules that were not applied to this label, or not to all of it; their issues stay as they are. most:
+    issues that a label may have.
     """
     owner = _REVIEW if label.label_type == "REVIEW" else _digest(label.author_id or "")[:6]
     wanted = {}
@@ -60,14 +64,18 @@ def of_findings(findings: Iterable[Finding], label: Label) -> Planner:
             found = _TAG.match(issue.text)
             if found is None or not (owner == _REVIEW or found[3] in (owner, _REVIEW)):
                 continue
-            key = (found[1], found[2])
+            rule, digest = found[1], found[2]
             if issue.status == "CANCELLED":
-                cancelled.add(key)
+                cancelled.add((rule, digest))
             elif issue.status == "OPEN":
-                (kept if missing.pop(key, None) else obsolete).append(issue.id)
+                if missing.pop((rule, digest), None):
+                    kept.append(issue.id)
+                elif rule not in undecided or (rule, digest) in wanted:
+                    obsolete.append(issue.id)
         raised = [new for key, (_, new) in missing.items() if key not in cancelled]
         dismissed = [finding for key, (finding, _) in missing.items() if key in cancelled]
-        return Plan(raised, obsolete, kept, dismissed)
+        room = max(0, most - len(kept))
+        return Plan(raised[:room], obsolete, kept, dismissed, len(raised[room:]))
 
     return plan
 
@@ -79,7 +87,7 @@ def of_texts(wanted: Sequence[NewIssue]) -> Planner:
         missing = {(new.text.strip(), new.mid): new for new in wanted}
         open_ones = [issue for issue in issues if issue.status == "OPEN"]
         kept = [issue.id for issue in open_ones if missing.pop((issue.text.strip(), issue.mid), None)]
-        return Plan(list(missing.values()), [], kept, [])
+        return Plan(list(missing.values()), kept=kept)
 
     return plan
 

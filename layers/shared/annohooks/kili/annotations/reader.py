@@ -33,7 +33,10 @@ DEEPEST: Final = 16
 """Levels of child jobs; Kili's interfaces have two or three."""
 LARGEST: Final = 1e9
 """No coordinate is larger, be it a fraction, in degrees or in pixels: what is measured of them stays finite."""
+LONGEST_NAME: Final = 200
+"""Of a job, which stands in the path of everything in it; Kili makes names of some ten letters."""
 LONGEST_PATH: Final = 200
+"""Of a fault; what is left is cut off."""
 
 PSEUDO_JOBS: Final = frozenset({"ANNOTATION_JOB_COUNTER", "ANNOTATION_NAMES_JOB", "ROTATION_JOB"})
 ASSET_LEVEL: Final = "assetLevel"
@@ -88,15 +91,15 @@ class _Track:
     __slots__ = ("categories", "job", "keypoints", "mid", "path", "shapes", "span", "tool")
 
     def __init__(self, job: str, path: str, mid: str | None, drawn: _Drawn, categories: tuple[str, ...]) -> None:
-        self.job, self.path, self.mid, self.categories = job, path, mid, categories
+        self.job, self.path, self.mid = job, path, mid
+        self.categories = dict.fromkeys(categories)
         self.tool, self.span = drawn.tool, drawn.span
         self.shapes, self.keypoints = drawn.shapes, list(drawn.keypoints)
 
     def add(self, drawn: _Drawn, categories: tuple[str, ...]) -> None:
         self.shapes += drawn.shapes
         self.keypoints += drawn.keypoints
-        if categories != self.categories:
-            self.categories = tuple(dict.fromkeys(self.categories + categories))
+        self.categories.update(dict.fromkeys(categories))
 
     def object(self) -> Object:
         return Object(
@@ -104,10 +107,32 @@ class _Track:
             tool=self.tool,
             path=self.path,
             mid=self.mid,
-            categories=self.categories,
+            categories=tuple(self.categories),
             shapes=tuple(self.shapes),
             keypoints=tuple(self.keypoints),
             span=self.span,
+        )
+
+
+class _Tie:
+    """A Relation in the making, from as many frames as it stands on."""
+
+    __slots__ = ("categories", "ends", "job", "mid", "path", "starts")
+
+    def __init__(self, job: str, path: str, mid: str | None) -> None:
+        self.job, self.path, self.mid = job, path, mid
+        self.categories: dict[str, None] = {}
+        self.starts: dict[str, None] = {}
+        self.ends: dict[str, None] = {}
+
+    def relation(self) -> Relation:
+        return Relation(
+            job=self.job,
+            path=self.path,
+            mid=self.mid,
+            categories=tuple(self.categories),
+            starts=tuple(self.starts),
+            ends=tuple(self.ends),
         )
 
 
@@ -134,8 +159,8 @@ class _Reader:
         self.track_of: dict[tuple[str, str], _Track] = {}
         self.answers: list[Answer] = []
         self.answered: set[tuple[object, ...]] = set()
-        self.relations: list[Relation] = []
-        self.relation_of: dict[tuple[str, str], int] = {}
+        self.ties: list[_Tie] = []
+        self.tie_of: dict[tuple[str, str], _Tie] = {}
         self.faults: list[Fault] = []
         self.more_faults = 0
         self.jobs: set[str] = set()
@@ -146,7 +171,7 @@ class _Reader:
         return Reading(
             objects=tuple(track.object() for track in self.tracks),
             answers=tuple(self.answers),
-            relations=tuple(self.relations),
+            relations=tuple(tie.relation() for tie in self.ties),
             faults=tuple(self.faults),
             jobs=frozenset(self.jobs),
         )
@@ -186,10 +211,12 @@ class _Reader:
             for job, response in jobs.items():
                 if job in PSEUDO_JOBS:
                     continue
-                if isinstance(job, str) and job:
-                    self.job(job, response, f"{path}.{job}" if path else job, about)
-                else:
+                if not isinstance(job, str) or not job:
                     self.fault(path, "a job without a name", about.mid)
+                elif len(job) > LONGEST_NAME:
+                    self.fault(path, f"a job with a name of more than {LONGEST_NAME} characters", about.mid)
+                else:
+                    self.job(job, response, f"{path}.{job}" if path else job, about)
 
     def job(self, job: str, response: Any, path: str, about: _About) -> None:
         if not isinstance(response, dict):
@@ -334,30 +361,19 @@ class _Reader:
     def relation(
         self, job: str, said: dict[str, Any], path: str, mid: str | None, about: _About, starts: str, ends: str
     ) -> None:
-        relation = Relation(
-            job=job,
-            path=path,
-            mid=mid,
-            categories=self.categories(said, path, mid),
-            starts=self.tied(said, starts, path, mid),
-            ends=self.tied(said, ends, path, mid),
-        )
-        if not about.level:
-            self.jobs.add(job)
-        known = self.relation_of.get((job, mid)) if mid else None
-        if known is None:
+        tie = self.tie_of.get((job, mid)) if mid else None
+        if tie is None:
+            tie = _Tie(job, path, mid)
+            self.ties.append(tie)
             if mid:
-                self.relation_of[job, mid] = len(self.relations)
-            self.relations.append(relation)
-        else:  # on another frame
-            before = self.relations[known]
-            self.relations[known] = msgspec.structs.replace(
-                before,
-                categories=tuple(dict.fromkeys(before.categories + relation.categories)),
-                starts=tuple(dict.fromkeys(before.starts + relation.starts)),
-                ends=tuple(dict.fromkeys(before.ends + relation.ends)),
-            )
-        self.child_jobs(job, said, relation.categories, path, about._replace(of=mid or path, mid=mid))
+                self.tie_of[job, mid] = tie
+            if not about.level:
+                self.jobs.add(job)
+        categories = self.categories(said, path, mid)
+        tie.categories.update(dict.fromkeys(categories))
+        tie.starts.update(dict.fromkeys(self.tied(said, starts, path, mid)))
+        tie.ends.update(dict.fromkeys(self.tied(said, ends, path, mid)))
+        self.child_jobs(job, said, categories, path, about._replace(of=mid or path, mid=mid))
 
     def tied(self, said: dict[str, Any], end: str, path: str, mid: str | None) -> tuple[str, ...]:
         """The mids at one end of a relation."""

@@ -141,13 +141,14 @@ class _Reader:
         if document.content is None and self.mistakes:
             return []
         entries = self.entries(document, "", ("version", "rules"))
-        if not entries and not isinstance(document.content, dict):
+        if not isinstance(document.content, dict):
             return []
-        version = {name: entry for name, entry in entries.items() if name == "version" and entry.value.content}
-        self.values(version, {"version": Literal[1]}, "")
-        for name in {"version", "rules"} - {*version, *({"rules"} & entries.keys())}:
-            self.mistake(document, f"'{name}' is missing")
-        listed = entries["rules"].value if "rules" in entries else document._replace(content=None)
+        self.missing(document, entries, ["version"], "")
+        self.values({name: entries[name] for name in entries if name == "version"}, {"version": Literal[1]}, "")
+        if "rules" not in entries:
+            self.mistake(document, "'rules' is missing")
+            return []
+        listed = entries["rules"].value
         if listed.content is None:
             return []
         if not isinstance(listed.content, list):
@@ -168,9 +169,8 @@ class _Reader:
         prefix = f"rule '{_short(id_)}': " if id_ else f"rule {number}: "
         entries = self.entries(node, prefix, (*types, "scope", "parameters"))
         found = self.values({name: entry for name, entry in entries.items() if name in types}, types, prefix)
-        for name in ("id", "check"):
-            if isinstance(node.content, dict) and (name not in entries or entries[name].value.content is None):
-                self.mistake(node, f"{prefix}'{name}' is missing")
+        if isinstance(node.content, dict):
+            self.missing(node, entries, ["id", "check"], prefix)
         if named and "id" in found:
             if not _ID.fullmatch(id_):
                 what = "made of small letters, digits and hyphens, up to 64, a letter or digit first"
@@ -209,9 +209,7 @@ class _Reader:
         found = self.values(entries, types, prefix)
         place = node or beside
         if place is not None:
-            for name in required:
-                if name not in entries or entries[name].value.content is None:
-                    self.mistake(place, f"{prefix}'{name}' is missing")
+            self.missing(place, entries, required, prefix)
         if len(self.mistakes) > before:
             return None
         try:
@@ -233,6 +231,12 @@ class _Reader:
                 there_are = f"there are {', '.join(known)}" if known else "there are none"
                 self.mistake(entry.key, f"{prefix}'{_short(name)}' is not known; {there_are}")
         return {name: entry for name, entry in node.content.items() if name in known}
+
+    def missing(self, node: _Node, entries: Mapping[str, _Entry], required: list[str], prefix: str) -> None:
+        """Tells what is required and not there."""
+        for name in required:
+            if name not in entries or entries[name].value.content is None:
+                self.mistake(node, f"{prefix}'{name}' is missing")
 
     def values(self, entries: Mapping[str, _Entry], types: Mapping[str, Any], prefix: str) -> dict[str, Any]:
         """What stands there and is of its type; what was left empty is not there."""

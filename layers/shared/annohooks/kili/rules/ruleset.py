@@ -39,24 +39,17 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     action: Action
 
+    def is_for_another_handler(self, case: Case) -> bool:
+        return bool(self.scope.handler) and case.handler not in self.scope.handler
+
     def in_words(self) -> str:
         """What it looks for, where, and what follows, in one sentence."""
-        told = [
-            f"{field} {_listed(value)}"
-            for field in self.parameters.__struct_fields__
-            if (value := getattr(self.parameters, field)) not in (None, (), False)
-        ]
-        scope = [
-            f"{name} {' or '.join(getattr(self.scope, name))}"
-            for name in ("project", "job", "category", "tool")
-            if getattr(self.scope, name)
-        ]
+        scope = _in_words(self.scope, ("project", "job", "category", "tool"))
+        told = _in_words(self.parameters, self.parameters.__struct_fields__)
+        looked_for = self.check.name + f" of {scope}" * bool(scope) + f" ({told})" * bool(told)
         when = {"submit": "submitted", "review": "reviewed"}
         handlers = " or ".join(when[handler] for handler in self.scope.handler or when)
-        return (
-            f"{self.id}: {self.check.name}{' with ' * bool(told)}{', '.join(told)}{' in ' * bool(scope)}"
-            f'{", ".join(scope)}, when a label is {handlers}: {_CONSEQUENCES[self.action]}, "{self.message}"'
-        )
+        return f'{self.id}: {looked_for}, when a label is {handlers}: {_CONSEQUENCES[self.action]}, "{self.message}"'
 
 
 class Verdict(NamedTuple):
@@ -81,12 +74,12 @@ class Ruleset:
         """
         verdict = Verdict([], {})
         for rule in self.rules:
-            handlers, projects = rule.scope.handler, rule.scope.project
-            if (handlers and case.handler not in handlers) or (projects and case.label.project_id not in projects):
+            if rule.is_for_another_handler(case) or (
+                rule.scope.project and case.label.project_id not in rule.scope.project
+            ):
                 continue
             try:
-                for finding in _findings(rule, case):
-                    verdict.findings.append(finding)
+                verdict.findings.extend(_findings(rule, case))
             except (NotApplicable, TooComplex) as reason:
                 verdict.unchecked[rule.id] = str(reason)
             except AnnohooksError:
@@ -107,7 +100,8 @@ def _findings(rule: Rule, case: Case) -> Iterator[Finding]:
         if len(seen) == MOST_FINDINGS:
             raise NotApplicable(f"only the first {MOST_FINDINGS} findings are told of")
         seen.add(subject)
-        yield Finding(rule.id, subject, text(rule.message, violation.values), rule.action, violation.mid)
+        said = text(rule.message, violation.values) or rule.id
+        yield Finding(rule.id, subject, said, rule.action, violation.mid)
 
 
 def text(message: str, values: Mapping[str, Any]) -> str:
@@ -131,7 +125,10 @@ def _subject(violation: Violation) -> str:
     return hashlib.sha256(violation.subject.encode(errors="surrogatepass")).hexdigest()
 
 
-def _listed(value: Any) -> str:
-    if isinstance(value, tuple):
-        return " or ".join(map(str, value))
-    return "" if value is True else str(value)
+def _in_words(told: Scope | Parameters, names: Sequence[str]) -> str:
+    """What these fields are set to; those that are not are left out."""
+    values = {name: getattr(told, name) for name in names}
+    lists = {name: " or ".join(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    return ", ".join(
+        f"{name} {value}" for name, value in lists.items() if value not in (None, "") and value is not False
+    )
