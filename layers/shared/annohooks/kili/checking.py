@@ -139,7 +139,7 @@ def _check(case: _Case, rules: Ruleset, writes: Writes, most_issues: int, outcom
     outcome.left_out = case.reading.faults
     outcome.unchecked = verdict.unchecked
     raising = [finding for finding in verdict.findings if finding.action.startswith("issue")]
-    undecided = {*verdict.unchecked, *(rule.id for rule in rules.rules if rule.is_for_another_handler(case))}
+    undecided = verdict.unchecked.keys() | verdict.not_now
     planner = issues.of_findings(raising, case.label, undecided, most_issues)
     plan = writes.settle(case.label.asset_id, planner)
     outcome.over = plan.over

@@ -39,9 +39,6 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     action: Action
 
-    def is_for_another_handler(self, case: Case) -> bool:
-        return bool(self.scope.handler) and case.handler not in self.scope.handler
-
     def in_words(self) -> str:
         """What it looks for, where, and what follows, in one sentence."""
         scope = _in_words(self.scope, ("project", "job", "category", "tool"))
@@ -53,10 +50,14 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verdict(NamedTuple):
-    """What is wrong with a label, in the order of the rules; and which rules could not be applied to all of it, why."""
+    """What is wrong with a label, in the order of the rules.
+
+    unchecked: rules that could not be applied to all of it, and why. not_now: rules for another handler.
+    """
 
     findings: list[Finding]
     unchecked: dict[str, str]
+    not_now: set[str]
 
 
 class Ruleset:
@@ -72,11 +73,12 @@ class Ruleset:
         A rule that cannot be applied, or fails, is told of in `unchecked`, with what it found so far kept, and the
         others still run. Raises AnnohooksError when Kili was asked for something and failed.
         """
-        verdict = Verdict([], {})
+        verdict = Verdict([], {}, set())
         for rule in self.rules:
-            if rule.is_for_another_handler(case) or (
-                rule.scope.project and case.label.project_id not in rule.scope.project
-            ):
+            if rule.scope.project and case.label.project_id not in rule.scope.project:
+                continue
+            if rule.scope.handler and case.handler not in rule.scope.handler:
+                verdict.not_now.add(rule.id)
                 continue
             try:
                 verdict.findings.extend(_findings(rule, case))
