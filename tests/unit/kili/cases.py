@@ -5,6 +5,7 @@ from __future__ import annotations
 from textwrap import indent
 from typing import Any
 
+from annohooks.core.deadline import Deadline
 from annohooks.kili.annotations.model import Reading
 from annohooks.kili.annotations.reader import read
 from annohooks.kili.label import Label, Project
@@ -37,6 +38,7 @@ class InMemory:
             json_response=response,
             seconds_to_label=seconds,
         )
+        self.deadline = Deadline.after(3600)
         self.asked: list[str] = []
         self._project = Project(id="project-1", input_type=input_type, interface={"jobs": jobs} if jobs else {})
         self._size_px = size_px

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from annohooks.core.deadline import Deadline
 from annohooks.kili.annotations.geometry import (
     Bounds,
     TooComplex,
@@ -395,6 +396,11 @@ def spokes(count: int) -> Shape:
 def test_what_would_take_too_long_is_said_to_be_too_complex(measured):
     with pytest.raises(TooComplex, match="too complex to be measured"):
         measured()
+
+
+def test_what_is_still_being_measured_at_the_deadline_is_said_to_be_too_complex():
+    with pytest.raises(TooComplex, match="time that was left"):
+        iou(spokes(501), spokes(501), Work(deadline=Deadline.after(-1)))
 
 
 def test_measurements_that_share_their_work_stop_together():

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from labels import rectangle
 
+from annohooks.core.deadline import Deadline
 from annohooks.core.errors import SettingsError, Upstream
 from annohooks.kili.rules import CHECKS, RulesError, load
 from annohooks.kili.rules.base import Scope
@@ -408,6 +409,13 @@ def test_rule_that_fails_does_not_keep_the_others_from_running(failing, monkeypa
     assert [finding.rule for finding in findings] == ["rule-1", "rule-2"]
     assert unchecked == {"rule-1": "failed"}
     assert logged == [error]
+
+
+def test_rules_for_which_no_time_is_left_are_unchecked():
+    case = InMemory(objects(rectangle("box")))
+    case.deadline = Deadline.after(-1)
+    findings, unchecked, _ = ruleset("check: size\nparameters: {max_area: 0}").find(case)
+    assert (findings, unchecked) == ([], {"rule-1": "no time was left for it"})
 
 
 def test_kili_failing_is_no_fault_of_a_rule(failing):

@@ -26,6 +26,8 @@ from annohooks.kili.writes import Account, Writes
 if TYPE_CHECKING:
     from annohooks.kili.plugins import Plugin
 
+_WRITING_S = 8.0
+"""Kept free after the checks, to raise what they found."""
 _HANDLERS: dict[str, Handler] = {"DEFAULT": "submit", "REVIEW": "review"}
 
 
@@ -90,7 +92,13 @@ def handle(
         )
         outcome.done = writes.account
         if event.handler and label:
-            _check(_Case(label, event.handler, client), rules, writes, settings.kili_max_issues, outcome)
+            _check(
+                _Case(label, event.handler, client, deadline.earlier(_WRITING_S)),
+                rules,
+                writes,
+                settings.kili_max_issues,
+                outcome,
+            )
         if plugin and plugin.handles(event):
             plugin.run(event, label, client, writes)
             outcome.plugin = True
@@ -114,8 +122,11 @@ def _ignored(event: Event, label: Label | None, client: Client, once: Once | Non
 class _Case:
     """A label with what the checks ask Kili for, once."""
 
-    def __init__(self, label: Label, handler: Literal["submit", "review", "by_label_type"], client: Client) -> None:
+    def __init__(
+        self, label: Label, handler: Literal["submit", "review", "by_label_type"], client: Client, deadline: Deadline
+    ) -> None:
         self.label = label
+        self.deadline = deadline
         self.handler = _HANDLERS[label.label_type] if handler == "by_label_type" else handler
         self.reading: Reading = read(label.json_response)
         self._client = client

@@ -12,10 +12,13 @@ from fractions import Fraction
 from itertools import chain, pairwise
 from typing import Final, NamedTuple
 
+from annohooks.core.deadline import Deadline
 from annohooks.kili.annotations.model import Point, Ring, Shape
 
 MOST_STEPS: Final = 5_000_000
 """Of a Work that nobody said more about."""
+
+_STEPS_BETWEEN_LOOKS: Final = 50_000  # at the clock
 
 Area = Shape | Sequence[Shape]
 """One drawn area, or the pieces of one object on one frame or page; what is in two of them is in neither."""
@@ -29,18 +32,24 @@ class TooComplex(ValueError):
 
 
 class Work:
-    """How many steps may be spent, by one measurement or by all that are given the same Work."""
+    """How many steps may be spent, and until when, by one measurement or by all that are given the same Work."""
 
-    __slots__ = ("left",)
+    __slots__ = ("_deadline", "_next_look", "left")
 
-    def __init__(self, steps: int = MOST_STEPS) -> None:
+    def __init__(self, steps: int = MOST_STEPS, deadline: Deadline | None = None) -> None:
         self.left = steps
+        self._deadline = deadline
+        self._next_look = steps
 
     def spend(self, steps: int) -> None:
-        """Raises TooComplex when there are not as many left."""
+        """Raises TooComplex when there are not as many left, or no time is."""
         self.left -= steps
         if self.left < 0:
             raise TooComplex("what was drawn is too complex to be measured")
+        if self.left <= self._next_look and self._deadline:
+            self._next_look = self.left - _STEPS_BETWEEN_LOOKS
+            if not self._deadline.remaining_s():
+                raise TooComplex("what was drawn is too complex to be measured in the time that was left")
 
 
 class Bounds(NamedTuple):

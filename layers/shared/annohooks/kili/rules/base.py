@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
+from annohooks.core.deadline import Deadline
 from annohooks.kili.annotations.model import Answer, Object, Reading, Relation, Tool
 from annohooks.kili.label import Label, Project
 
@@ -65,6 +66,10 @@ class Case(Protocol):
 
     @property
     def handler(self) -> Handler: ...
+
+    @property
+    def deadline(self) -> Deadline:
+        """When checking must have ended."""
 
     def project(self) -> Project:
         """The project with its interface."""

@@ -36,7 +36,7 @@ class Overlap(Parameters, frozen=True):
 def overlap(case: Case, scope: Scope, parameters: Overlap) -> Iterator[Violation]:
     """Pairs that overlap more than accepted: one violation per pair, on the object that stands later in the label."""
     objects = list(filter(scope.covers, case.reading.objects))
-    for first, second, place, iou in _pairs(objects, parameters.max_iou):
+    for first, second, place, iou in _pairs(objects, parameters.max_iou, Work(deadline=case.deadline)):
         shares_category = not set(first.categories).isdisjoint(second.categories)
         if iou > parameters.max_iou and parameters.between in (
             "any",
@@ -63,11 +63,12 @@ class Duplicates(Parameters, frozen=True):
 )
 def duplicates(case: Case, scope: Scope, parameters: Duplicates) -> Iterator[Violation]:
     """Objects that are another one drawn again: one violation per pair, on the one that stands later in the label."""
+    work = Work(deadline=case.deadline)
     alike: dict[Any, list[Object]] = {}
     for thing in filter(scope.covers, case.reading.objects):
         alike.setdefault((thing.job, thing.tool, frozenset(thing.categories)), []).append(thing)
     for objects in alike.values():
-        for first, second, place, _ in _pairs(objects, parameters.min_iou):
+        for first, second, place, _ in _pairs(objects, parameters.min_iou, work):
             yield _violation(first, second, where=in_words(place))
         drawn: dict[Any, Object] = {}
         for thing in objects:
@@ -78,7 +79,7 @@ def duplicates(case: Case, scope: Scope, parameters: Duplicates) -> Iterator[Vio
                     break
 
 
-def _pairs(objects: list[Object], at_least: float) -> Iterator[tuple[Object, Object, Place, float]]:
+def _pairs(objects: list[Object], at_least: float, work: Work) -> Iterator[tuple[Object, Object, Place, float]]:
     """Pairs with this IoU or more, by frame or page and as they stand in the label; each where it first is so.
 
     Raises TooComplex.
@@ -87,7 +88,6 @@ def _pairs(objects: list[Object], at_least: float) -> Iterator[tuple[Object, Obj
     for thing in objects:
         for place, pieces in by_place(shape for shape in thing.shapes if shape.rings).items():
             places.setdefault(place, []).append((thing, pieces))
-    work = Work()
     seen = set()
     for place, drawn in places.items():
         for i, j, iou in sorted(overlapping([pieces for _, pieces in drawn], at_least, work)):

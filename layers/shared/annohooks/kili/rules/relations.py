@@ -49,7 +49,7 @@ def relations(case: Case, scope: Scope, parameters: Relations) -> Iterator[Viola
             categories.setdefault(thing.mid, set()).update(thing.categories)
     others = {mid for mid, found in categories.items() if not parameters.to or found & set(parameters.to)}
     linked: dict[str, set[str]] = {}
-    work = Work()
+    work = Work(deadline=case.deadline)
     for relation in case.reading.relations:
         if parameters.relation and not {relation.job, *relation.categories} & set(parameters.relation):
             continue

@@ -80,6 +80,9 @@ class Ruleset:
             if rule.scope.handler and case.handler not in rule.scope.handler:
                 verdict.not_now.add(rule.id)
                 continue
+            if not case.deadline.remaining_s():
+                verdict.unchecked[rule.id] = "no time was left for it"
+                continue
             try:
                 verdict.findings.extend(_findings(rule, case))
             except (NotApplicable, TooComplex) as reason:

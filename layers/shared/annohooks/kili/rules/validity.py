@@ -53,7 +53,7 @@ def geometry(case: Case, scope: Scope, parameters: Geometry) -> Iterator[Violati
 
     Raises TooComplex.
     """
-    work = Work()
+    work = Work(deadline=case.deadline)
     for thing in filter(scope.covers, case.reading.objects):
         for shape in thing.shapes:
             problem = _problem(case, thing, shape, parameters, work)
