@@ -1,0 +1,168 @@
+"""A team's plugin in the function: what it changes is changed once, whatever comes."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from annohooks.core.errors import SettingsError
+from local.kili import Kili, samples
+
+Start = Callable[..., Any]
+Submit = Callable[..., tuple[str, str]]
+Raised = Callable[..., list[dict[str, Any]]]
+TEAM_PLUGIN = Path(__file__).with_name("team_plugin.py")
+MUTATIONS = {"createIssues", "sendAssetsBackToQueue", "appendManyLabels"}
+
+
+@pytest.fixture(autouse=True)
+def imports_as_they_were() -> Iterator[None]:
+    modules, path = dict(sys.modules), list(sys.path)
+    yield
+    for name in sys.modules.keys() - modules.keys():
+        del sys.modules[name]
+    sys.path[:] = path
+
+
+@pytest.fixture
+def with_plugin(webhook: Start, tmp_path: Path) -> Start:
+    """with_plugin(source, ...): the function with a plugin and without rules. No source: the team's."""
+
+    def start(source: str | None = None, **environment: str) -> Any:
+        path = TEAM_PLUGIN
+        if source is not None:
+            path = tmp_path / "plugin.py"
+            path.write_text("from kili.plugins import PluginCore\n" + textwrap.dedent(source))
+        name = f"/annohooks/tests/{uuid.uuid4()}"
+        boto3.client("ssm").put_parameter(Name=name, Value="version: 1\nrules: []\n", Type="String")
+        return webhook(**({"KILI_RULES": f"ssm:{name}", "KILI_PLUGIN": str(path)} | environment))
+
+    return start
+
+
+def test_twenty_deliveries_eight_at_once_are_one(
+    with_plugin: Start, kili: Kili, submitted: Submit, raised: Raised
+) -> None:
+    asset_id, label_id = submitted()
+    deliveries = with_plugin().deliver(label_id, times=20, at_once=8)
+    assert {delivery.status for delivery in deliveries} == {200}
+    assert len(raised(asset_id, "OPEN")) == 2
+    assert kili.sent_back.count(asset_id) == 1
+
+
+@pytest.mark.parametrize("call", ["createIssues", "sendAssetsBackToQueue"])
+@pytest.mark.parametrize("fault", ["drops", "unknown_outcome", "http_502", "http_500", "refuses"])
+def test_a_fault_is_healed_by_the_next_delivery(
+    with_plugin: Start, kili: Kili, submitted: Submit, raised: Raised, fault: str, call: str
+) -> None:
+    asset_id, label_id = submitted()
+    start = with_plugin()
+    kili.faults.plan(fault, on=call)
+    start.deliver(label_id)
+    kili.faults.clear()
+    start.check(label_id)
+    assert len(raised(asset_id)) == 2
+    assert kili.sent_back.count(asset_id) == 1
+
+
+def test_a_dry_run_writes_nothing(with_plugin: Start, kili: Kili, submitted: Submit, raised: Raised) -> None:
+    asset_id, label_id = submitted()
+    answer = with_plugin(KILI_DRY_RUN="true").check(label_id)
+    assert (answer["done"]["created"], answer["done"]["sent_back"]) == (2, True)
+    assert raised(asset_id) == []
+    assert not MUTATIONS & set(kili.operations())
+
+
+def test_rules_and_plugin_together_send_back_once(
+    with_plugin: Start, kili: Kili, submitted: Submit, raised: Raised
+) -> None:
+    asset_id, label_id = submitted()
+    start = with_plugin(KILI_RULES="rules.yaml")
+    for _ in range(2):
+        start.check(label_id)
+    assert len(raised(asset_id)) == 4
+    assert kili.operations().count("sendAssetsBackToQueue") == 1
+
+
+APPENDING = """
+class PluginHandler(PluginCore):
+    def on_submit(self, label, asset_id):
+        self.kili.append_labels(
+            asset_id_array=[asset_id], json_response_array=[label["jsonResponse"]], label_type="DEFAULT"
+        )
+"""
+
+
+def test_a_label_that_the_plugin_appends_does_not_call_it_again(
+    with_plugin: Start, kili: Kili, submitted: Submit
+) -> None:
+    asset_id, label_id = submitted(samples.CORRECTED)
+    start = with_plugin(APPENDING)
+    for _ in range(3):
+        start.check(label_id)
+    (appended,) = set(kili.assets[asset_id]["labels"]) - {label_id}
+    assert "made the label itself" in start.check(appended)["ignored"]
+    assert len(kili.assets[asset_id]["labels"]) == 2
+
+
+@pytest.mark.parametrize("fault", ["drops", "unknown_outcome"])
+def test_a_label_that_may_have_been_appended_is_not_appended_again(
+    with_plugin: Start, kili: Kili, submitted: Submit, fault: str
+) -> None:
+    asset_id, label_id = submitted(samples.CORRECTED)
+    start = with_plugin(APPENDING)
+    kili.faults.plan(fault, on="appendManyLabels")
+    for _ in range(2):
+        start.check(label_id)
+    assert len(kili.assets[asset_id]["labels"]) == 2
+    assert kili.operations().count("appendManyLabels") == 1
+
+
+LISTENING = """
+class PluginHandler(PluginCore):
+    def on_event(self, payload):
+        self.kili.update_properties_in_assets(
+            asset_ids=[payload["payload"]["assetId"]], json_metadatas=[{"seen": payload["event"]}]
+        )
+"""
+
+
+def event(subject: str, asset_id: str, user: str) -> dict[str, Any]:
+    payload = {"assetId": asset_id, "issueId": "issue", "externalId": None}
+    return {"event": subject, "organizationId": "o", "projectId": samples.PROJECT, "userId": user, "payload": payload}
+
+
+def test_any_event_reaches_a_plugin_that_listens(with_plugin: Start, kili: Kili, submitted: Submit) -> None:
+    asset_id, _ = submitted()
+    answer = with_plugin(LISTENING).post(event("asset.issue.created", asset_id, "somebody"))
+    assert (answer.status, answer.json["plugin"]) == (200, True)
+    assert kili.assets[asset_id]["metadata"] == {"seen": "asset.issue.created"}
+
+
+def test_what_the_webhook_did_itself_does_not_reach_the_plugin(
+    with_plugin: Start, kili: Kili, submitted: Submit
+) -> None:
+    asset_id, _ = submitted()
+    answer = with_plugin(LISTENING).post(event("asset.issue.created", asset_id, kili.bot_id))
+    assert answer.json["ignored"] == "this webhook's own doing"
+    assert kili.assets[asset_id]["metadata"] == {}
+
+
+def test_an_error_of_the_plugin_is_a_500_that_names_its_type_alone(
+    with_plugin: Start, kili: Kili, submitted: Submit
+) -> None:
+    start = with_plugin("class PluginHandler(PluginCore):\n    def on_submit(self, label, asset_id):\n        {}['x']")
+    answer = start.post(kili.event(submitted()[1]))
+    assert (answer.status, answer.json) == (500, {"error": "The plugin failed with KeyError; the log says where."})
+
+
+def test_a_plugin_that_cannot_be_loaded_ends_the_function_when_it_starts(with_plugin: Start) -> None:
+    with pytest.raises(SettingsError, match="PluginHandler"):
+        with_plugin("class Handler(PluginCore):\n    pass")
