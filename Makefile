@@ -46,8 +46,8 @@ format: .venv/installed  ## Format the code and mend what ruff can mend.
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
-serve: .venv/installed  ## Keep the bundle running on this machine, with simulated platforms.
-	.venv/bin/python -m local.serve
+serve: .venv/installed  ## Keep the bundle running on this machine, with simulated platforms. ARGUMENTS="--parameter KiliDryRun=true"
+	.venv/bin/python -m local.serve $(ARGUMENTS)
 
 rules: .venv/installed  ## Say what a file of Kili rules checks, or what is wrong with it and where. RULES=functions/kili/rules.yaml
 	.venv/bin/python -m annohooks.kili.rules $(RULES)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
+import sys
 import threading
 from pathlib import Path
 
@@ -18,15 +20,31 @@ def main() -> None:
     parser.add_argument("--level-offset", type=int, default=0, help="of the simulated Slide Score's screenshots")
     models = Path(os.environ["MODELS"]) if os.environ.get("MODELS") else None
     parser.add_argument("--models", type=Path, default=models, help="folder of models (default: the variable MODELS)")
+    parser.add_argument(
+        "--parameter",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="of template.yaml, such as KiliDryRun=true",
+    )
     chosen = parser.parse_args()
+    parameters = {"KiliRules": "rules.yaml"} | dict(each.split("=", 1) for each in chosen.parameter if "=" in each)
     ports = {
         "api_port": API_PORT,
         "aws_port": AWS_PORT,
         "slidescore_port": SLIDESCORE_PORT,
         "kili_port": KILI_PORT,
     }
+    for port in ports.values():
+        if taken(chosen.bind, port):
+            sys.exit(f"Port {port} is in use. Does another one of these run?")
     with stack.running(
-        chosen.bind, level_offset=chosen.level_offset, sample_token=stack.TOKEN, models=chosen.models, **ports
+        chosen.bind,
+        level_offset=chosen.level_offset,
+        sample_token=stack.TOKEN,
+        parameters=parameters,
+        models=chosen.models,
+        **ports,
     ) as running:
         images = ", ".join(map(str, running.slidescore.slides))
         print(f"webhooks      {running.origin}/slidescore, {running.origin}/kili")
@@ -49,6 +67,16 @@ Ctrl-C ends it.""",
             threading.Event().wait()
         except KeyboardInterrupt:
             print("\nended")
+
+
+def taken(bind: str, port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((bind, port))
+        except OSError:
+            return True
+    return False
 
 
 if __name__ == "__main__":

@@ -75,6 +75,7 @@ def running(
                 "SlideScoreOrigins": slidescore.origin,
                 "KiliEndpoint": kili.endpoint,
                 "KiliStorageOrigins": kili.storage,
+                "KiliRules": str(samples.RULES),
                 **(parameters or {}),
             }
             functions = template.functions(chosen, RESOURCES)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from local.kili.server import Kili
 
 PROJECT = "sample-project"
+RULES = Path(__file__).with_name("rules.yaml")
+"""What the labels here keep to, or not."""
 INTERFACE: dict[str, Any] = {
     "jobs": {
         "JOB_0": {

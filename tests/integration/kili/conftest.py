@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -75,7 +76,11 @@ def webhook(running_stack: Stack, kili: Kili) -> Iterator[Callable[..., Webhook]
     with ExitStack() as gateways:
 
         def start(**environment: str) -> Webhook:
-            parameters = {"KiliEndpoint": kili.endpoint, "KiliStorageOrigins": kili.storage}
+            parameters = {
+                "KiliEndpoint": kili.endpoint,
+                "KiliStorageOrigins": kili.storage,
+                "KiliRules": str(samples.RULES),
+            }
             functions = [
                 dataclasses.replace(function, environment=function.environment | environment)
                 for function in template.functions(parameters, stack.RESOURCES)
@@ -93,6 +98,17 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is waited for is not the machine's pleasure, but a pause before asking Kili again."""
     monkeypatch.setattr(writes, "_PAUSE_S", 0.05)
     monkeypatch.setattr(graphql, "random", SimpleNamespace(uniform=lambda low, high: min(high, 0.02)))
+
+
+@pytest.fixture
+def imports_as_they_were() -> Iterator[None]:
+    """A process of the function has one plugin; this one has many."""
+    modules, path = dict(sys.modules), list(sys.path)
+    yield
+    for name in sys.modules.keys() - modules.keys():
+        del sys.modules[name]
+    sys.modules.update(modules)
+    sys.path[:] = path
 
 
 @pytest.fixture

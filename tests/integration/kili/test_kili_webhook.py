@@ -416,8 +416,7 @@ class TestReconcile:
         assert reconcile()["failed"] == 0
         assert len(raised(first)) + len(raised(second)) == 4
 
-    def test_without_projects_there_is_nothing_to_look_at(
-        self, reconcile: Callable[..., dict[str, int]], kili: Kili
-    ) -> None:
-        assert reconcile(KILI_PROJECTS="")["found"] == 0
+    def test_without_projects_it_fails_and_says_so(self, reconcile: Callable[..., dict[str, int]], kili: Kili) -> None:
+        with pytest.raises(RuntimeError, match="SettingsError"):
+            reconcile(KILI_PROJECTS="")
         assert kili.calls == []

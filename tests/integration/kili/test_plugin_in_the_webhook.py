@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 import textwrap
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +21,7 @@ TEAM_PLUGIN = Path(__file__).with_name("team_plugin.py")
 MUTATIONS = {"createIssues", "sendAssetsBackToQueue", "appendManyLabels"}
 
 
-@pytest.fixture(autouse=True)
-def imports_as_they_were() -> Iterator[None]:
-    modules, path = dict(sys.modules), list(sys.path)
-    yield
-    for name in sys.modules.keys() - modules.keys():
-        del sys.modules[name]
-    sys.path[:] = path
+pytestmark = pytest.mark.usefixtures("imports_as_they_were")
 
 
 @pytest.fixture
@@ -72,10 +65,14 @@ def test_a_fault_is_healed_by_the_next_delivery(
     assert kili.sent_back.count(asset_id) == 1
 
 
-def test_a_dry_run_writes_nothing(with_plugin: Start, kili: Kili, submitted: Submit, raised: Raised) -> None:
+def test_a_dry_run_says_what_it_would_raise_and_writes_nothing(
+    with_plugin: Start, kili: Kili, submitted: Submit, raised: Raised, caplog: pytest.LogCaptureFixture
+) -> None:
     asset_id, label_id = submitted()
     answer = with_plugin(KILI_DRY_RUN="true").check(label_id)
     assert (answer["done"]["created"], answer["done"]["sent_back"]) == (2, True)
+    logged = [vars(record)["text"] for record in caplog.records if record.message == "an issue would be raised"]
+    assert logged == ["3 objects of category A, but 1 is allowed", "This box is too large"]
     assert raised(asset_id) == []
     assert not MUTATIONS & set(kili.operations())
 
@@ -84,7 +81,7 @@ def test_rules_and_plugin_together_send_back_once(
     with_plugin: Start, kili: Kili, submitted: Submit, raised: Raised
 ) -> None:
     asset_id, label_id = submitted()
-    start = with_plugin(KILI_RULES="rules.yaml")
+    start = with_plugin(KILI_RULES=str(samples.RULES))
     for _ in range(2):
         start.check(label_id)
     assert len(raised(asset_id)) == 4

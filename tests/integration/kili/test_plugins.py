@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 import textwrap
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,15 +27,7 @@ KEY = "canary-key-of-a-bot"
 TEAM_PLUGIN = Path(__file__).with_name("team_plugin.py")
 
 
-@pytest.fixture(autouse=True)
-def imports_as_they_were() -> Iterator[None]:
-    """A process of the function has one plugin; this one has many."""
-    modules, path = dict(sys.modules), list(sys.path)
-    yield
-    for name in sys.modules.keys() - modules.keys():
-        del sys.modules[name]
-    sys.modules.update(modules)
-    sys.path[:] = path
+pytestmark = pytest.mark.usefixtures("imports_as_they_were")
 
 
 @pytest.fixture

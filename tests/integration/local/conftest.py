@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from simulated_client import IMAGE, Client, gradient
+from slidescore_client import IMAGE, Client, gradient
 
 from local.slides import Slide
 from local.slidescore import SlideScore

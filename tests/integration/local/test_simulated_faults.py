@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import urllib3
-from simulated_client import IMAGE, Client, anno2_zip, picture
+from slidescore_client import IMAGE, Client, anno2_zip, picture
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from local.slidescore import FAULTS, SlideScore

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import urllib3
-from simulated_client import IMAGE, Client, anno2_zip, difference, gradient, picture
+from slidescore_client import IMAGE, Client, anno2_zip, difference, gradient, picture
 from urllib3.exceptions import HTTPError
 
 from local.slides import Slide

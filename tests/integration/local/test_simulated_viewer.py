@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 
 import pytest
-from simulated_client import IMAGE, Client, anno2_zip
+from slidescore_client import IMAGE, Client, anno2_zip
 
 from local.listener import Dropped, Listener, Reply, Request
 from local.slides import Slide

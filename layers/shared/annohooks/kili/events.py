@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from annohooks.core.body import json_object
 from annohooks.core.errors import BadRequest
 from annohooks.kili.subjects import SUBJECTS, goes_to_plugins, matches
 
@@ -57,7 +58,6 @@ _PROJECT_ID = ("projectId", "logPayload.projectId", "payload.projectId")
 
 _SUBJECT = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}(?:\.[A-Za-z0-9_-]{1,64}){0,15}")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_DECODER = msgspec.json.Decoder()
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,16 +88,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
 def parse(body: bytes) -> Event:
     """The event in a request's body. Raises BadRequest saying what is wrong, never quoting a value."""
-    try:
-        fields = _DECODER.decode(body)
-    except RecursionError:
-        raise BadRequest("The request body cannot be used: it is nested too deeply.") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        where = str(error) if isinstance(error, msgspec.DecodeError) else "it is not UTF-8"
-        raise BadRequest(f"The request body is not JSON: {where}.") from None
-    if not isinstance(fields, dict):
-        raise BadRequest("The request body is not a JSON object.")
-    return read(fields)
+    return read(json_object(body))
 
 
 def read(fields: dict[str, Any]) -> Event:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from annohooks.core.deadline import Deadline
-from annohooks.core.errors import AnnohooksError, BadRequest
+from annohooks.core.errors import AnnohooksError, BadRequest, SettingsError
 from annohooks.core.observability import logger
 from annohooks.kili import events
 from annohooks.kili.events import Event
@@ -33,9 +33,11 @@ class Tally(msgspec.Struct):
 def reconcile(webhook: Webhook, settings: Settings, deadline: Deadline) -> Tally:
     """Handles the last event of each label of the projects served, from the last KILI_RECONCILE_MINUTES.
 
-    A label that fails is logged and counted, and the next is taken. Raises AnnohooksError when the record of a project
-    cannot be read.
+    A label that fails is logged and counted, and the next is taken. Raises SettingsError when no projects are named,
+    and AnnohooksError when the record of one cannot be read.
     """
+    if not settings.kili_projects.ids:
+        raise SettingsError("KILI_PROJECTS is not set")
     since = datetime.now(UTC) - timedelta(minutes=settings.kili_reconcile_minutes)
     missed: dict[str, Event] = {}
     for project_id in settings.kili_projects.ids:

@@ -84,7 +84,9 @@ class Writes:
             if first:
                 self._note(plan)
             raised = plan.kept
-            if plan.missing and not self._dry_run:
+            if self._dry_run:
+                raised = raised + [self._would_raise(new) for new in plan.missing]
+            elif plan.missing:
                 raised = raised + self._client.create_issues(self._project_id, plan.missing)
             for issue_id in plan.obsolete if not self._dry_run else ():
                 self._client.set_issue_status(issue_id, "SOLVED")
@@ -92,6 +94,11 @@ class Writes:
             return plan
 
         return self._until_known(change)
+
+    def _would_raise(self, new: NewIssue) -> str:
+        """What stands for the id of an issue that a dry run does not raise."""
+        logger.info("an issue would be raised", extra=msgspec.structs.asdict(new))
+        return "dry-run"
 
     def _note(self, plan: Plan) -> None:
         self.account.created += len(plan.missing)

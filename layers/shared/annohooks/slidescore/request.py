@@ -7,11 +7,12 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
+from annohooks.core.body import json_object
 from annohooks.core.errors import BadRequest
 
 T = TypeVar("T")
 
-_DECODER = msgspec.json.Decoder()
+_HINT = 'In the webhook\'s body template, put quotes around parameters that may be empty, as in "caseid": "%CASE_ID%".'
 _PERSONAL = ("apitoken", "secret", "email", "imagename", "casename")
 
 
@@ -50,19 +51,7 @@ class Webhook(msgspec.Struct, frozen=True, rename={"image_id": "imageid", "study
 
 def decode(body: bytes) -> dict[str, Any]:
     """The body's JSON object, its keys not yet looked at. Raises BadRequest saying where the text stops being JSON."""
-    try:
-        fields = _DECODER.decode(body)
-    except RecursionError:
-        raise BadRequest("The request body cannot be used: it is nested too deeply.") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        where = str(error) if isinstance(error, msgspec.DecodeError) else "it is not UTF-8"
-        raise BadRequest(
-            f"The request body is not JSON: {where}. In the webhook's body template, put quotes around parameters "
-            'that may be empty, as in "caseid": "%CASE_ID%".'
-        ) from None
-    if not isinstance(fields, dict):
-        raise BadRequest("The request body is not a JSON object.")
-    return fields
+    return json_object(body, _HINT)
 
 
 def sender(fields: Mapping[str, Any]) -> Sender:
