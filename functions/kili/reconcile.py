@@ -8,6 +8,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from annohooks.core import observability
 from annohooks.core.deadline import Deadline
+from annohooks.core.errors import Unavailable
 from annohooks.core.observability import logger, metrics
 from annohooks.core.settings import from_env
 from annohooks.kili.reconcile import reconcile
@@ -24,6 +25,8 @@ def look_again(event: Any, context: Any) -> dict[str, int]:
     for name, count in tally.items():
         metrics.add_metric(f"Reconcile{name.title()}", MetricUnit.Count, count)
     logger.info("reconciled", extra=tally)
+    if tally["failed"] or tally["left"]:
+        raise Unavailable("Not every label could be looked at again; the log says which.")
     return tally
 
 

@@ -17,7 +17,7 @@ from kili.utils.labels.parsing import ParsedLabel
 from kili_formats.types import JobTool
 from typeguard import TypeCheckError
 
-from annohooks.kili.annotations import reader
+from annohooks.kili.annotations import drawn, reader
 from annohooks.kili.annotations.model import Answer, Object, Relation, Shape
 from annohooks.kili.annotations.reader import read
 from tests.unit.kili import labels
@@ -130,7 +130,7 @@ class Found:
             thing["tool"] = "entity" if task == "NAMED_ENTITIES_RECOGNITION" else one.type
             thing["shapes"] += self.shapes(one, thing["tool"], said, frame)
             if thing["tool"] == "pose":
-                thing["keypoints"] += [(point.code, xy(point.point), point.mid, frame) for point in one.points]
+                thing["keypoints"] += [(point.code, xy(point.point), frame) for point in one.points]
                 for point in one.points:
                     if point.as_dict().get("children"):
                         self.jobs_within(point.children, frame, one.mid, (*within, name, names[0], point.code))
@@ -184,7 +184,7 @@ def object_of(thing: Object, input_type: str) -> dict[str, Any]:
     return {
         "categories": thing.categories,
         "shapes": [shape_of(thing, shape, input_type) for shape in thing.shapes],
-        "keypoints": [(point.code, point.point, point.mid, point.frame) for point in thing.keypoints],
+        "keypoints": [(point.code, point.point, point.frame) for point in thing.keypoints],
         "span": thing.span and (thing.span.content, thing.span.begin_offset, thing.span.end_offset),
         "tool": thing.tool,
     }
@@ -407,7 +407,7 @@ def test_the_sdk_ignores_the_same_jobs():
 
 
 def test_all_tools_of_the_sdk_are_drawn_with():
-    assert {tool.value for tool in JobTool} == set(reader.TOOLS_DRAWN_WITH)
+    assert {tool.value for tool in JobTool} == set(drawn.TOOLS_DRAWN_WITH)
 
 
 def test_every_task_of_the_sdk_has_a_label_that_we_read():

@@ -6,6 +6,8 @@ import inspect
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from operator import itemgetter
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kili.client import Kili as Sdk
 from kili.core.graphql import retry
+from kili.exceptions import GraphQLError
 from kili.services.plugins.upload import check_file_contains_handler
 from kili_formats.tool.annotations_to_json_response import AnnotationsToJsonResponseConverter
 
@@ -27,7 +30,7 @@ from annohooks.kili import documents, events, llm, plugins
 from annohooks.kili.client import Client
 from annohooks.kili.graphql import Refused, Session, _Failed
 from annohooks.kili.label import NewIssue, NewLabel
-from annohooks.kili.plugins import light
+from annohooks.kili.plugins import exceptions, light
 from annohooks.kili.settings import Endpoint, Settings
 from local.kili import Kili, samples
 from local.template import ROOT
@@ -108,8 +111,11 @@ def test_a_label_is_asked_for_as_the_sdk_asks_for_it(kili, sdk, client):
         "secondsToLabel",
         "modelName",
         "createdAt",
-        "labelOf.latestLabel.id",
-        "labelOf.latestLabel.labelType",
+        "labelOf.status",
+        "labelOf.labels.id",
+        "labelOf.labels.labelType",
+        "labelOf.labels.author.id",
+        "labelOf.labels.createdAt",
         "jsonResponse",
     ]
     theirs = sent(kili, lambda: sdk.labels(project_id=PROJECT, label_id=label_id, fields=fields))
@@ -319,18 +325,20 @@ def test_graphql_errors_are_definite_as_for_the_sdk(status, message, mutation):
 
 
 @st.composite
-def llm_annotations(draw: st.DrawFn) -> list[dict[str, Any]]:
+def llm_annotations(draw: st.DrawFn, chat_items: Sequence[str | None] = (None,)) -> list[dict[str, Any]]:
     """Classifications with children within their categories; a job is answered once below a category.
 
-    The SDK lets the last answer of a job stand under every category when there are several.
+    The SDK lets the last answer of a job stand under every category when there are several. chat_items: each job is
+    answered about some of these, and once about each.
     """
     made: list[dict[str, Any]] = []
 
-    def add(path: list[list[str]], jobs: list[str], depth: int) -> None:
+    def add(path: list[list[str]], jobs: list[str], depth: int, chat_item: str | None) -> None:
         for job in jobs:
             kinds = ["ClassificationAnnotation", "TranscriptionAnnotation"]
             kind = draw(st.sampled_from(kinds if path else [*kinds, "ComparisonAnnotation"]))
             annotation = {"__typename": kind, "id": f"id{len(made)}", "job": job, "labelId": "l", "path": path}
+            annotation["chatItemId"] = chat_item
             made.append(annotation)
             if kind == "TranscriptionAnnotation":
                 annotation["annotationValue"] = {"text": draw(st.text(max_size=5))}
@@ -341,23 +349,45 @@ def llm_annotations(draw: st.DrawFn) -> list[dict[str, Any]]:
                 annotation["annotationValue"] = {"categories": categories}
                 for category in categories if depth else ():
                     children = draw(st.lists(st.sampled_from(["X", "Y"]), unique=True, max_size=2))
-                    add([*path, [annotation["id"], category]], [f"{job}{category}{c}" for c in children], depth - 1)
+                    below = [f"{job}{category}{c}" for c in children]
+                    add([*path, [annotation["id"], category]], below, depth - 1, chat_item)
 
-    add([], draw(st.lists(st.sampled_from("KLM"), max_size=4)), 2)
+    for chat_item in chat_items:
+        add([], draw(st.lists(st.sampled_from("KLM"), max_size=4, unique=len(chat_items) > 1)), 2, chat_item)
     return draw(st.permutations(made))
 
 
-@given(llm_annotations())
-def test_an_llm_label_is_rebuilt_as_the_sdk_rebuilds_it(annotations):
+def have_one_kind_of_answer(annotations: list[dict[str, Any]]) -> bool:
     kinds: dict[str, set[str]] = {}
     for annotation in annotations:
         kinds.setdefault(annotation["job"], set()).add(annotation["__typename"])
-    if any(len(of_job) > 1 for of_job in kinds.values()):
-        return  # a job has one kind of answer
+    return all(len(of_job) == 1 for of_job in kinds.values())
+
+
+def rebuilt_by_the_sdk(annotations: list[dict[str, Any]]) -> dict[str, Any]:
     label = {"jsonResponse": {}}
     converter = AnnotationsToJsonResponseConverter("LLM_STATIC", {"jobs": {}})
     converter.patch_label_json_response(None, label, annotations)
-    assert llm.json_response(annotations) == label["jsonResponse"]
+    return label["jsonResponse"]
+
+
+@given(llm_annotations().filter(have_one_kind_of_answer))
+def test_an_llm_label_is_rebuilt_as_the_sdk_rebuilds_it(annotations):
+    assert llm.json_response(annotations) == rebuilt_by_the_sdk(annotations)
+
+
+@given(llm_annotations(["turn-1", "turn-2", "turn-3"]).filter(have_one_kind_of_answer))
+def test_difference_answers_about_several_chat_items_are_told_apart_too_the_sdk_only_puts_them_together(annotations):
+    ours, theirs = llm.json_response(annotations), rebuilt_by_the_sdk(annotations)
+    told_apart: dict[str, list[Any]] = {job: said.pop("chatItems") for job, said in ours.items() if "chatItems" in said}
+    assert ours == theirs
+    by_turn = {
+        turn: rebuilt_by_the_sdk([each for each in annotations if each["chatItemId"] == turn])
+        for turn in ("turn-1", "turn-2", "turn-3")
+    }
+    for job in theirs:
+        answers = [{"chatItemId": turn, **said[job]} for turn, said in by_turn.items() if job in said]
+        assert sorted(told_apart.get(job, []), key=itemgetter("chatItemId")) == (answers if len(answers) > 1 else [])
 
 
 def test_an_llm_label_is_read_as_the_sdk_reads_it(kili, sdk, client):
@@ -374,6 +404,30 @@ def test_an_llm_label_is_read_as_the_sdk_reads_it(kili, sdk, client):
 
 
 # A plugin, and the light client
+
+
+ACCURACY = 0.9
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [{"accuracy": 0.9}, '{ "accuracy":0.9}', f"{{'accuracy': {ACCURACY}}}", ""],
+    ids=["object", "JSON", "as Kili's recipe has it", "empty"],
+)
+def test_metadata_of_a_plugin_are_sent_as_the_sdk_sends_them(worlds, monkeypatch, metadata):
+    """What is no JSON the simulated Kili refuses, from either."""
+    theirs, ours = worlds
+    monkeypatch.setattr("time.sleep", lambda _: None)  # a second, after it has written metadata
+
+    def write(kili: Any) -> None:
+        with suppress(exceptions.GraphQLError, GraphQLError):
+            kili.update_properties_in_assets([ASSET], json_metadatas=[metadata])
+
+    its = sent(theirs, lambda: write(sdk_of(theirs, monkeypatch)))
+    with client_of(ours) as client:
+        mine = sent(ours, lambda: write(light.connect(client, Straight(client), PROJECT)))
+    assert [each.variables for each in mine] == [its[-1].variables]
+    assert state(ours) == state(theirs)
 
 
 class Straight:
@@ -405,7 +459,7 @@ def test_the_sdk_would_upload_the_plugin_that_our_tests_run():
 def module_of_the_team() -> Any:
     """The plugin as Python with the SDK imports it."""
     module = SimpleNamespace(__name__="team_plugin")
-    exec(compile(TEAM_PLUGIN.read_bytes(), str(TEAM_PLUGIN), "exec"), vars(module))
+    exec(compile(TEAM_PLUGIN.read_bytes(), str(TEAM_PLUGIN), "exec", dont_inherit=True), vars(module))
     return module
 
 

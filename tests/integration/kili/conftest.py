@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import urllib3
 
-from annohooks.kili import graphql, writes
+from annohooks.kili import client, graphql, writes
 from local import stack, template
 from local.gateway import Gateway, Handler, load
 from local.kili import Delivery, Kili, samples
@@ -97,6 +97,7 @@ def webhook(running_stack: Stack, kili: Kili) -> Iterator[Callable[..., Webhook]
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is waited for is not the machine's pleasure, but a pause before asking Kili again."""
     monkeypatch.setattr(writes, "_PAUSE_S", 0.05)
+    monkeypatch.setattr(client, "_LAGS_S", (0.01, 0.02))
     monkeypatch.setattr(graphql, "random", SimpleNamespace(uniform=lambda low, high: min(high, 0.02)))
 
 

@@ -11,6 +11,7 @@ import pytest
 from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
 
 from annohooks.kili import writes
+from annohooks.kili.client import Client
 from local.kili import Kili, samples
 from local.stack import RESOURCES
 
@@ -35,7 +36,7 @@ FAULTS = (
     "send_back_fails",
     "label_lags",
 )
-CALLS = ("labels", "storage", "issues", "createIssues", "sendAssetsBackToQueue")
+CALLS = ("labels", "storage", "issues", "createIssues", "labels", "sendAssetsBackToQueue")
 """What a webhook asks of Kili for a label with mistakes, in this order."""
 
 
@@ -104,7 +105,7 @@ def test_twenty_deliveries_with_every_fault_in_between_are_one(
     assert_one_set_and_sent_back_once(kili, asset_id, raised(asset_id))
 
 
-@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("call", sorted(set(CALLS)))
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_at_any_call_is_healed_by_the_next_delivery(
     webhook: Start, kili: Kili, submitted: Submit, raised: Raised, fault: str, call: str
@@ -155,7 +156,7 @@ def test_a_process_that_dies_between_any_two_calls_is_healed_by_the_next_deliver
 ) -> None:
     asset_id, label_id = submitted()
     start = webhook(**HASTE)
-    kili.faults.plan("drops" if carried_out else "refuses", on=CALLS[number])
+    kili.faults.plan("drops" if carried_out else "refuses", on=CALLS[number], skip=CALLS[:number].count(CALLS[number]))
     with monkeypatch.context() as dying:
         dying.setattr(writes.Writes, "_until_known", lambda self, change: change(True))
         dying.setattr(DynamoDBPersistenceLayer, "delete_record", lambda *_, **__: None)
@@ -173,6 +174,63 @@ def expire_locks() -> None:
     for item in dynamodb.scan(TableName=table)["Items"]:
         if "in_progress_expiration" in item:
             dynamodb.put_item(TableName=table, Item=item | {"in_progress_expiration": {"N": "0"}})
+
+
+@pytest.mark.parametrize("content", [{"JOB_1": {"text": "half an emoji \ud83d"}}, {"\ud83d": None}])
+def test_half_a_surrogate_pair_in_a_label_or_its_event_holds_nothing_up(
+    webhook: Start, kili: Kili, submitted: Submit, raised: Raised, content: dict[str, Any]
+) -> None:
+    asset_id, label_id = submitted(samples.WITH_TWO_MISTAKES | content)
+    start = webhook()
+    start.check(label_id)
+    assert start.check(label_id)["done"]["kept"] == 2
+    assert_one_set_and_sent_back_once(kili, asset_id, raised(asset_id))
+
+
+def test_a_send_back_that_was_declined_is_tried_again(
+    webhook: Start, kili: Kili, submitted: Submit, raised: Raised, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asset_id, label_id = submitted()
+    start = webhook()
+    with monkeypatch.context() as declining:
+        declining.setattr(Client, "send_back", lambda *_: False)
+        assert start.check(label_id)["done"]["sent_back"] is False
+    assert start.check(label_id)["done"]["sent_back"] is True
+    assert_one_set_and_sent_back_once(kili, asset_id, raised(asset_id))
+
+
+def test_an_issue_that_cannot_be_resolved_does_not_hold_up_the_send_back(
+    webhook: Start, kili: Kili, submitted: Submit, raised: Raised
+) -> None:
+    asset_id, label_id = submitted(samples.label(samples.TOO_LARGE))
+    start = webhook()
+    start.check(label_id)
+    again = kili.submit(asset_id, samples.label(samples.TANK, samples.FENDER))
+    kili.faults.plan("refuses", on="updatePropertiesInIssue")
+    (delivery,) = start.deliver(again)
+    assert delivery.status == 502
+    assert kili.sent_back.count(asset_id) == 2
+    start.check(again)
+    assert [issue["status"] for issue in raised(asset_id)] == ["SOLVED", "OPEN"]
+
+
+def test_a_label_that_was_corrected_while_it_was_checked_is_not_sent_back(
+    webhook: Start, kili: Kili, submitted: Submit, raised: Raised, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asset_id, label_id = submitted()
+    start = webhook()
+    create = Client.create_issues
+
+    def corrected_meanwhile(*arguments: Any) -> list[str]:
+        kili.submit(asset_id, samples.CORRECTED, label_id="label-corrected-meanwhile")
+        return create(*arguments)
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(Client, "create_issues", corrected_meanwhile)
+        assert start.check(label_id)["done"]["sent_back"] is False
+    start.check("label-corrected-meanwhile")
+    assert raised(asset_id, "OPEN") == []
+    assert (kili.assets[asset_id]["status"], kili.sent_back.count(asset_id)) == ("LABELED", 0)
 
 
 class TestKilisOwnMemoryIsEnough:
@@ -265,6 +323,51 @@ class TestAcrossLabels:
         assert "newer label" in start.check(review)["ignored"]
         assert {issue["label"] for issue in raised(asset_id, "OPEN")} == {again}
         assert len(raised(asset_id, "OPEN")) == 2
+
+    def test_the_mark_of_an_earlier_send_back_does_not_spare_another_labeller(
+        self, webhook: Start, kili: Kili, submitted: Submit, raised: Raised
+    ) -> None:
+        asset_id, of_ada = submitted(author="ada")
+        of_bob = kili.submit(asset_id, samples.WITH_TWO_MISTAKES, author="bob")
+        start = webhook()
+        start.check(of_ada)
+        start.check(kili.submit(asset_id, samples.CORRECTED, author="ada"))
+        assert kili.assets[asset_id]["status"] == "LABELED"
+        assert start.check(of_bob)["done"]["sent_back"] is True
+
+    def test_a_label_from_before_a_review_stays_superseded_whoever_labels_next(
+        self, webhook: Start, kili: Kili, submitted: Submit, raised: Raised
+    ) -> None:
+        asset_id, of_ada = submitted(author="ada")
+        start = webhook()
+        start.check(of_ada)
+        start.check(kili.submit(asset_id, samples.CORRECTED, label_type="REVIEW", author="reviewer"))
+        start.check(kili.submit(asset_id, samples.CORRECTED, author="bob"))
+        assert "newer label" in start.check(of_ada)["ignored"]
+        assert raised(asset_id, "OPEN") == []
+
+    @pytest.mark.parametrize("label_type", ["AUTOSAVE", "PREDICTION"])
+    def test_drafts_and_predictions_take_nobodys_place(
+        self, webhook: Start, kili: Kili, submitted: Submit, raised: Raised, label_type: str
+    ) -> None:
+        asset_id, label_id = submitted()
+        kili.submit(asset_id, samples.CORRECTED, label_type=label_type)
+        assert "ignored" not in webhook().check(label_id)
+        assert len(raised(asset_id, "OPEN")) == 2
+
+    def test_what_cannot_be_read_of_a_label_leaves_its_issues_open(
+        self, webhook: Start, kili: Kili, submitted: Submit, raised: Raised
+    ) -> None:
+        asset_id, label_id = submitted()
+        start = webhook()
+        start.check(label_id)
+        for content in ({"JOB_0": "?"}, None, [], "x"):
+            start.check(kili.submit(asset_id, content if content != "x" else '"x"'))
+        assert len(raised(asset_id, "OPEN")) == 2
+        broken = samples.label(samples.TOO_LARGE, samples.TANK)
+        broken["JOB_0"]["annotations"][0]["boundingPoly"][0]["normalizedVertices"][0]["x"] = "?"
+        start.check(kili.submit(asset_id, broken))
+        assert [issue["status"] for issue in raised(asset_id) if issue["mid"]] == ["OPEN"]
 
     def test_a_review_that_is_right_resolves_what_its_labeller_left(
         self, webhook: Start, kili: Kili, submitted: Submit, raised: Raised

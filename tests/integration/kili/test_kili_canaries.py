@@ -88,7 +88,7 @@ def test_nothing_tells_when_an_event_ends_with(
 def test_nothing_tells_when_the_unforeseen_happens(
     start: Start, kili: Kili, submitted: Submit, said: Any, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
-    def fails(*_: object) -> None:
+    def fails(*_: object, **__: object) -> None:
         raise error(KEY + SECRET)
 
     monkeypatch.setattr(checking, "handle", fails)

@@ -23,6 +23,7 @@ from local.listener import Listener, Reply
 from local.template import ROOT
 
 PROJECT = "project"
+SUBMITTED = "labels.created.submit"
 BOX = samples.label(samples.TANK)
 
 
@@ -38,7 +39,7 @@ def server() -> Iterator[Kili]:
 
 @pytest.fixture
 def connect(server: Kili, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Client]]:
-    monkeypatch.setattr(module, "_LAG_S", 0.01)
+    monkeypatch.setattr(module, "_LAGS_S", (0.01, 0.01))
     opened = []
 
     def connect(**changed: object) -> Client:
@@ -189,7 +190,7 @@ def test_a_label_that_is_not_there_is_not_found(server, connect):
     server.submit("asset", BOX)
     with pytest.raises(NotFound, match=r"^Kili has no such label in this project, or not yet what is in it\.$"):
         connect().label(PROJECT, "other")
-    assert server.operations() == ["labels+projects", "labels"]
+    assert server.operations() == ["labels+projects", "labels", "labels"]
 
 
 def test_a_label_of_another_project_is_not_found(server, connect):
@@ -262,13 +263,12 @@ def test_a_label_of_an_llm_project_is_rebuilt_from_its_annotations(server, conne
 @pytest.mark.parametrize(
     "annotations",
     [
-        [{"__typename": "RankingAnnotation", "id": "1", "job": "J", "path": []}],
         [{"__typename": "ClassificationAnnotation", "id": "1", "job": "J", "path": [["one"]]}],
         [{"id": "1"}],
         7,
     ],
 )
-def test_annotations_of_an_unknown_kind_are_an_error(connect, annotations):
+def test_annotations_that_are_something_else_are_an_error(connect, annotations):
     answers = [
         {"data": [{"id": "l", "labelType": "DEFAULT", "assetId": "a"}], "projects": [{"inputType": "LLM_STATIC"}]},
         {"data": [{"annotations": annotations}]},
@@ -334,14 +334,15 @@ def test_the_size_of_an_asset_that_is_not_there_is_unknown(connect):
 def test_events_come_oldest_first_page_by_page(server, connect):
     for _ in range(130):
         server.submit("asset", BOX)
-    events = list(connect().events(PROJECT, "2020-01-01T00:00:00Z"))
-    assert [event["id"] for event in events] == [event["id"] for event in server.audit if event["projectId"] == PROJECT]
+    events = list(connect().events(PROJECT, SUBMITTED, "2020-01-01T00:00:00Z"))
+    assert len(events) == 130
+    assert [event["id"] for event in events] == [row["id"] for row in server.audit if row["event"] == SUBMITTED]
     assert server.operations() == ["events", "events"]
 
 
 def test_events_before_the_moment_are_left_out(server, connect):
     server.submit("asset", BOX)
-    assert list(connect().events(PROJECT, "2999-01-01T00:00:00Z")) == []
+    assert list(connect().events(PROJECT, SUBMITTED, "2999-01-01T00:00:00Z")) == []
 
 
 def test_too_many_events_are_told_after_those_that_came(server, connect, monkeypatch):
@@ -350,7 +351,7 @@ def test_too_many_events_are_told_after_those_that_came(server, connect, monkeyp
         server.submit("asset", BOX)
     came = []
     with pytest.raises(Upstream, match="has more than 100 events of this project"):
-        came.extend(connect().events(PROJECT, "2020-01-01T00:00:00Z"))
+        came.extend(connect().events(PROJECT, SUBMITTED, "2020-01-01T00:00:00Z"))
 
 
 def test_whose_key_it_is_is_asked_once_in_a_while(server, connect):
@@ -448,7 +449,7 @@ def test_a_change_that_kili_has_not_looked_at_is_made_in_the_end(server, connect
     [
         lambda c, label_id: c.label(PROJECT, label_id),
         lambda c, _: c.issues(PROJECT, "asset"),
-        lambda c, _: list(c.events(PROJECT, "2020-01-01T00:00:00Z")),
+        lambda c, _: list(c.events(PROJECT, SUBMITTED, "2020-01-01T00:00:00Z")),
         lambda c, _: c.viewer_id(),
         *[lambda c, label_id, change=change: change(c, label_id) for change in CHANGES.values()],
     ],
@@ -469,7 +470,7 @@ def test_no_failure_tells_the_key_or_a_signed_url(server, connect, caplog, read,
     [
         lambda c: c.label("p", "l"),
         lambda c: c.issues("p", "a"),
-        lambda c: list(c.events("p", "2020")),
+        lambda c: list(c.events("p", SUBMITTED, "2020")),
         lambda c: c.viewer_id(),
         lambda c: c.create_issues("p", [NewIssue(label_id="l", text="x")]),
         lambda c: c.send_back("a"),

@@ -12,7 +12,7 @@ import pytest
 import urllib3
 
 from annohooks.core import auth
-from annohooks.core.errors import SettingsError
+from annohooks.core.errors import SettingsError, Unavailable
 from local.gateway import Context
 from local.kili import Kili, samples
 from local.stack import BUCKET, KILI_SECRET, RESOURCES
@@ -53,15 +53,16 @@ def stored() -> list[dict[str, Any]]:
     return list(boto3.client("dynamodb").scan(TableName=RESOURCES["IdempotencyTable"])["Items"])
 
 
-def cancel(kili: Kili, issue_id: str) -> None:
+def set_status(kili: Kili, issue_id: str, status: str) -> None:
     """As a person does in the browser."""
     document = (
-        "mutation ($where: IssueWhere!) { updatePropertiesInIssue(data: {status: CANCELLED}, where: $where) { id } }"
+        "mutation ($data: IssueData!, $where: IssueWhere!)"
+        " { updatePropertiesInIssue(data: $data, where: $where) { id } }"
     )
     reply = urllib3.request(
         "POST",
         kili.endpoint,
-        json={"query": document, "variables": {"where": {"id": issue_id}}},
+        json={"query": document, "variables": {"data": {"status": status}, "where": {"id": issue_id}}},
         headers={"Authorization": f"X-API-Key: {kili.api_key}"},
         retries=False,
     )
@@ -231,7 +232,7 @@ class TestWhatIsDone:
         start = webhook()
         start.check(label_id)
         (issue,) = raised(asset_id)
-        cancel(kili, issue["id"])
+        set_status(kili, issue["id"], "CANCELLED")
         again = kili.submit(asset_id, samples.label(samples.TOO_LARGE))
         answer = start.check(again)
         assert (answer["done"]["dismissed"], answer["done"]["created"]) == (1, 0)
@@ -389,32 +390,65 @@ class TestReconcile:
         self, reconcile: Callable[..., dict[str, int]], kili: Kili, submitted: Submit, raised: Raised
     ) -> None:
         asset_id, _ = submitted()
-        tally = reconcile()
-        assert tally["found"] >= 1
-        assert tally["changed"] >= 1
-        assert (tally["failed"], tally["left"]) == (0, 0)
+        assert reconcile()["missed"] >= 1
         assert len(raised(asset_id, "OPEN")) == 2
         assert kili.sent_back.count(asset_id) == 1
 
-    def test_what_was_handled_changes_nothing(
-        self, reconcile: Callable[..., dict[str, int]], kili: Kili, submitted: Submit, raised: Raised
+    def test_what_was_checked_is_left_as_people_have_it_now(
+        self, reconcile: Callable[..., dict[str, int]], webhook: Start, kili: Kili, submitted: Submit, raised: Raised
     ) -> None:
-        asset_id, _ = submitted()
+        asset_id, label_id = submitted()
         reconcile()
+        for issue in raised(asset_id):
+            set_status(kili, issue["id"], "SOLVED")
         kili.calls.clear()
-        assert reconcile()["changed"] == 0
+        assert reconcile()["missed"] == 0
         assert not MUTATIONS & set(kili.operations())
-        assert len(raised(asset_id)) == 2
+        assert raised(asset_id, "OPEN") == []
+        webhook().check(label_id)  # an event itself is another matter
+        assert len(raised(asset_id, "OPEN")) == 2
 
-    def test_one_label_that_fails_does_not_hold_up_the_others(
-        self, reconcile: Callable[..., dict[str, int]], kili: Kili, submitted: Submit, raised: Raised
+    def test_a_label_that_was_edited_since_is_looked_at_again(
+        self, reconcile: Callable[..., dict[str, int]], webhook: Start, kili: Kili, submitted: Submit, raised: Raised
+    ) -> None:
+        asset_id, label_id = submitted()
+        webhook().check(label_id)
+        kili.edit(label_id, samples.CORRECTED)
+        reconcile()
+        assert raised(asset_id, "OPEN") == []
+
+    def test_one_label_that_fails_holds_nothing_up_and_is_told(
+        self, webhook: Start, kili: Kili, submitted: Submit, raised: Raised, caplog: pytest.LogCaptureFixture
     ) -> None:
         (first, _), (second, _) = submitted(), submitted()
         kili.faults.plan("refuses", on="createIssues")
-        assert reconcile()["failed"] == 1
+        handler = webhook(KILI_PROJECTS=samples.PROJECT).handler("KiliReconcileFunction")
+        with pytest.raises(Unavailable):
+            handler({}, Context("reconcile", 600))
+        (tally,) = [vars(record) for record in caplog.records if record.message == "reconciled"]
+        assert (tally["failed"], tally["left"]) == (1, 0)
         assert len(raised(first)) + len(raised(second)) == 2
-        assert reconcile()["failed"] == 0
+        handler({}, Context("reconcile", 600))
         assert len(raised(first)) + len(raised(second)) == 4
+
+    def test_a_project_that_cannot_be_read_does_not_hold_up_the_others(
+        self, webhook: Start, kili: Kili, submitted: Submit, raised: Raised
+    ) -> None:
+        asset_id, _ = submitted()
+        kili.faults.plan("refuses", on="events")
+        handler = webhook(KILI_PROJECTS=f"another {samples.PROJECT}").handler("KiliReconcileFunction")
+        with pytest.raises(Unavailable):
+            handler({}, Context("reconcile", 600))
+        assert len(raised(asset_id, "OPEN")) == 2
+
+    def test_without_time_it_fails_and_says_what_is_left(
+        self, webhook: Start, kili: Kili, submitted: Submit, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        submitted()
+        with pytest.raises(Unavailable):
+            webhook(KILI_PROJECTS=samples.PROJECT).handler("KiliReconcileFunction")({}, Context("reconcile", 20))
+        (tally,) = [vars(record) for record in caplog.records if record.message == "reconciled"]
+        assert tally["left"] == tally["found"] > 0
 
     def test_without_projects_it_fails_and_says_so(self, reconcile: Callable[..., dict[str, int]], kili: Kili) -> None:
         with pytest.raises(RuntimeError, match="SettingsError"):

@@ -73,7 +73,7 @@ class TestHolding:
 
     def test_who_waits_too_long_is_told_so_and_nothing_was_entered(self, table: str) -> None:
         with after(table).held("asset"):
-            with pytest.raises(Unavailable, match="still working on this asset"), after(table, 8.2).held("asset"):
+            with pytest.raises(Unavailable, match="still working on this asset"), after(table, 12.2).held("asset"):
                 pytest.fail("entered")
             assert len(ids(table)) == 1
 
@@ -85,6 +85,13 @@ class TestHolding:
         item["in_progress_expiration"] = {"N": str(int(item["in_progress_expiration"]["N"]) - 5000)}
         dynamodb.put_item(TableName=table, Item=item)
         with after(table).held("asset"):
+            assert len(ids(table)) == 1
+
+    def test_a_delivery_that_overran_its_time_leaves_the_lock_of_the_next_alone(self, table: str) -> None:
+        overrun = Once(table, Deadline.after(-5)).held("asset")
+        overrun.__enter__()
+        with after(table).held("asset"):
+            overrun.__exit__(None, None, None)
             assert len(ids(table)) == 1
 
     def test_a_table_that_is_not_there_is_unavailable(self, table: str) -> None:
@@ -103,9 +110,14 @@ class TestDoing:
         assert [after(table).do({"send_back": "a", "label": "l"}, act) for _ in range(3)] == [["l1", "l2"]] * 3
         assert len(calls) == 1
 
-    def test_what_was_refused_is_not_done_again(self, table: str) -> None:
+    def test_what_was_declined_is_tried_again(self, table: str) -> None:
         assert after(table).do({"send_back": "a"}, lambda: False) is False
-        assert after(table).do({"send_back": "a"}, lambda: True) is False
+        assert after(table).do({"send_back": "a"}, lambda: True) is True
+        assert after(table).do({"send_back": "a"}, lambda: False) is True
+
+    def test_what_is_empty_is_kept_as_it_is(self, table: str) -> None:
+        assert after(table).do({"append_labels": "1"}, lambda: []) == []
+        assert after(table).do({"append_labels": "1"}, lambda: ["l1"]) == []
 
     def test_something_else_is_done(self, table: str) -> None:
         assert after(table).do({"send_back": "a", "issues": ["1"]}, lambda: 1) == 1
@@ -124,13 +136,17 @@ class TestDoing:
             after("nobody-made-this").do({"send_back": "a"}, lambda: pytest.fail("done"))
 
 
-class TestOwnLabels:
-    def test_a_label_is_known_as_our_own_once_it_is_remembered(self, table: str) -> None:
-        assert not after(table).is_own_label("l1")
-        after(table).remember_label("l1")
-        assert after(table).is_own_label("l1")
-        assert not after(table).is_own_label("l2")
+class TestNotes:
+    def test_what_is_noted_last_is_known(self, table: str) -> None:
+        about = {"checked": "l1"}
+        assert after(table).noted(about) is None
+        for what in ({"content": "a"}, {"content": "b"}):
+            after(table).note(about, what)
+            assert after(table).noted(about) == what
+        assert after(table).noted({"checked": "l2"}) is None
 
     def test_a_table_that_is_not_there_is_unavailable(self, table: str) -> None:
         with pytest.raises(Unavailable, match="table"):
-            after("nobody-made-this").is_own_label("l1")
+            after("nobody-made-this").noted({"checked": "l1"})
+        with pytest.raises(Unavailable, match="table"):
+            after("nobody-made-this").note({"checked": "l1"}, True)

@@ -71,7 +71,7 @@ class Writes:
         self.done.append(("add_to_review", asset_id))
         return self.client.add_to_review(asset_id)
 
-    def set_metadata(self, asset_id: str, metadata: Mapping[str, Any]) -> None:
+    def set_metadata(self, asset_id: str, metadata: Mapping[str, Any] | str) -> None:
         self.done.append(("set_metadata", asset_id, metadata))
 
     def resolve(self, issue_id: str) -> None:
@@ -98,6 +98,7 @@ def written(tmp_path: Path) -> Callable[..., Path]:
 
     def write(source: str, name: str = "plugin.py") -> Path:
         path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
         path.write_text(textwrap.dedent(source))
         return path
 
@@ -148,6 +149,7 @@ def test_the_light_package_has_the_names_that_plugins_import(written):
         from kili.client import Kili
         from kili.exceptions import GraphQLError, NotFound, MissingArgumentError
         from kili.plugins import PluginCore
+        from kili.types import Label
 
         assert kili.plugins.PluginCore is PluginCore and exceptions.GraphQLError is GraphQLError
 
@@ -157,7 +159,7 @@ def test_the_light_package_has_the_names_that_plugins_import(written):
             def __init__(self, kili: Kili, project_id: str) -> None:
                 super().__init__(kili, project_id)
 
-            def on_submit(self, label, asset_id):
+            def on_submit(self, label: Label, asset_id):
                 from kili.exceptions import AuthenticationFailed
         """
     assert plugins.load(written(source)).handles(legacy("onSubmit", label={"id": "l"}, asset_id="a"))
@@ -184,6 +186,46 @@ def test_a_folder_with_a_main_and_modules_of_its_own_is_a_plugin(written, tmp_pa
     assert plugins.load(tmp_path).handles(legacy("onReview", label={"id": "l"}, asset_id="a"))
 
 
+def test_a_folder_may_import_from_itself_as_a_package_does(written, tmp_path, server, client, writes):
+    written("def rule(label):\n    return label['id']", "sub_folder/helpers.py")
+    written("from .sub_folder.helpers import rule", "rules_of_the_team.py")
+    written(
+        """
+        from kili.plugins import PluginCore
+        from .rules_of_the_team import rule
+        import sub_folder.helpers
+
+        class PluginHandler(PluginCore):
+            def on_submit(self, label, asset_id):
+                from .sub_folder import helpers
+                type(self).seen = helpers.rule(label), rule(label)
+        """,
+        "main.py",
+    )
+    plugin = plugins.load(tmp_path)
+    label_id = server.submit("asset", samples.CORRECTED)
+    plugin.run(event_of(server, label_id), client.label(PROJECT, label_id), client, writes)
+    assert plugin._handler.seen == (label_id, label_id)
+
+
+def test_a_plugin_has_its_annotations_as_python_gives_them_to_it(written):
+    source = """
+        from dataclasses import dataclass, fields
+        from kili.plugins import PluginCore
+
+        @dataclass
+        class Rule:
+            limit: float
+
+        assert [field.type for field in fields(Rule)] == [float]
+
+        class PluginHandler(PluginCore):
+            def on_submit(self, label, asset_id):
+                pass
+        """
+    plugins.load(written(source))
+
+
 @pytest.mark.parametrize(
     ("source", "said"),
     [
@@ -197,7 +239,11 @@ def test_a_folder_with_a_main_and_modules_of_its_own_is_a_plugin(written, tmp_pa
             "cannot import name 'on_kili_event' from 'kili.plugins' in line 2",
         ),
         ("from kili_events import AssetSkippedEvent", "Instead of @on_kili_event, define on_event(self, payload)"),
-        ("from kili.client import Kili\nkili = Kili()", "plugin.py raises RuntimeError in line 2 when it is imported"),
+        (
+            "from kili.client import Kili\nkili = Kili()",
+            "plugin.py cannot be loaded: Kili() makes no connection here: use self.kili, which has this webhook's API "
+            "key in line 2",
+        ),
         ("x = 1\ny = {}['secret-canary']", "plugin.py raises KeyError in line 2 when it is imported"),
         ("import sys\nsys.exit(1)", "plugin.py raises SystemExit in line 2 when it is imported"),
         ("def f(:", "plugin.py is not Python: invalid syntax in line 1"),
@@ -365,6 +411,26 @@ def test_an_error_of_the_plugin_is_told_by_its_type_and_logged_by_where_it_arose
     assert "canary" not in "".join(traceback.format_exception(raised.value)) + caplog.text
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("self.kili.labels(self.project_id, output_format='x')", "there is no filter output_format in this webhook"),
+        ("self.kili.labels(self.project_id, fields=['id } }'])", "'id } }' is not the name of a field"),
+        ("self.kili.update_issue_status('i', 'CANCELLED')", "an issue can only be set to SOLVED by this webhook"),
+        ("self.kili.send_back_to_queue()", "Please provide either asset ids or external ids."),
+        ("self.kili.delete_labels(['l'])", "there is no kili.delete_labels in this webhook; there are add_to_review"),
+    ],
+)
+def test_what_is_not_possible_here_is_told_to_the_author_in_the_log(
+    server, client, writes, handler, body, said, caplog
+):
+    plugin = handler("on_submit", body)
+    label_id = server.submit("asset", samples.CORRECTED)
+    with pytest.raises(PluginFailed, match=r"^The plugin failed with \w+; the log says where\.$"):
+        plugin.run(event_of(server, label_id), client.label(PROJECT, label_id), client, writes)
+    assert f"the plugin asks for what is not possible here: {said}" in caplog.text
+
+
 def test_kilis_refusals_can_be_caught_as_the_sdks_and_are_ours_if_they_are_not(server, client, writes, handler):
     label_id = server.submit("asset", samples.CORRECTED)
     label, event = client.label(PROJECT, label_id), event_of(server, label_id)
@@ -474,7 +540,8 @@ def test_every_change_goes_the_way_of_the_rules_own_changes(server, kili, writes
     assert sent == {"declined": [], "failed": [], "succeeded": [{"assetId": "asset", "externalId": "a.png"}]}
     assert kili.send_back_to_queue(["asset"])["declined"] == [{"assetId": "asset", "externalId": None}]
     assert kili.add_to_review(asset_ids=["asset"])["declined"]
-    assert kili.update_properties_in_assets(["asset"], json_metadatas=['{"x": 1}']) == [{"id": "asset"}]
+    assert kili.update_properties_in_assets(["asset"], json_metadatas=[{"x": 1}]) == [{"id": "asset"}]
+    assert kili.update_properties_in_assets(["asset"], json_metadatas=["{'x': 1.0}"]) == [{"id": "asset"}]
     (appended,) = kili.append_labels(
         ["asset"], [{}], label_type="PREDICTION", model_name="m", seconds_to_label_array=[1]
     )
@@ -486,6 +553,7 @@ def test_every_change_goes_the_way_of_the_rules_own_changes(server, kili, writes
         ("send_back", "asset"),
         ("add_to_review", "asset"),
         ("set_metadata", "asset", {"x": 1}),
+        ("set_metadata", "asset", "{'x': 1.0}"),
         ("append_labels",),
     ]
 
@@ -517,10 +585,10 @@ def test_a_call_that_cannot_be_made_says_why(kili, writes, call, error, said):
     assert writes.done == []
 
 
-def test_asking_for_what_is_not_there_is_logged_with_what_there_is(kili, caplog):
-    with pytest.raises(AttributeError):
-        _ = kili.delete_labels
-    assert "the plugin asks for what the light client has not" in caplog.text
+def test_a_plugin_may_ask_whether_a_method_is_there(kili):
+    assert hasattr(kili, "labels")
+    assert not hasattr(kili, "delete_labels")
+    assert getattr(kili, "api_key", None) is None
 
 
 def test_no_attribute_of_what_a_plugin_has_leads_to_the_key(server, client, writes, handler):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+import socket
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import boto3
 import pytest
+from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from moto import mock_aws
 
 from annohooks.core import auth
-from annohooks.kili import register
+from annohooks.core.observability import logger
+from annohooks.kili import graphql, register
 from local.kili import Kili
 
 KEY = "canary-key-0123456789"
@@ -53,6 +58,25 @@ def test_a_webhook_is_registered_and_activated_on_every_project(server, run):
         }
     }
     assert "The webhook annohooks is registered.\nIt is active on project one.\nIt is active on project two.\n" in out
+
+
+@pytest.mark.parametrize("projects", [["--project", "one,two"], ["--project", "one, two", "--project", "two"]])
+def test_projects_may_stand_together(server, run, projects):
+    assert run(*projects)[0] == 0
+    assert server.webhooks["annohooks"]["projects"] == ["one", "two"]
+
+
+def test_a_webhook_without_a_project_is_told_to_be_active_on_none(server, run):
+    _, planned, _ = run(environ={})
+    assert "No --project is given: a new webhook will be active on no project." in planned
+    _, first, _ = run()
+    assert first.endswith(
+        "is registered.\nIt is active on no project yet, so no event will come: run this again with --project ID.\n"
+    )
+    run("--project", "one")
+    _, again, _ = run()
+    assert again.endswith("It is active on the projects it was active on before; --project adds others.\n")
+    assert server.webhooks["annohooks"]["projects"] == ["one"]
 
 
 def test_a_second_run_changes_the_webhook_and_minds_no_activation(server, run):
@@ -115,6 +139,56 @@ def test_an_answer_that_never_came_is_not_taken_for_done(server, run):
     assert "It may be done all the same, so it is not repeated" in err
 
 
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8301/v1/kili", "http://localhost:8301/", "http://[::1]:8301/"])
+def test_a_webhook_on_this_machine_needs_no_https(server, run, url):
+    assert run("--url", url)[0] == 0
+    assert server.webhooks["annohooks"]["url"] == url
+
+
+@pytest.fixture
+def silent_address() -> Iterator[str]:
+    """Takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.fixture
+def closed_address() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_a_port_where_nobody_listens_is_told_once_and_in_one_sentence(run, monkeypatch, closed_address):
+    pauses: list[float] = []
+    monkeypatch.setattr(graphql, "time", SimpleNamespace(sleep=pauses.append))
+    endpoint = f"http://{closed_address}/graphql"
+    code, out, err = run("--endpoint", endpoint)
+    assert (code, err) == (
+        1,
+        f"\nKili could not be reached while asking whose API key it is. Is {endpoint} the right endpoint?\n",
+    )
+    assert pauses
+    assert "trying again" not in out
+
+
+def test_a_server_that_does_not_answer_is_waited_for_no_longer_than_the_run_may_take(run, monkeypatch, silent_address):
+    monkeypatch.setattr(register, "_TIME_S", 0.2)
+    endpoint = f"http://{silent_address}/graphql"
+    code, _, err = run("--endpoint", endpoint)
+    assert code == 1
+    assert err.endswith(f" while asking whose API key it is. Is {endpoint} the right endpoint?\n")
+
+
+def test_the_log_is_left_as_it_was(run):
+    level = logger.log_level
+    try:
+        logger.setLevel(logging.WARNING)
+        run()
+        assert logger.log_level == logging.WARNING
+    finally:
+        logger.setLevel(level)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -122,9 +196,18 @@ def test_an_answer_that_never_came_is_not_taken_for_done(server, run):
         (["--handlers", ""], "handlers are onSubmit, onReview, "),
         (["--events", "*.created"], "but not first"),
         (["--events", "label.**"], "but not first"),
-        (["--events", "a", "--handlers", "onSubmit"], "not allowed with argument"),
+        (["--events", ","], "no pattern of events such as"),
+        (["--events", "label.workflow.*,label.workflow.created.submit"], "did you mean label.workflow.created."),
+        (["--events", "label.workflow.created"], "'label.workflow.created' matches none of Kili's events"),
+        (["--events", "nonsense.*"], "they begin with asset, assetStorage, label, project, smartTool"),
+        (["--events", "onSubmit"], "it is for --handlers"),
+        (["--events", "asset.*", "--handlers", "onSubmit"], "not allowed with argument"),
+        (["--project", ","], "no id of a project"),
         (["--endpoint", "https://kili.example.org"], "not a URL such as"),
         (["--url", "hooks.example.org"], "not an absolute URL"),
+        (["--url", "http://hooks.example.org/v1/kili"], "not https: Kili would send the secret for anybody to read"),
+        (["--url", "http://10.0.0.1/v1/kili"], "not https"),
+        (["--url", "http://localhost.example.org/"], "not https"),
     ],
 )
 def test_arguments_that_make_no_sense_are_refused(server, run, capsys, arguments, said):
@@ -158,15 +241,45 @@ def test_key_and_secret_may_be_those_of_the_deployment(server, run, ssm):
     assert server.webhooks["annohooks"]["header"] == SECRET
 
 
-def test_parameters_that_are_not_there_are_told(server, run, ssm):
+@pytest.mark.parametrize(
+    ("held", "missing"),
+    [
+        ({}, "/annohooks/kili/api-key"),
+        ({"/annohooks/kili/api-key": KEY}, "/annohooks/kili/secret"),
+        ({"/annohooks/kili/api-key": KEY, "/annohooks/kili/secret": "short"}, "/annohooks/kili/secret"),
+    ],
+)
+def test_parameters_that_do_not_hold_what_they_should_are_told(server, run, ssm, held, missing):
+    for name, value in held.items():
+        ssm(name, value)
     code, _, err = run("--from-ssm", environ=ENVIRONMENT)
     assert code == 1
-    assert err == "\nThe SSM parameters of the API key and the secret do not hold what they should.\n"
+    what = "is not there, or does not hold 16 characters or more without spaces"
+    assert err == f"\nThe SSM parameter {missing} {what}.\n"
     assert server.calls == []
+
+
+def test_parameters_that_may_not_be_read_are_told(run, ssm, monkeypatch):
+    def refuse(name: str, **_: object) -> None:
+        raise GetParameterError(name)
+
+    monkeypatch.setattr(auth.ssm(), "get", refuse)
+    code, _, err = run("--from-ssm")
+    assert code == 1
+    assert err.startswith("\nThe SSM parameter /annohooks/kili/api-key cannot be read. Are there AWS credentials, ")
 
 
 def test_a_shell_without_a_region_is_told(run, ssm, monkeypatch):
     monkeypatch.delenv("AWS_DEFAULT_REGION")
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
     code, _, err = run("--from-ssm")
-    assert (code, err) == (1, "\nAWS_REGION is not set.\n")
+    assert (code, err) == (1, "\nNo region: set AWS_DEFAULT_REGION, or run `aws configure`.\n")
+
+
+def test_a_profile_that_is_not_there_is_told(run, ssm, monkeypatch):
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    code, _, err = run("--from-ssm")
+    assert (code, err) == (1, "\nAWS cannot be asked: The config profile (nobody) could not be found.\n")

@@ -8,14 +8,16 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from annohooks.kili import llm
+from annohooks.kili.annotations.drawn import LARGEST
 from annohooks.kili.annotations.model import Answer, Fault, Keypoint, Reading, Relation, Shape, Span
 from annohooks.kili.annotations.reader import (
     DEEPEST,
-    LARGEST,
     LONGEST_NAME,
     LONGEST_PATH,
     MOST_FAULTS,
@@ -167,7 +169,7 @@ def test_pose_has_a_keypoint_for_every_point_that_was_placed(tool):
     said_of_it["points"].append({"code": "RIGHT_EYE"})
     thing = only(said_of_it)
     assert thing.tool == "pose"
-    assert thing.keypoints == (Keypoint("NOSE", (0.5, 0.5), "m-NOSE"), Keypoint("LEFT_EYE", (0.4, 0.3), "m-LEFT_EYE"))
+    assert thing.keypoints == (Keypoint("NOSE", (0.5, 0.5)), Keypoint("LEFT_EYE", (0.4, 0.3)))
     assert thing.shapes == (Shape(points=((0.5, 0.5), (0.4, 0.3))),)
 
 
@@ -346,6 +348,83 @@ def test_annotation_of_the_asset_is_an_answer():
     assert (answer.job, answer.categories, answer.of, answer.page) == ("ASSET", ("GOOD",), None, None)
 
 
+# Chats
+
+
+def annotated_chat(*said: tuple[str, str, str | None, list[list[str]]]) -> Any:
+    """The jsonResponse of a chat. said: of each annotation the job, what was answered, the chat item and the path."""
+    return llm.json_response(
+        [
+            {"id": str(number), "job": job, "chatItemId": chat_item, "path": path, "labelId": "l"}
+            | (
+                {"__typename": "ClassificationAnnotation", "annotationValue": {"categories": [answer]}}
+                if answer.isupper()
+                else {"__typename": "TranscriptionAnnotation", "annotationValue": {"text": answer}}
+            )
+            for number, (job, answer, chat_item, path) in enumerate(said)
+        ]
+    )
+
+
+def test_answers_about_several_items_of_a_chat_are_told_apart():
+    response = annotated_chat(
+        ("RATING", "GOOD", "turn-1", []),
+        ("RATING", "BAD", "turn-2", []),
+        ("WHY", "too long", "turn-2", [["1", "BAD"]]),
+        ("NOTE", "fine", "turn-1", []),
+        ("NOTE", "curt", "turn-2", []),
+        ("VERDICT", "SAFE", None, []),
+    )
+    reading = read(response)
+    assert [(answer.job, answer.of, answer.categories or answer.text, answer.within) for answer in reading.answers] == [
+        ("RATING", "turn-1", ("GOOD",), ()),
+        ("RATING", "turn-2", ("BAD",), ()),
+        ("WHY", "turn-2", "too long", ("RATING", "BAD")),
+        ("NOTE", "turn-1", "fine", ()),
+        ("NOTE", "turn-2", "curt", ()),
+        ("VERDICT", None, ("SAFE",), ()),
+    ]
+    assert (reading.jobs, reading.faults) == ({"RATING", "NOTE", "VERDICT"}, ())
+
+
+def test_an_answer_about_the_whole_chat_stands_beside_those_about_its_items():
+    reading = read(annotated_chat(("RATING", "GOOD", None, []), ("RATING", "BAD", "turn-2", [])))
+    assert [(answer.of, answer.categories) for answer in reading.answers] == [(None, ("GOOD",)), ("turn-2", ("BAD",))]
+
+
+def test_an_answer_of_an_unknown_kind_is_a_fault_and_leaves_the_others():
+    ranked = {"__typename": "RankingAnnotation", "id": "1", "job": "RANKS", "path": [], "labelId": "l"}
+    said = {"__typename": "TranscriptionAnnotation", "id": "2", "job": "NOTE", "path": [], "labelId": "l"}
+    reading = read(llm.json_response([ranked, said | {"annotationValue": {"text": "x"}}]))
+    assert reading.jobs == {"NOTE"}
+    assert reading.faults == (Fault("RANKS", "nothing in it that answers a job"),)
+
+
+def test_answers_given_twice_are_not_read_twice_as_often_with_every_level():
+    path: list[list[str]] = []
+    annotations = []
+    for level in range(40):
+        for _ in range(2):
+            annotations.append(
+                {"__typename": "ClassificationAnnotation", "id": str(level), "job": "J", "path": list(path)}
+                | {"annotationValue": {"categories": ["A", "A"]}}
+            )
+        path.append([str(level), "A"])
+    levels, response = 0, llm.json_response(annotations)
+    while response:
+        first, second = response["J"]["categories"]
+        assert "children" not in second
+        levels, response = levels + 1, first.get("children")
+    assert levels == 40
+
+
+@pytest.mark.parametrize("said", [7, None, ["x"]])
+def test_what_is_said_of_no_item_of_a_chat_is_a_fault(said):
+    reading = read({"J": {**classified("A"), "chatItems": [said, {"chatItemId": "i", **classified("B")}]}})
+    assert [(answer.of, answer.categories) for answer in reading.answers] == [("i", ("B",))]
+    assert [fault.path for fault in reading.faults] == ["J.chatItems[0]"]
+
+
 # Relations
 
 
@@ -428,6 +507,20 @@ def test_jobs_named_by_numbers_are_not_frames():
     assert reading.objects[0].shapes[0].frame is None
 
 
+def test_a_job_beside_the_frames_of_a_video_is_about_all_of_it():
+    frames = {"0": {}, "1": tracked(1, True, ("a", 0.1))}
+    reading = read({**frames, "SCENE": classified("DAY")})
+    assert reading.objects == read(frames).objects
+    assert reading.answers == (Answer(job="SCENE", path="SCENE", categories=("DAY",)),)
+    assert (reading.jobs, reading.faults) == ({"JOB_0", "SCENE"}, ())
+
+
+def test_a_frame_that_is_none_is_a_fault_and_leaves_the_others():
+    reading = read({"0": tracked(0, True, ("a", 0.1)), "1": [], "2": tracked(2, True, ("a", 0.2))})
+    assert [shape.frame for shape in reading.objects[0].shapes] == [0, 2]
+    assert reading.faults == (Fault("1", "a list where jobs should be"),)
+
+
 def test_a_frame_of_jobs_named_as_parts_of_a_response_is_a_frame():
     reading = read({"7": {"annotations": {"annotations": [polygon()]}, "text": classified("YES")}})
     assert (reading.jobs, reading.objects[0].shapes[0].frame) == ({"annotations", "text"}, 7)
@@ -444,13 +537,27 @@ def test_label_may_be_json_text():
 def test_pseudo_jobs_are_ignored_wherever_they_stand():
     reading = read(RESPONSES["pseudo-jobs"])
     assert (reading.jobs, reading.answers, len(reading.objects)) == ({"JOB_0"}, (), 1)
-    video = {**RESPONSES["video"], "ROTATION_JOB": {"rotation": 90}}
+    video = {**RESPONSES["video"], "ANNOTATION_JOB_COUNTER": {"JOB_0": {"CAR": 2}}}
     assert read(video) == read(RESPONSES["video"])
+
+
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+@pytest.mark.parametrize("name", ["rectangles", "video"])
+def test_rotation_of_the_image_is_kept_beside_what_was_drawn(name, rotation):
+    reading = read({**RESPONSES[name], "ROTATION_JOB": {"rotation": rotation}})
+    assert reading == msgspec.structs.replace(read(RESPONSES[name]), rotation=rotation)
+
+
+@pytest.mark.parametrize("said", [{"rotation": 45}, {"rotation": "90"}, {"rotation": None}, {}, 90, None])
+def test_rotation_that_is_none_is_a_fault(said):
+    fault = Fault("ROTATION_JOB", "no rotation of 0, 90, 180 or 270 degrees")
+    assert read({"ROTATION_JOB": said}) == Reading(faults=(fault,))
 
 
 def test_jobs_without_an_answer_are_not_among_the_jobs():
     empty: dict[str, Any] = {"A": {}, "B": {"annotations": []}, "C": {"categories": []}, "D": {"text": ""}, "E": None}
-    reading = read(empty | {"F": {"annotations": None, "categories": None, "text": None, "children": None}})
+    empty |= {"F": {"annotations": None, "categories": None, "text": None, "children": None}, "G": {"text": " \n"}}
+    reading = read(empty)
     assert (reading.jobs, reading.objects, reading.faults) == (frozenset(), (), ())
 
 
@@ -706,7 +813,7 @@ VOCABULARY = [
     "annotations", "boundingPoly", "normalizedVertices", "polyline", "points", "point", "x", "y", "type", "mid",
     "categories", "name", "children", "text", "content", "beginOffset", "beginId", "polys", "pageNumberArray",
     "startEntities", "endObjects", "choice", "code", "orders", "rank", "elements", "fileId", "isKeyFrame", "assetLevel",
-    "0", "17", "JOB_0", "ROTATION_JOB", "pageNumber",
+    "0", "17", "JOB_0", "ROTATION_JOB", "rotation", "pageNumber", "chatItems", "chatItemId",
 ]  # fmt: skip
 WORDS = ["rectangle", "polygon", "semantic", "polyline", "marker", "pose", "range", "", "m", "CAR", "0.5"]
 SCALARS = (

@@ -72,9 +72,7 @@ readings = st.builds(
             mid=keys,
             categories=categories,
             shapes=st.lists(st.builds(Shape, rings, points, places, places, st.booleans()), max_size=3).map(tuple),
-            keypoints=st.lists(st.builds(Keypoint, names, st.tuples(numbers, numbers), keys, places), max_size=3).map(
-                tuple
-            ),
+            keypoints=st.lists(st.builds(Keypoint, names, st.tuples(numbers, numbers), places), max_size=3).map(tuple),
             span=st.none() | st.builds(Span, texts, keys, offsets, keys, offsets),
         ),
         max_size=6,
@@ -99,6 +97,7 @@ readings = st.builds(
     ).map(tuple),
     faults=st.just(()) | st.lists(st.builds(Fault, names, names, keys), max_size=2).map(tuple),
     jobs=st.frozensets(names, max_size=3),
+    rotation=st.sampled_from([0, 90, 180, 270]),
 )
 
 junk = st.recursive(

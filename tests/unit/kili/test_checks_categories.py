@@ -14,12 +14,16 @@ def test_one_of_the_categories_any_number_of_times_is_accepted():
 
 
 def test_categories_together_in_an_asset_are_told_on_the_label():
-    assert told(EXCLUSIVE + "}", objects(rectangle("a"), rectangle("b", "TREE"))) == [(None, "not together: CAR, TREE")]
+    assert told(EXCLUSIVE + "}", objects(rectangle("a"), rectangle("b", "TREE"))) == [
+        (None, "CAR, TREE: only one of these is accepted")
+    ]
 
 
 def test_classifications_count_as_objects_do():
     rule = "check: exclusive\nparameters: {categories: [EMPTY, CAR]}"
-    assert told(rule, objects(rectangle(), SCENE=classified("EMPTY"))) == [(None, "not together: EMPTY, CAR")]
+    assert told(rule, objects(rectangle(), SCENE=classified("EMPTY"))) == [
+        (None, "EMPTY, CAR: only one of these is accepted")
+    ]
     assert (
         told(
             rule.replace("parameters", "scope: {job: JOB_0}\nparameters"),
@@ -35,21 +39,21 @@ def test_categories_on_one_object_are_told_on_it():
         for mid, said in (("a", ["NEW"]), ("b", ["NEW", "DENTED"]))
     )
     rule = "check: exclusive\nparameters: {categories: [NEW, DENTED], per: object}"
-    assert told(rule, objects(clean, dented)) == [("b", "not together: NEW, DENTED")]
+    assert told(rule, objects(clean, dented)) == [("b", "NEW, DENTED: only one of these is accepted")]
     assert told(rule, objects(clean, rectangle("c", children={"STATE": classified("DENTED")}))) == []
 
 
 def test_frames_are_looked_at_each():
     label = frames(f1=[rectangle("a")], f2=[rectangle("b", "TREE")], f3=[rectangle("a"), rectangle("b", "TREE")])
-    assert told(EXCLUSIVE + ", per: frame}", label) == [(None, "not together: CAR, TREE in frame 3")]
-    assert told(EXCLUSIVE + "}", label) == [(None, "not together: CAR, TREE")]
+    assert told(EXCLUSIVE + ", per: frame}", label) == [(None, "CAR, TREE: only one of these is accepted in frame 3")]
+    assert told(EXCLUSIVE + "}", label) == [(None, "CAR, TREE: only one of these is accepted")]
 
 
 def test_pages_are_looked_at_each():
     apart = objects(drawn_on_page("a", "CAR", 1, OUTER), drawn_on_page("b", "TREE", 2, OUTER))
     assert told(EXCLUSIVE + ", per: page}", apart) == []
     together = objects(drawn_on_page("a", "CAR", 2, OUTER), drawn_on_page("b", "TREE", 2, OUTER))
-    assert told(EXCLUSIVE + ", per: page}", together) == [(None, "not together: CAR, TREE on page 2")]
+    assert told(EXCLUSIVE + ", per: page}", together) == [(None, "CAR, TREE: only one of these is accepted on page 2")]
 
 
 NEEDS = "check: co_required\nparameters: {when: CAR, requires: [WHEEL, DOOR]"
@@ -61,19 +65,19 @@ def test_categories_with_those_they_need_are_accepted():
 
 
 def test_categories_without_those_they_need_are_told():
-    assert told(NEEDS + "}", objects(rectangle("a"), rectangle("b", "WHEEL"))) == [(None, "CAR needs DOOR")]
+    assert told(NEEDS + "}", objects(rectangle("a"), rectangle("b", "WHEEL"))) == [(None, "CAR without DOOR")]
 
 
 def test_what_an_object_needs_can_be_asked_of_each():
     rule = "check: co_required\nparameters: {when: CAR, requires: PARKED, per: object}"
     label = objects(rectangle("a", children={"STATE": classified("PARKED")}), rectangle("b"))
-    assert told(rule, label) == [("b", "CAR needs PARKED")]
+    assert told(rule, label) == [("b", "CAR without PARKED")]
 
 
 def test_what_a_frame_needs_can_be_asked_of_each():
     whole = [rectangle("a"), rectangle("b", "WHEEL"), rectangle("c", "DOOR")]
     label = frames(f1=whole, f2=whole[:1], f3=whole[:2])
-    assert told(NEEDS + ", per: frame}", label) == [(None, "CAR needs WHEEL, DOOR in frame 2 and 1 more")]
+    assert told(NEEDS + ", per: frame}", label) == [(None, "CAR without WHEEL, DOOR in frame 2, wrong in 1 more")]
 
 
 def test_what_could_not_be_read_may_be_what_is_needed():

@@ -29,6 +29,7 @@ def test_time_can_be_asked_for_each_object():
     assert told(rule, three, seconds=9) == []
     assert told(rule, three, seconds=8) == [(None, "labelled in 8 s, at least 9 s expected")]
     assert told(rule, {}, seconds=4) == [(None, "labelled in 4 s, at least 5 s expected")]
+    assert told(rule.replace(": 5", ": 7.5"), {}, seconds=7.4) == [(None, "labelled in 7.4 s, at least 7.5 s expected")]
 
 
 def test_time_that_kili_does_not_tell_is_not_checked():
@@ -51,13 +52,13 @@ def test_object_followed_throughout_is_accepted():
 @pytest.mark.parametrize(
     ("parameters", "problem"),
     [
-        ("min_frames: 5", "number of frames 4 is less than 5"),
-        ("max_frames: 3", "number of frames 4 is more than 3"),
-        ("max_gap: 1", "gap in frames 3 is more than 1, after frame 6"),
-        ("min_key_frame_share: 0.5", "share of key frames 0.25 is less than 0.5"),
+        ("min_frames: 5", "track of 4 frames is less than 5"),
+        ("max_frames: 3", "track of 4 frames is more than 3"),
+        ("max_gap: 1", "gap of 3 frames is more than 1, after frame 6"),
+        ("min_key_frame_share: 0.5", "share of 25% key frames is less than 50%"),
         (
             "max_gap: 0, min_frames: 5",
-            "number of frames 4 is less than 5, gap in frames 3 is more than 0, after frame 6",
+            "track of 4 frames is less than 5, gap of 3 frames is more than 0, after frame 6",
         ),
     ],
 )
@@ -68,15 +69,13 @@ def test_what_is_wrong_with_a_track_is_told_on_its_object(parameters, problem):
 
 def test_first_of_equal_gaps_is_told():
     assert told("check: track\nparameters: {max_gap: 0}", tracked(1, 3, 5)) == [
-        ("a", "CAR: gap in frames 1 is more than 0, after frame 1")
+        ("a", "CAR: gap of 1 frame is more than 0, after frame 1")
     ]
 
 
 def test_poses_are_followed_too():
     label = frames(f1=[pose("p", "FACE", {"NOSE": (0.5, 0.5)})])
-    assert told("check: track\nparameters: {min_frames: 2}", label) == [
-        ("p", "FACE: number of frames 1 is less than 2")
-    ]
+    assert told("check: track\nparameters: {min_frames: 2}", label) == [("p", "FACE: track of 1 frame is less than 2")]
 
 
 def test_picture_has_no_tracks():

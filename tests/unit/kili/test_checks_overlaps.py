@@ -24,7 +24,14 @@ def test_objects_that_hardly_overlap_are_accepted():
 
 def test_overlap_is_told_on_the_later_of_the_two():
     label = objects(rectangle("a", at=LEFT), rectangle("b", "TREE", at=RIGHT))
-    assert told(OVERLAP, label) == [("b", "TREE overlaps CAR by 33%")]
+    assert told(OVERLAP, label) == [("b", "TREE and CAR: overlap of 33.33% is more than 30%")]
+
+
+def test_sliver_is_told_as_more_than_nothing():
+    label = objects(rectangle("a", at=LEFT), rectangle("b", at=(0.2 - 1e-9, 0.0, 0.2, 0.2)))
+    assert told("check: overlap\nparameters: {max_iou: 0}", label) == [
+        ("b", "CAR and CAR: overlap of 0.00000025% is more than 0%")
+    ]
 
 
 def test_largest_overlap_accepted_is_accepted():
@@ -50,7 +57,7 @@ def test_objects_in_a_hole_do_not_overlap():
 def test_all_pieces_of_an_object_count():
     split = [semantic("a", "CAR", OUTER), semantic("a", "CAR", TRIANGLE)]
     again = [semantic("b", "CAR", TRIANGLE), semantic("b", "CAR", OUTER)]
-    assert told(OVERLAP, objects(*split, *again)) == [("b", "CAR overlaps CAR by 100%")]
+    assert told(OVERLAP, objects(*split, *again)) == [("b", "CAR and CAR: overlap of 100% is more than 30%")]
 
 
 def test_only_what_is_on_the_same_frame_or_page_overlaps():
@@ -59,7 +66,7 @@ def test_only_what_is_on_the_same_frame_or_page_overlaps():
     meeting = frames(
         f1=[rectangle("a", at=FAR), rectangle("b", at=LEFT)], f2=[rectangle("b", at=FAR), rectangle("a", at=FAR)]
     )
-    assert told(OVERLAP, meeting) == [("b", "CAR overlaps CAR by 100% in frame 2")]
+    assert told(OVERLAP, meeting) == [("b", "CAR and CAR: overlap of 100% is more than 30% in frame 2")]
     pages = objects(drawn_on_page("a", "CAR", 1, OUTER), drawn_on_page("b", "CAR", 2, OUTER))
     assert told(OVERLAP, pages) == []
 
@@ -104,7 +111,7 @@ def test_two_that_are_alike_are_no_duplicates_when_their_categories_or_places_di
 
 def test_box_drawn_twice_is_told_on_the_second():
     label = objects(rectangle("a", at=LEFT), rectangle("b", at=NEARLY_LEFT))
-    assert told("check: duplicates", label) == [("b", "CAR is there twice")]
+    assert told("check: duplicates", label) == [("b", "CAR is annotated twice")]
     assert told("check: duplicates\nparameters: {min_iou: 1}", label) == []
 
 
@@ -119,7 +126,7 @@ def test_box_drawn_twice_is_told_on_the_second():
     ids=["marker", "polyline", "pose", "entity"],
 )
 def test_what_has_no_area_is_there_twice_when_it_is_the_same(twice):
-    assert told("check: duplicates", objects(twice("a"), twice("b"))) == [("b", "CAR is there twice")]
+    assert told("check: duplicates", objects(twice("a"), twice("b"))) == [("b", "CAR is annotated twice")]
 
 
 def test_markers_beside_each_other_and_entities_elsewhere_are_no_duplicates():

@@ -22,7 +22,7 @@ def test_objects_that_are_linked_are_accepted():
 
 def test_object_without_a_link_is_told_on_it():
     label = tied(relation("r", "BESIDE", ["a"], ["t"], "Objects"))
-    assert told(LINKED, label) == [("b", "CAR: linked to 0 of TREE, at least 1 accepted")]
+    assert told(LINKED, label) == [("b", "CAR is linked to 0 TREE instead of at least 1")]
 
 
 def test_links_to_others_or_to_what_is_not_there_do_not_count():
@@ -50,7 +50,7 @@ def test_too_many_links_are_told():
         relation("r", "BESIDE", ["a"], ["t", "u"], "Objects"), relation("s", "BESIDE", ["b"], ["t"], "Objects")
     )
     rule = LINKED.replace("to: TREE", "min_links: 0, max_links: 1")
-    assert told(rule, label) == [("a", "CAR: linked to 2 of the others, 0 to 1 accepted")]
+    assert told(rule, label) == [("a", "CAR is linked to 2 others instead of at most 1")]
 
 
 def test_same_link_twice_is_one():
@@ -61,7 +61,7 @@ def test_same_link_twice_is_one():
 def test_entities_are_linked_as_objects_are():
     assert told("check: relations", SAMPLES["entities"].response) == []
     label = {"ENTITIES": {"annotations": [entity("n", "NOUN", "Cow", 4)]}}
-    assert told("check: relations", label) == [("n", "NOUN: linked to 0 of the others, at least 1 accepted")]
+    assert told("check: relations", label) == [("n", "NOUN is linked to 0 others instead of at least 1")]
 
 
 def test_link_that_could_not_be_read_may_be_the_one():

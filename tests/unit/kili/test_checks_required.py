@@ -145,12 +145,12 @@ def test_pose_with_all_its_points_is_complete():
 def test_points_that_are_missing_are_told_on_the_pose():
     label = SAMPLES["poses"].response
     rule = "check: pose\nparameters: {points: [NOSE, TAIL, LEFT_EYE, RIGHT_EYE]}"
-    assert told(rule, label) == [("pose-1", "FACE: without TAIL, RIGHT_EYE")]
+    assert told(rule, label) == [("pose-1", "FACE without TAIL, RIGHT_EYE")]
 
 
 def test_points_come_from_the_interface_when_the_rule_names_none():
     label = SAMPLES["poses"].response
-    assert told("check: pose", label, jobs=SAMPLES["poses"].jobs) == [("pose-1", "FACE: without RIGHT_EYE")]
+    assert told("check: pose", label, jobs=SAMPLES["poses"].jobs) == [("pose-1", "FACE without RIGHT_EYE")]
     points = [{**point, "mandatory": point["code"] != "RIGHT_EYE"} for point in FACE["points"]]
     assert told("check: pose", label, jobs={"POSES": drawing("pose", FACE={"points": points})}) == []
 
@@ -158,13 +158,13 @@ def test_points_come_from_the_interface_when_the_rule_names_none():
 def test_each_frame_needs_all_points():
     whole, half = (pose("p", "FACE", dict.fromkeys(codes, (0.5, 0.5))) for codes in (["A", "B"], ["B"]))
     rule = "check: pose\nparameters: {points: [A, B]}"
-    assert told(rule, frames(f1=[whole], f2=[half], f3=[half])) == [("p", "FACE: without A in frame 2 and 1 more")]
+    assert told(rule, frames(f1=[whole], f2=[half], f3=[half])) == [("p", "FACE without A in frame 2, wrong in 1 more")]
 
 
 def test_pose_without_any_point_is_without_all():
     unplaced = pose("p", "FACE", {"NOSE": (0.5, 0.5)})
     unplaced["points"][0]["point"] = None
-    assert told("check: pose\nparameters: {points: NOSE}", objects(unplaced)) == [("p", "FACE: without NOSE")]
+    assert told("check: pose\nparameters: {points: NOSE}", objects(unplaced)) == [("p", "FACE without NOSE")]
 
 
 @pytest.mark.parametrize("points", [None, 7, [None], [{"code": 3, "point": {}}], [{"point": {"x": 1, "y": 1}}]])

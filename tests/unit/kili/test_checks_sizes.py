@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 from cases import InMemory, frames, objects, ruleset, told, unchecked
+from hypothesis import given
+from hypothesis import strategies as st
 from labels import HOLE, OUTER, TRIANGLE, drawn_on_page, line, marker, pose, rectangle, semantic
+
+from annohooks.kili.rules.bounds import beyond
 
 LARGE = (0.0, 0.0, 0.6, 0.6)
 
@@ -19,7 +23,40 @@ def test_box_that_is_small_enough_is_accepted():
 
 def test_box_that_is_too_large_is_told_on_the_box():
     label = objects(rectangle("small", at=(0, 0, 0.1, 0.1)), rectangle("large", at=LARGE))
-    assert told(size("max_area: 0.33"), label) == [("large", "CAR: area 0.36 is more than 0.33")]
+    assert told(size("max_area: 0.33"), label) == [("large", "CAR: area 36% of the image is more than 33%")]
+
+
+def test_object_without_a_category_is_called_by_its_job():
+    label = objects({**rectangle("a", at=LARGE), "categories": []})
+    assert told(size("max_area: 0.33"), label) == [("a", "JOB_0: area 36% of the image is more than 33%")]
+
+
+@pytest.mark.parametrize(
+    ("at", "parameters", "said"),
+    [
+        ((0, 0, 0.5, 0.660002), "max_area: 0.33", "area 33.0001% of the image is more than 33%"),
+        ((0, 0, 0.001, 0.001), "min_area: 0.01", "area 0.0001% of the image is less than 1%"),
+        ((0, 0, 0.00001, 0.00002), "min_area: 0.01", "area 0.00000002% of the image is less than 1%"),
+        ((0, 0, 0.1, 0.2), "min_width: 2000, unit: px", "width 100 px is less than 2000 px"),
+        ((0, 0, 0.5, 0.5000004), "max_area: 125000, unit: px", "area 125000.1 px is more than 125000 px"),
+    ],
+)
+def test_numbers_are_as_long_as_it_takes_to_see_what_is_wrong(at, parameters, said):
+    rule = f"check: size\nparameters: {{{parameters}}}"
+    assert told(rule, objects(rectangle("a", at=at))) == [("a", f"CAR: {said}")]
+
+
+measures = st.floats(1e-12, 1e12)
+
+
+@given(measures, measures, st.sampled_from(["", " px", "%"]))
+def test_numbers_that_are_said_stand_in_the_order_of_those_that_were_measured(value, bound, unit):
+    said = beyond("{}", value, None, bound, unit)
+    assert bool(said) == (value > bound)
+    if value * 100 > bound * 100:
+        larger, smaller = (float(part.removesuffix(unit)) for part in said.split(" is more than "))
+        assert larger > smaller
+        assert larger == pytest.approx(value * (100 if unit == "%" else 1), rel=1e-3)
 
 
 def test_bounds_themselves_are_accepted():
@@ -35,12 +72,15 @@ def test_area_is_that_of_the_polygon_and_not_of_the_box_around_it():
 def test_holes_are_left_off_and_pieces_added_up():
     label = objects(semantic("a", "CAR", OUTER, HOLE), semantic("a", "CAR", TRIANGLE))
     assert told(size("min_area: 0.194, max_area: 0.196"), label) == []
-    assert told(size("max_width: 0.5"), label) == [("a", "CAR: width 0.8 is more than 0.5")]
+    assert told(size("max_width: 0.5"), label) == [("a", "CAR: width 80% of the image is more than 50%")]
 
 
 def test_everything_wrong_with_a_size_is_said_at_once():
     label = objects(rectangle("a", at=(0.2, 0.2, 0.01, 0.9)))
-    expected = "CAR: area 0.009 is less than 0.01, width 0.01 is less than 0.05, height 0.9 is more than 0.5"
+    expected = (
+        "CAR: area 0.9% of the image is less than 1%, width 1% of the image is less than 5%, "
+        "height 90% of the image is more than 50%"
+    )
     assert told(size("min_area: 0.01, min_width: 0.05, max_height: 0.5"), label) == [("a", expected)]
 
 
@@ -77,13 +117,13 @@ def test_geospatial_labels_in_pixels_are_measured():
 def test_each_frame_is_measured_and_the_first_that_is_wrong_told():
     small, large = rectangle("a", at=(0, 0, 0.1, 0.1)), rectangle("a", at=LARGE)
     assert told(size("max_area: 0.33"), frames(f1=[small], f5=[large], f6=[large])) == [
-        ("a", "CAR: area 0.36 is more than 0.33 in frame 5")
+        ("a", "CAR: area 36% of the image is more than 33% in frame 5")
     ]
 
 
 def test_page_is_told():
     label = objects(drawn_on_page("a", "CAR", 4, OUTER))
-    assert told(size("max_area: 0.1"), label) == [("a", "CAR: area 0.16 is more than 0.1 on page 4")]
+    assert told(size("max_area: 0.1"), label) == [("a", "CAR: area 16% of the image is more than 10% on page 4")]
 
 
 def test_what_has_no_area_has_no_size():
@@ -105,15 +145,17 @@ RATIO = "check: aspect_ratio\nparameters: {min_ratio: 0.5, max_ratio: 2}"
 def test_aspect_ratio_is_that_of_pixels():
     square_in_fractions = objects(rectangle("a", at=(0.1, 0.1, 0.2, 0.2)))
     assert told(RATIO, square_in_fractions, size_px=(1000, 500)) == []
-    assert told(RATIO, square_in_fractions, size_px=(3000, 1000)) == [("a", "CAR: width by height 3 is more than 2")]
+    assert told(RATIO, square_in_fractions, size_px=(3000, 1000)) == [
+        ("a", "CAR: width 3 times the height is more than 2")
+    ]
     assert told(RATIO, square_in_fractions, size_px=(1000, 4000)) == [
-        ("a", "CAR: width by height 0.25 is less than 0.5")
+        ("a", "CAR: width 0.25 times the height is less than 0.5")
     ]
 
 
 def test_flat_object_has_no_end_of_a_ratio():
     flat = semantic("a", "CAR", [(0.1, 0.1), (0.2, 0.1), (0.3, 0.1)])
-    assert told(RATIO, objects(flat)) == [("a", "CAR: width by height inf is more than 2")]
+    assert told(RATIO, objects(flat)) == [("a", "CAR: no height")]
 
 
 def test_aspect_ratio_is_not_checked_without_a_resolution():
@@ -131,8 +173,8 @@ def test_object_inside_the_image_does_not_touch_its_border():
 def test_sides_that_are_touched_are_told():
     label = objects(rectangle("a", at=(0.0, 0.2, 0.3, 0.8)), marker("m", at=(0.9995, 0.5)))
     assert told("check: border", label) == [
-        ("a", "CAR: touches the border of the image (left, bottom)"),
-        ("m", "CAR: touches the border of the image (right)"),
+        ("a", "CAR touches the border of the image (left, bottom)"),
+        ("m", "CAR touches the border of the image (right)"),
     ]
 
 
@@ -140,7 +182,7 @@ def test_only_the_sides_of_the_rule_matter():
     label = objects(rectangle("a", at=(0.0, 0.2, 0.3, 0.8)))
     assert told("check: border\nparameters: {sides: top}", label) == []
     wide = "check: border\nparameters: {sides: [top, right], margin: 0.25}"
-    assert told(wide, label) == [("a", "CAR: touches the border of the image (top)")]
+    assert told(wide, label) == [("a", "CAR touches the border of the image (top)")]
 
 
 @pytest.mark.parametrize("rule", [size("min_area: 0.01"), RATIO, "check: border"])

@@ -34,23 +34,33 @@ def problem(parameters: str, said: str) -> str:
 @pytest.mark.parametrize(
     ("parameters", "right", "wrong", "said"),
     [
-        ("pattern: ^FR", "FR76", "DE89", "COMMENT: does not match ^FR"),
-        ("forbidden_pattern: '[0-9]'", "FR", "FR76", "COMMENT: matches [0-9]"),
-        ("min_length: 3", "abc", "  ab  ", "COMMENT: length 2 is less than 3"),
-        ("min_length: 1", "a", " ", "COMMENT: length 0 is less than 1"),
-        ("max_length: 3", "  abc  ", "abcd", "COMMENT: length 4 is more than 3"),
-        ("allowed: [DOLLAR, EURO]", "EURO", "Euro", "COMMENT: is none of DOLLAR, EURO"),
-        ("allowed: NO", "NO", "False", "COMMENT: is none of NO"),
-        ("required_words: [net, total]", "total: net 3", "total: network", 'COMMENT: is without "net"'),
-        ("forbidden_words: tbd", "tbdx TBD", "x (tbd)", 'COMMENT: has "tbd" in it'),
-        ("format: iban", IBANS[0], IBANS[0].replace("82", "83"), "COMMENT: is not an IBAN"),
-        ("format: date", "2024-02-29", "2023-02-29", "COMMENT: is not a date such as 2024-06-13"),
-        ("format: number", "-1.5e3", "1,5", "COMMENT: is not a number"),
+        ("pattern: ^FR", "FR76", "DE89", 'COMMENT "DE89" does not match ^FR'),
+        ("forbidden_pattern: '[0-9]'", "FR", "FR76", 'COMMENT "FR76" may not match [0-9]'),
+        ("min_length: 3", "abc", "  ab  ", 'COMMENT "ab" has 2 characters, fewer than 3'),
+        ("min_length: 1", "a", " ", "COMMENT is empty"),
+        ("max_length: 3", "  abc  ", "abcd", 'COMMENT "abcd" has 4 characters, more than 3'),
+        ("allowed: [DOLLAR, EURO]", "EURO", "Euro", 'COMMENT "Euro" is not one of DOLLAR, EURO'),
+        ("allowed: NO", "NO", "False", 'COMMENT "False" is not one of NO'),
+        ("required_words: [net, total]", "total: net 3", "total: network", 'COMMENT "total: network" lacks "net"'),
+        ("forbidden_words: tbd", "tbdx TBD", "x (tbd)", 'COMMENT "x (tbd)" may not contain "tbd"'),
+        ("format: iban", IBANS[0], "FR76 3000", 'COMMENT "FR76 3000" is not an IBAN'),
+        ("format: date", "2024-02-29", "2023-02-29", 'COMMENT "2023-02-29" is not a date such as 2024-06-13'),
+        ("format: number", "-1.5e3", "1,5", 'COMMENT "1,5" is not a number'),
     ],
 )
 def test_text_is_held_against_what_the_rule_says(parameters, right, wrong, said):
     assert problem(parameters, right) == ""
     assert problem(parameters, wrong) == said
+
+
+def test_iban_with_wrong_check_digits_is_none():
+    assert problem("format: iban", IBANS[0].replace("82", "83")) != ""
+
+
+def test_issue_begins_with_the_beginning_of_a_long_text():
+    assert problem("format: iban", "x" * 61) == f'COMMENT "{"x" * 57}..." is not an IBAN'
+    assert problem("format: iban", "x" * 60) == f'COMMENT "{"x" * 60}" is not an IBAN'
+    assert problem("format: iban", "a\n\t b") == 'COMMENT "a b" is not an IBAN'
 
 
 @pytest.mark.parametrize(
@@ -68,7 +78,7 @@ def test_case_can_be_ignored(parameters, said):
 
 
 def test_ignored_case_finds_forbidden_words_too():
-    assert problem("forbidden_words: tbd, ignore_case: true", "TBD") == 'COMMENT: has "tbd" in it'
+    assert problem("forbidden_words: tbd, ignore_case: true", "TBD") == 'COMMENT "TBD" may not contain "tbd"'
 
 
 @pytest.mark.parametrize(
@@ -85,26 +95,28 @@ def test_text_of_an_object_is_told_on_the_object():
         rectangle("c", "NAME", children={"TRANSCRIPTION_JOB": {"text": "Kay"}}),
     )
     rule = text("pattern: ^FR", "job: TRANSCRIPTION_JOB, category: IBAN")
-    assert told(rule, label) == [("b", "TRANSCRIPTION_JOB: does not match ^FR")]
+    assert told(rule, label) == [("b", 'TRANSCRIPTION_JOB "XX12" does not match ^FR')]
     by_the_object = text("pattern: ^FR", "job: JOB_0, category: IBAN")
-    assert told(by_the_object, label) == [("b", "TRANSCRIPTION_JOB: does not match ^FR")]
+    assert told(by_the_object, label) == [("b", 'TRANSCRIPTION_JOB "XX12" does not match ^FR')]
 
 
 def test_text_below_a_classification_is_one():
     label = {"VERDICT": classified("NO", WHY={"text": "because"})}
-    assert told(text("forbidden_words: because", "category: 'NO'"), label) == [(None, 'WHY: has "because" in it')]
+    assert told(text("forbidden_words: because", "category: 'NO'"), label) == [
+        (None, 'WHY "because" may not contain "because"')
+    ]
 
 
 def test_content_of_an_entity_is_a_text():
     label = objects(entity("a", "CITY", "Paris", 3), entity("b", "CITY", "paris", 30), job="NER")
     assert told(text("pattern: '^[A-Z]'", "category: CITY, tool: entity"), label) == [
-        ("b", "NER: does not match ^[A-Z]")
+        ("b", 'CITY "paris" does not match ^[A-Z]')
     ]
 
 
 def test_frame_is_told():
     label = frames(f3=[rectangle("a", children={"PLATE": {"text": "?"}})])
-    assert told(text("min_length: 2"), label) == [("a", "PLATE: length 1 is less than 2 in frame 3")]
+    assert told(text("min_length: 2"), label) == [("a", 'PLATE "?" in frame 3 has 1 character, fewer than 2')]
 
 
 def test_same_text_in_each_frame_is_told_once():
@@ -120,8 +132,8 @@ def test_what_was_said_can_be_quoted_on_one_line_and_not_without_end():
 
 def test_text_that_is_too_long_for_patterns_is_told_as_unchecked():
     label = {"A": {"text": "x" * (LONGEST_TEXT + 1)}, "B": {"text": "y"}}
-    findings, why, _ = verdict(text("pattern: x"), label)
-    assert [finding.text for finding in findings] == ["B: does not match x"]
+    findings, why, _ = verdict(text("required_words: x"), label)
+    assert [finding.text for finding in findings] == ['B "y" does not match x']
     assert why == {"rule-1": "1 texts are longer than 10000 characters"}
 
 
@@ -196,13 +208,13 @@ def test_entities_beside_each_other_are_accepted():
 @pytest.mark.parametrize("content", [" York", "York ", "York\n"])
 def test_white_space_at_an_end_is_told_on_the_entity(content):
     label = marked((0, content))
-    assert told("check: entities", label) == [("e0", 'WORD "York": white space at an end')]
+    assert told("check: entities", label) == [("e0", 'WORD "York" has white space at an end')]
     assert told("check: entities\nparameters: {trimmed: false}", label) == []
 
 
 def test_entities_that_overlap_are_told_on_the_later():
     label = marked((4, "Yorkshire"), (0, "New York"))
-    assert told("check: entities", label) == [("e0", 'WORD "Yorkshire": overlaps another')]
+    assert told("check: entities", label) == [("e0", 'WORD "Yorkshire" overlaps WORD "New York"')]
     assert told("check: entities\nparameters: {overlap: nested}", label) != []
     assert told("check: entities\nparameters: {overlap: any}", label) == []
 
@@ -245,7 +257,7 @@ def test_end_that_kili_left_out_is_where_the_content_ends():
 @pytest.mark.parametrize("offset", [None, -1, "3", 2.5, 10**30])
 def test_malformed_offset_never_fails(offset):
     label = objects({**entity("a", "WORD", "York", 0), "beginOffset": offset}, entity("b", "WORD", "York", 0))
-    assert told("check: entities", label) in ([], [("a", 'WORD "York": overlaps another')])
+    assert told("check: entities", label) in ([], [("a", 'WORD "York" overlaps WORD "York"')])
 
 
 def test_nothing_to_say_of_is_nothing_to_check():

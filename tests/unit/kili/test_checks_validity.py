@@ -23,7 +23,7 @@ def test_labels_of_every_kind_are_well_formed_and_sound(name):
 def test_part_that_cannot_be_read_is_told_on_its_object():
     label = objects(rectangle("a"), {"type": "rectangle", "mid": "b", "boundingPoly": []})
     assert told("check: well_formed", label) == [
-        ("b", "not as Kili writes it: JOB_0.annotations[1].boundingPoly: empty"),
+        ("b", "JOB_0.annotations[1].boundingPoly is not as Kili writes it: empty"),
     ]
 
 
@@ -41,7 +41,7 @@ def test_whatever_is_no_label_is_told_on_the_label(response):
     ("drawn", "problem"),
     [
         (polygon("a", "CAR", BOW_TIE), "an outline crosses itself"),
-        (polygon("a", "CAR", FLAT), "it has no area"),
+        (polygon("a", "CAR", FLAT), "no area"),
         (
             polygon("a", "CAR", [(0.1, 0.1), (0.2, 0.2), (0.1, 0.1), (0.2, 0.2)]),
             "an outline has fewer than three different vertices",

@@ -203,7 +203,7 @@ def test_file_that_is_none_is_told_with_its_place(text, told):
         ),
         (
             "- {id: a, check: overlap, parameters: {max_iou: nan}}",
-            "3:49: rule 'a': parameters: 'max_iou': expected a number >= 0.0, not 'nan'",
+            "3:49: rule 'a': parameters: 'max_iou': expected a number, not 'nan'",
         ),
         (
             "- {id: a, check: overlap, parameters: {max_iou: half}}",
@@ -256,7 +256,7 @@ def test_file_that_is_none_is_told_with_its_place(text, told):
         ),
         (
             "- {id: a, check: text, parameters: {forbidden_words: ''}}",
-            "3:54: rule 'a': parameters: 'forbidden_words': expected a text of length >= 1",
+            "3:54: rule 'a': parameters: 'forbidden_words' has a blank word",
         ),
         (
             "- {id: a, check: size, parameters: &b {max_area: 1}}",
@@ -463,11 +463,11 @@ def test_command_says_each_rule_in_words(monkeypatch, capsys):
     assert run(monkeypatch, PACKAGED) == 0
     first, second = capsys.readouterr().out.splitlines()
     assert first == (
-        "one-object-a: count of job JOB_0, category OBJECT_A (max 1, per asset), when a label is submitted or "
+        "one-object-a: count of job JOB_0, category OBJECT_A (max 1; per asset), when a label is submitted or "
         "reviewed: an issue, and the asset goes back to the queue, "
         '"There are too many BBox ({count}) - Only 1 BBox of Object A accepted"'
     )
-    assert second.startswith("box-size: size of job JOB_0, tool rectangle (max_area 0.33, unit fraction), when")
+    assert second.startswith("box-size: size of job JOB_0, tool rectangle (max_area 0.33; unit fraction), when")
 
 
 def test_words_leave_out_what_is_not_set_and_keep_zeros_and_lists():
@@ -481,11 +481,19 @@ def test_words_leave_out_what_is_not_set_and_keep_zeros_and_lists():
         "rules.yaml",
     ).rules
     assert [rule.in_words() for rule in rules] == [
-        "a: text of project p, job a or b (max_length 0, allowed x or y, ignore_case True), when a label is reviewed: "
+        "a: text of project p, job a or b (max_length 0; allowed x, y; ignore_case), when a label is reviewed: "
         'a line in the log, "No."',
         "b: dangling_relations, when a label is submitted or reviewed: the asset goes to review, "
         '"{category}: {problem}"',
     ]
+
+
+@pytest.mark.parametrize("rules", ["[]", "", "\n  # - id: later"])
+def test_command_says_that_there_are_no_rules(monkeypatch, capsys, tmp_path, rules):
+    path = tmp_path / "rules.yaml"
+    path.write_text(f"version: 1\nrules: {rules}\n")
+    assert run(monkeypatch, path) == 0
+    assert capsys.readouterr().out == "no rules\n"
 
 
 def test_command_says_what_is_wrong(monkeypatch, capsys, tmp_path):

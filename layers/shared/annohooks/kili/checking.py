@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from annohooks.core.deadline import Deadline
-from annohooks.core.errors import BadRequest
+from annohooks.core.errors import BadRequest, DeadlineExceeded
 from annohooks.core.observability import logger
 from annohooks.kili import issues
 from annohooks.kili.annotations.model import Fault, Reading
 from annohooks.kili.annotations.reader import read
 from annohooks.kili.client import Client
 from annohooks.kili.events import Event
+from annohooks.kili.issues import Undecided
 from annohooks.kili.label import Label, Project
 from annohooks.kili.once import Once
-from annohooks.kili.rules import Ruleset
+from annohooks.kili.rules import Ruleset, Verdict
 from annohooks.kili.rules.base import Finding, Handler, NotApplicable
 from annohooks.kili.settings import Settings
 from annohooks.kili.writes import Account, Writes
@@ -26,7 +27,7 @@ from annohooks.kili.writes import Account, Writes
 if TYPE_CHECKING:
     from annohooks.kili.plugins import Plugin
 
-_WRITING_S = 8.0
+_WRITING_S = 6.0
 """Kept free after the checks, to raise what they found."""
 _HANDLERS: dict[str, Handler] = {"DEFAULT": "submit", "REVIEW": "review"}
 
@@ -56,18 +57,28 @@ def unhandled(event: Event, plugin: Plugin | None, settings: Settings) -> str | 
     """Why nothing will be done about an event, as far as can be told without asking Kili."""
     if event.handler is None and not (plugin and plugin.handles(event)):
         return event.ignored or "neither the rules nor a plugin handle this event"
-    if event.project_id is None or not settings.kili_projects.serve(event.project_id):
+    if event.project_id is None:
+        return "it is about no project"
+    if not settings.kili_projects.serve(event.project_id):
         return "this deployment is for other projects"
     return None
 
 
 def handle(
-    event: Event, client: Client, rules: Ruleset, plugin: Plugin | None, settings: Settings, deadline: Deadline
+    event: Event,
+    client: Client,
+    rules: Ruleset,
+    plugin: Plugin | None,
+    settings: Settings,
+    deadline: Deadline,
+    *,
+    unless_checked: bool = False,
 ) -> Outcome:
     """What the rules and the plugin make of an event that is handled.
 
     It may be called for the same event any number of times, also at once: the asset is held meanwhile, and only what
-    is missing in Kili is written. Raises AnnohooksError; what was not done then, the next delivery does.
+    is missing in Kili is written. unless_checked: leaves alone what these rules have seen in the end, so that nobody's
+    later changes are undone. Raises AnnohooksError; what was not done then, the next delivery does.
     """
     assert event.project_id is not None  # or it is unhandled
     once = Once(settings.kili_table, deadline)
@@ -80,28 +91,21 @@ def handle(
             raise BadRequest("The label and the asset in the event do not belong together.")
         outcome = Outcome(label_id=event.label_id, asset_id=asset_id, dry_run=settings.kili_dry_run)
         outcome.ignored = _ignored(event, label, client, once if plugin else None)
+        note = {"content": label.content(), "rules": rules.digest} if label and event.handler else None
+        if unless_checked and note and once.noted({"checked": event.label_id or ""}) == note:
+            outcome.ignored = "it was checked before"
         if outcome.ignored:
             return outcome
-        writes = Writes(
-            client,
-            once,
-            deadline,
-            project_id=event.project_id,
-            label=label,
-            dry_run=settings.kili_dry_run,
-        )
+        writes = Writes(client, once, deadline, event.project_id, label, dry_run=settings.kili_dry_run)
         outcome.done = writes.account
         if event.handler and label:
-            _check(
-                _Case(label, event.handler, client, deadline.earlier(_WRITING_S)),
-                rules,
-                writes,
-                settings.kili_max_issues,
-                outcome,
-            )
+            case = _Case(label, client, deadline.earlier(_WRITING_S))
+            _check(case, rules, writes, settings.kili_max_issues, outcome)
         if plugin and plugin.handles(event):
             plugin.run(event, label, client, writes)
             outcome.plugin = True
+        if note and not settings.kili_dry_run:
+            once.note({"checked": event.label_id or ""}, note)
     return outcome
 
 
@@ -112,7 +116,7 @@ def _ignored(event: Event, label: Label | None, client: Client, once: Once | Non
             return f"labels of type {label.label_type} are not checked"
         if label.superseded:
             return "a newer label has taken its place"
-        if once and once.is_own_label(label.id):
+        if once and once.noted({"own_label": label.id}):
             return "this webhook made the label itself"
     elif event.user_id and event.user_id == client.viewer_id():
         return "this webhook's own doing"
@@ -122,12 +126,10 @@ def _ignored(event: Event, label: Label | None, client: Client, once: Once | Non
 class _Case:
     """A label with what the checks ask Kili for, once."""
 
-    def __init__(
-        self, label: Label, handler: Literal["submit", "review", "by_label_type"], client: Client, deadline: Deadline
-    ) -> None:
+    def __init__(self, label: Label, client: Client, deadline: Deadline) -> None:
         self.label = label
         self.deadline = deadline
-        self.handler = _HANDLERS[label.label_type] if handler == "by_label_type" else handler
+        self.handler = _HANDLERS[label.label_type]
         self.reading: Reading = read(label.json_response)
         self._client = client
 
@@ -145,20 +147,45 @@ class _Case:
 
 
 def _check(case: _Case, rules: Ruleset, writes: Writes, most_issues: int, outcome: Outcome) -> None:
+    """Applies the rules, carries out what they say, and puts it into the outcome.
+
+    Raises DeadlineExceeded, once what was found is carried out, when there was no time for all of the rules.
+    """
     verdict = rules.find(case)
+    in_time = not verdict.unchecked or case.deadline.remaining_s() > 0
     outcome.handler = case.handler
     outcome.left_out = case.reading.faults
     outcome.unchecked = verdict.unchecked
     raising = [finding for finding in verdict.findings if finding.action.startswith("issue")]
-    undecided = verdict.unchecked.keys() | verdict.not_now
-    planner = issues.of_findings(raising, case.label, undecided, most_issues)
-    plan = writes.settle(case.label.asset_id, planner)
+    plan = writes.settle(
+        case.label.asset_id, issues.of_findings(raising, case.label, _undecided(case, rules, verdict), most_issues)
+    )
     outcome.over = plan.over
     outcome.findings = [finding for finding in verdict.findings if finding not in plan.dismissed]
     for finding in outcome.findings:
-        logger.info("finding", extra=msgspec.structs.asdict(finding))
+        # A text may quote what a labeller wrote.
+        text = {"text": finding.text} if finding.action == "log" else {}
+        logger.info("finding", extra={"rule": finding.rule, "mid": finding.mid, "action": finding.action, **text})
     actions = {finding.action for finding in outcome.findings}
     if "issue_and_send_back" in actions:
         writes.send_back(case.label.asset_id)
     elif "add_to_review" in actions:
         writes.add_to_review(case.label.asset_id)
+    for issue_id in plan.obsolete:
+        writes.resolve(issue_id)
+    if not in_time:
+        raise DeadlineExceeded("The time for this request ran out while checking the label.")
+
+
+def _undecided(case: _Case, rules: Ruleset, verdict: Verdict) -> Undecided:
+    """Issues of rules that were not applied are undecided, and those on what cannot be read of the label."""
+    not_applied = verdict.unchecked.keys() | verdict.not_now
+    known = {rule.id for rule in rules.rules}
+    unread = {fault.mid for fault in case.reading.faults}
+
+    def undecided(rule: str, mid: str | None) -> bool:
+        return rule in not_applied or (
+            rule in known and bool(unread) and (mid is None or {mid, None} & unread != set())
+        )
+
+    return undecided

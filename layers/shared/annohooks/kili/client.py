@@ -9,6 +9,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
+from annohooks.core.body import any_json
 from annohooks.core.deadline import Deadline
 from annohooks.core.errors import Forbidden, NotFound
 from annohooks.core.http import Outbound, Upstream, UpstreamStatus
@@ -28,7 +29,7 @@ MOST_ROWS = 10_000
 
 _KEPT_S = 300.0
 _MOST_KEPT = 200
-_LAG_S = 0.5
+_LAGS_S = (0.5, 1.0, 2.0, 4.0)
 _STORAGE_ATTEMPTS = 3
 _OVERHEAD_BYTES = (
     2_000_000  # of an answer with a label in it, above twice its size: quoted in JSON, beside an interface
@@ -39,34 +40,50 @@ class _Id(msgspec.Struct):
     id: str
 
 
-class _LatestLabel(msgspec.Struct, rename="camel"):
+class _Sibling(msgspec.Struct, rename="camel", kw_only=True):
+    """One of an asset's labels."""
+
     id: str
     label_type: str
-
-
-class _LabelOf(msgspec.Struct, rename="camel"):
-    latest_label: _LatestLabel | None = None
-
-
-class _LabelFields(msgspec.Struct, rename="camel"):
-    id: str
-    label_type: str
-    asset_id: str
     author: _Id | None = None
+    created_at: str | None = None
+
+
+class _LabelOf(msgspec.Struct):
+    status: str | None = None
+    labels: list[_Sibling] | None = None
+
+
+class _LabelFields(_Sibling, rename="camel", kw_only=True):
+    asset_id: str
     is_latest_label_for_user: bool | None = None
     is_sent_back_to_queue: bool | None = None
     seconds_to_label: float | None = None
     model_name: str | None = None
-    created_at: str | None = None
     label_of: _LabelOf | None = None
     json_response: Any = None
     json_response_url: str | None = None
 
     def is_superseded(self) -> bool:
-        """Its author's next label takes a label's place, and so does a review; a review's place takes any label."""
-        latest = self.label_of.latest_label if self.label_of else None
-        types = {self.label_type, latest.label_type} if latest and latest.id != self.id else set()
-        return self.is_latest_label_for_user is False or ("REVIEW" in types and types <= {"DEFAULT", "REVIEW"})
+        """The next label of its author takes a label's place, and so does a review; a review's place takes any label.
+
+        Drafts and predictions take nobody's place. Of two labels of the same moment Kili says which is the latest.
+        """
+        return any(
+            (other.created_at, self.is_latest_label_for_user is False) > (self.created_at, False)
+            and other.label_type in ("DEFAULT", "REVIEW")
+            and ("REVIEW" in (self.label_type, other.label_type) or other.author == self.author)
+            for other in (self.label_of and self.label_of.labels) or []
+            if other.id != self.id and other.created_at and self.created_at
+        )
+
+    def is_sent_back(self) -> bool:
+        """The mark stays on a label when its asset has been labelled anew by somebody else: so its status counts, too.
+
+        Kili's newer workflows have other statuses; there the mark is all there is.
+        """
+        status = self.label_of.status if self.label_of else None
+        return bool(self.is_sent_back_to_queue) and status not in ("LABELED", "TO_REVIEW", "REVIEWED")
 
 
 class _ProjectFields(msgspec.Struct, rename="camel"):
@@ -103,6 +120,10 @@ class _Outcome(msgspec.Struct):
     succeeded: list[Any]
     declined: list[Any]
     failed: list[Any]
+
+
+class _NotStored(Upstream):
+    """Where a label's jsonResponse should be there is nothing, not even {}."""
 
 
 class Kept(Generic[T]):
@@ -165,15 +186,25 @@ class Client:
     def label(self, project_id: str, label_id: str) -> Label:
         """One label by its id, as it is now. Raises NotFound when Kili has none, or not what is in it.
 
-        A label that was submitted a moment ago may not be there yet, so it is asked for twice.
+        A label that was submitted a moment ago may not be there yet, so it is asked for a few times.
         """
         label = self._label(project_id, label_id)
-        if label is None and self._deadline.remaining_s() > _LAG_S + ANSWER_S:
-            time.sleep(_LAG_S)
+        for lag_s in _LAGS_S:
+            if label is not None or self._deadline.remaining_s() < lag_s + ANSWER_S:
+                break
+            time.sleep(lag_s)
             label = self._label(project_id, label_id)
         if label is None:
             raise NotFound(f"{PLATFORM} has no such label in this project, or not yet what is in it.")
         return label
+
+    def is_due_back(self, project_id: str, label_id: str) -> bool:
+        """Whether a label still stands for its asset, which is not in the queue on account of it. Reads no content."""
+        doing = "looking at the label again"
+        where = {"id": label_id, "project": {"id": project_id}}
+        rows = self._execute(documents.LABEL_STATE, {"where": where, "first": 1, "skip": 0}, doing)
+        labels = _converted(rows or [], list[_LabelFields], doing)
+        return bool(labels) and not labels[0].is_superseded() and not labels[0].is_sent_back()
 
     def _label(self, project_id: str, label_id: str) -> Label | None:
         doing = "reading the label"
@@ -196,6 +227,8 @@ class Client:
         else:
             try:
                 json_response = self.json_response(fields.json_response, fields.json_response_url, doing)
+            except _NotStored:
+                return None
             except UpstreamStatus as error:
                 if error.reply_status != 404:
                     raise
@@ -208,7 +241,7 @@ class Client:
             json_response=json_response,
             author_id=fields.author.id if fields.author else None,
             superseded=fields.is_superseded(),
-            sent_back=bool(fields.is_sent_back_to_queue),
+            sent_back=fields.is_sent_back(),
             seconds_to_label=fields.seconds_to_label,
             model_name=fields.model_name,
             created_at=fields.created_at,
@@ -245,8 +278,10 @@ class Client:
 
     def json_response(self, text: Any, url: str | None, doing: str) -> Any:
         """A label's jsonResponse, decoded: from where Kili keeps it, if there is a URL, or from its text."""
-        if url and url.startswith(("https://", "http://")):
+        if url and url.lower().startswith(("https://", "http://")):
             content = self._stored(url, doing)
+        elif url and not isinstance(text, str):
+            raise Upstream(f"{PLATFORM} keeps the label at an address of an unknown kind.")
         elif isinstance(text, str):
             content = text.encode(errors="surrogatepass")
         else:
@@ -271,7 +306,10 @@ class Client:
             self._storages[origin] = storage
         path = storage.locate(url)
         most = self._settings.kili_max_label_bytes
-        return storage.request("GET", path, doing=doing, max_bytes=most, attempts=_STORAGE_ATTEMPTS).body
+        content = storage.request("GET", path, doing=doing, max_bytes=most, attempts=_STORAGE_ATTEMPTS).body
+        if not content:
+            raise _NotStored(f"{PLATFORM}'s storage has nothing in the label yet.")
+        return content
 
     def _allowed(self, url: str) -> Origin:
         return self._settings.kili_storage_origins.match(url)
@@ -315,7 +353,7 @@ class Client:
         """Every issue of an asset, whatever its status; not the questions. Raises Upstream if they are too many."""
         where = {"project": {"id": project_id}, "asset": {"id": asset_id}, "type": "ISSUE"}
         doing = "reading the asset's issues"
-        rows = list(self._pages(documents.ISSUES, where, doing))
+        rows = _converted(list(self._pages(documents.ISSUES, where, doing)), list[_IssueFields], doing)
         return [
             Issue(
                 id=issue.id,
@@ -323,12 +361,13 @@ class Client:
                 text=(issue.comments[0].text or "") if issue.comments else "",
                 mid=issue.object_mid,
             )
-            for issue in _converted(rows, list[_IssueFields], doing)
+            # One that is raised meanwhile moves the others, so that one may be on two pages.
+            for issue in {issue.id: issue for issue in rows}.values()
         ]
 
-    def events(self, project_id: str, since: str) -> Iterator[dict[str, Any]]:
-        """A project's events from a moment on (ISO 8601), oldest first. Raises Upstream after too many of them."""
-        where = {"projectId": project_id, "createdAtGte": since}
+    def events(self, project_id: str, subject: str, since: str) -> Iterator[dict[str, Any]]:
+        """A project's events of one subject from a moment on (ISO 8601), oldest first. Raises Upstream if too many."""
+        where = {"projectId": project_id, "event": subject, "createdAtGte": since}
         for skip in range(0, MOST_ROWS, PAGE):
             pagination = {"skip": skip, "first": PAGE}
             variables = {"where": where, "pagination": pagination, "order": "asc"}
@@ -421,9 +460,9 @@ class Client:
         doing = "adding the asset to review"
         return self._carried_out(self._change(documents.ADD_TO_REVIEW, {"where": {"idIn": [asset_id]}}, doing), doing)
 
-    def set_metadata(self, asset_id: str, metadata: Mapping[str, Any]) -> None:
-        """Replaces an asset's metadata."""
-        data = {"jsonMetadata": json.dumps(metadata)}
+    def set_metadata(self, asset_id: str, metadata: Mapping[str, Any] | str) -> None:
+        """Replaces an asset's metadata. A str is sent as it is, as the SDK does."""
+        data = {"jsonMetadata": metadata if isinstance(metadata, str) else json.dumps(metadata)}
         self._change(
             documents.UPDATE_ASSETS, {"whereArray": [{"id": asset_id}], "dataArray": [data]}, "writing metadata"
         )
@@ -536,14 +575,10 @@ def _rebuilt(annotations: Any, doing: str) -> dict[str, Any]:
 
 
 def _decoded(content: bytes, doing: str) -> Any:
-    """JSON, and what Python writes and JSON has no word for (NaN, halves of a surrogate pair)."""
     try:
-        return msgspec.json.decode(content)
+        return any_json(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        try:
-            return json.loads(content)
-        except (ValueError, RecursionError):
-            raise Upstream(f"{PLATFORM} sent something that is not JSON while {doing}.") from None
+        raise Upstream(f"{PLATFORM} sent something that is not JSON while {doing}.") from None
 
 
 def _origin(url: str) -> str:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from annohooks.kili import llm
 
-_LABEL_FIELDS = """
-    id labelType assetId author { id } isLatestLabelForUser isSentBackToQueue secondsToLabel modelName createdAt
-    labelOf { latestLabel { id labelType } } jsonResponse jsonResponseUrl"""
+_LABEL_STATE = """
+    id labelType assetId author { id } isLatestLabelForUser isSentBackToQueue createdAt
+    labelOf { status labels { id labelType author { id } createdAt } }"""
+_LABEL_FIELDS = f"{_LABEL_STATE} secondsToLabel modelName jsonResponse jsonResponseUrl"
 _PROJECT_FIELDS = "id inputType jsonInterface"
 _OUTCOME_FIELDS = (
     "succeeded { assetId externalId } declined { assetId externalId } failed { assetId externalId details }"
@@ -30,6 +31,7 @@ def counting(field: str, where: str) -> str:
 
 
 LABEL = listing("labels", "LabelWhere", _LABEL_FIELDS)
+LABEL_STATE = listing("labels", "LabelWhere", _LABEL_STATE)
 LABEL_AND_PROJECT = f"""query labels($where: LabelWhere!, $project: ProjectWhere!, $first: PageSize!, $skip: Int!) {{
   data: labels(where: $where, first: $first, skip: $skip) {{ {_LABEL_FIELDS} }}
   projects(where: $project, first: $first, skip: $skip) {{ {_PROJECT_FIELDS} }}

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from annohooks.core.body import json_object
+from annohooks.core.body import any_json, json_object
 from annohooks.core.errors import BadRequest
 from annohooks.kili.subjects import SUBJECTS, goes_to_plugins, matches
 
@@ -25,6 +25,9 @@ _HANDLERS: dict[str, Literal["submit", "review", "by_label_type"]] = {
     "label.workflow.created.review": "review",
     "label.workflow.edited": "by_label_type",
 }
+
+HANDLED = tuple(subject for subject in _HANDLERS if "." in subject)
+"""The subjects that rules run on, as Kili's own record of events has them."""
 
 _OWN_DOING = "it tells of what this webhook may have done itself: "
 _IGNORED = {
@@ -88,7 +91,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
 def parse(body: bytes) -> Event:
     """The event in a request's body. Raises BadRequest saying what is wrong, never quoting a value."""
-    return read(json_object(body))
+    return read(json_object(body, decode=any_json))
 
 
 def read(fields: dict[str, Any]) -> Event:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from annohooks.core.body import any_json
 from annohooks.core.deadline import Deadline
 from annohooks.core.errors import AnnohooksError, BadRequest, DeadlineExceeded, Forbidden, Unavailable
 from annohooks.core.http import (
@@ -211,7 +212,7 @@ class Session:
             attempts = _NOT_PROCESSED_STATUS.get(status, _NOT_PROCESSED)
             return _Failed(failure, attempts, retry_after_s=_retry_after_s(reply.headers.get("Retry-After")))
         try:
-            answer = msgspec.json.decode(reply.body)
+            answer = any_json(reply.body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             answer = None
         fields: dict[str, Any] = answer if isinstance(answer, dict) else {}

@@ -1,23 +1,23 @@
 """Which issues an asset should have, and what has to change for that.
 
-Every issue that a rule raises begins with a tag, `[qa:RULE#DIGEST.OWNER]`, by which alone it is known again: the rule's
-id, a digest of what the violation is about and of what is said, and whose label it is on: a digest of the labeller, or
-`review`. Kili keeps no such thing itself, its issues do not say on which label they are, and nothing says that it keeps
-a text as it was sent.
+Every issue that a rule raises begins with a tag, `[qa:RULE#SUBJECT-TEXT.OWNER]`, by which alone it is known again: the
+rule's id, digests of what the violation is about and of what is said, and whose label it is on: a digest of the
+labeller, or `review`. Kili keeps no such thing itself, its issues do not say on which label they are, and nothing says
+that it keeps a text as it was sent.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
 from annohooks.kili.label import Issue, Label, NewIssue
 from annohooks.kili.rules.base import Finding
 
-_TAG = re.compile(r"\[qa:([a-z0-9-]+)#([0-9a-f]{10})\.([0-9a-f]{6}|review)\]")
+_TAG = re.compile(r"\[qa:([a-z0-9-]+)#([0-9a-f]{8})-([0-9a-f]{4})\.([0-9a-f]{6}|review)\]")
 _REVIEW = "review"
 
 
@@ -38,22 +38,28 @@ class Plan(msgspec.Struct, frozen=True):
 Planner = Callable[[Sequence[Issue]], Plan]
 
 
-def of_findings(findings: Iterable[Finding], label: Label, undecided: Container[str] = (), most: int = 1000) -> Planner:
+Undecided = Callable[[str, str | None], bool]
+"""Whether nothing is known, this time, of what a rule's issue on an object (a mid, or None) is about."""
+
+
+def of_findings(
+    findings: Iterable[Finding], label: Label, undecided: Undecided = lambda rule, mid: False, most: int = 1000
+) -> Planner:
     """Plans for one checked label.
 
-    An open issue of the same rule and digest is kept, one of each. Others on labels of the same author, or on a review,
-    are obsolete: this newer label no longer violates that, or says it differently. A review speaks for the whole asset,
-    so it goes for the issues of every author. One that was cancelled is not raised again: only people cancel.
-
-    undecided: rules that were not applied to this label, or not to all of it; their issues stay as they are. most:
-    issues that a label may have.
+    An open issue of the same rule, subject and text is kept, one of each. Others on labels of the same author, or on a
+    review, are obsolete: this newer label no longer violates that, or says it differently; unless it is undecided. A
+    review speaks for the whole asset, so it goes for the issues of every author. One that was cancelled is not raised
+    again, whatever its text: only people cancel. most: issues that a label may have.
     """
     owner = _REVIEW if label.label_type == "REVIEW" else _digest(label.author_id or "")[:6]
     wanted = {}
     for finding in findings:
-        digest = _digest("\0".join((finding.subject, finding.mid or "", finding.text)))[:10]
-        text = f"[qa:{finding.rule}#{digest}.{owner}] {finding.text}"
-        wanted[finding.rule, digest] = finding, NewIssue(label_id=label.id, text=text, mid=finding.mid)
+        subject = _digest(f"{finding.subject}\0{finding.mid or ''}")[:8]
+        wording = _digest(finding.text)[:4]
+        text = f"[qa:{finding.rule}#{subject}-{wording}.{owner}] {finding.text}"
+        new = NewIssue(label_id=label.id, text=text, mid=_sendable(finding.mid))
+        wanted[finding.rule, subject, wording] = finding, new
 
     def plan(issues: Sequence[Issue]) -> Plan:
         missing = dict(wanted)
@@ -62,18 +68,18 @@ def of_findings(findings: Iterable[Finding], label: Label, undecided: Container[
         cancelled = set()
         for issue in issues:
             found = _TAG.match(issue.text)
-            if found is None or not (owner == _REVIEW or found[3] in (owner, _REVIEW)):
+            if found is None or not (owner == _REVIEW or found[4] in (owner, _REVIEW)):
                 continue
-            rule, digest = found[1], found[2]
+            rule, subject, wording = found[1], found[2], found[3]
             if issue.status == "CANCELLED":
-                cancelled.add((rule, digest))
+                cancelled.add((rule, subject))
             elif issue.status == "OPEN":
-                if missing.pop((rule, digest), None):
+                if missing.pop((rule, subject, wording), None):
                     kept.append(issue.id)
-                elif rule not in undecided or (rule, digest) in wanted:
+                elif (rule, subject, wording) in wanted or not undecided(rule, issue.mid):
                     obsolete.append(issue.id)
-        raised = [new for key, (_, new) in missing.items() if key not in cancelled]
-        dismissed = [finding for key, (finding, _) in missing.items() if key in cancelled]
+        raised = [new for key, (_, new) in missing.items() if key[:2] not in cancelled]
+        dismissed = [finding for key, (finding, _) in missing.items() if key[:2] in cancelled]
         room = max(0, most - len(kept))
         return Plan(raised[:room], obsolete, kept, dismissed, len(raised[room:]))
 
@@ -94,3 +100,8 @@ def of_texts(wanted: Sequence[NewIssue]) -> Planner:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+
+def _sendable(mid: str | None) -> str | None:
+    """A label may hold half a surrogate pair; no request can."""
+    return mid if mid is not None and mid.isprintable() else None

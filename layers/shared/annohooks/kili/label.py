@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Any
 
 import msgspec
@@ -26,6 +28,14 @@ class Label(msgspec.Struct, frozen=True, kw_only=True):
     seconds_to_label: float | None = None
     model_name: str | None = None
     created_at: str | None = None
+
+    def content(self) -> str:
+        """A digest of what the label says. A label may be edited in place, and keeps its id."""
+        try:
+            text = json.dumps(self.json_response, sort_keys=True)
+        except RecursionError:
+            text = ""
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Project(msgspec.Struct, frozen=True, kw_only=True):

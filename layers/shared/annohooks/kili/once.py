@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from annohooks.core.deadline import Deadline
 from annohooks.core.errors import Unavailable
@@ -20,11 +20,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _REMEMBERED_S = 7 * 86_400
-_WORK_S = 8.0
+_WORK_S = 12.0
 """Kept free after waiting for another delivery, to do the work."""
 _GRACE_S = 2.0
 """A delivery that has not let go this long after its deadline is dead: Lambda has ended it."""
 _UNAVAILABLE = "The table of this webhook cannot be used at the moment."
+
+
+class _Undone(Exception):
+    """What was to be done was declined."""
 
 
 class Once:
@@ -48,24 +52,27 @@ class Once:
         locks = self._records("asset", expires_after_s=900)
         asset = {"asset": asset_id}
         try:
-            self._take(locks, asset)
+            until_s = self._take(locks, asset)
         except (BotoCoreError, ClientError) as error:
             raise Unavailable(_UNAVAILABLE) from error
         try:
             yield
         finally:
             try:
-                locks.delete_record(asset, RuntimeError())
+                if time.monotonic() < until_s:  # or it may be another delivery's by now
+                    locks.delete_record(asset, RuntimeError())
             except (BotoCoreError, ClientError) as error:
                 logger.warning("the lock could not be let go", extra={"cause": type(error).__name__})
 
-    def _take(self, locks: DynamoDBPersistenceLayer, asset: dict[str, str]) -> None:
+    def _take(self, locks: DynamoDBPersistenceLayer, asset: dict[str, str]) -> float:
+        """Until when the lock is ours, by the monotonic clock."""
         from aws_lambda_powertools.utilities.idempotency.exceptions import IdempotencyItemAlreadyExistsError
 
         while True:
+            until_s = time.monotonic() + self._lease_ms() / 1000
             try:
                 locks.save_inprogress(asset, self._lease_ms())
-                return
+                return until_s
             except IdempotencyItemAlreadyExistsError:
                 pause_s = random.uniform(0.1, 0.3)
                 if self._deadline.remaining_s() < pause_s + _WORK_S:
@@ -75,7 +82,7 @@ class Once:
     def do(self, what: Mapping[str, object], act: Callable[[], T]) -> T:
         """What `act` returns, now or when it was first called for the same `what`, within a week. It must be JSON.
 
-        An act that raises is forgotten, and one whose process died is too, a moment after its deadline.
+        An act that raises or returns False is forgotten; one whose process died, too, a moment after its deadline.
         """
         from aws_lambda_powertools.utilities.idempotency import idempotent_function
         from aws_lambda_powertools.utilities.idempotency.exceptions import (
@@ -84,7 +91,10 @@ class Once:
         )
 
         def once(what: Mapping[str, object]) -> dict[str, T]:
-            return {"result": act()}  # in a dict, because Powertools takes whatever is empty or false for None
+            result = act()
+            if result is False:
+                raise _Undone
+            return {"result": result}  # in a dict, because Powertools takes whatever is empty for None
 
         config = self._config(_REMEMBERED_S)
         done = idempotent_function(
@@ -92,27 +102,33 @@ class Once:
         )
         try:
             result: T = done(what=dict(what))["result"]
+        except _Undone:
+            return False  # type: ignore[return-value]
         except (IdempotencyPersistenceLayerError, IdempotencyAlreadyInProgressError) as error:
             raise Unavailable(_UNAVAILABLE) from error
         return result
 
-    def remember_label(self, label_id: str) -> None:
-        """That a label is this webhook's own, so that its event is not acted on."""
-        self.do({"own_label": label_id}, lambda: True)
+    def note(self, about: Mapping[str, str], what: object) -> None:
+        """Keeps what is known about something (JSON) for a week, in place of what was known before."""
+        from botocore.exceptions import BotoCoreError, ClientError
 
-    def is_own_label(self, label_id: str) -> bool:
-        """Whether `remember_label` was called for it."""
+        try:
+            self._records("noted", _REMEMBERED_S).save_success(dict(about), {"noted": what})
+        except (BotoCoreError, ClientError) as error:
+            raise Unavailable(_UNAVAILABLE) from error
+
+    def noted(self, about: Mapping[str, str]) -> Any:
+        """What was noted about something; None if nothing was."""
         from aws_lambda_powertools.utilities.idempotency.exceptions import IdempotencyItemNotFoundError
         from botocore.exceptions import BotoCoreError, ClientError
 
-        records = self._records("done", _REMEMBERED_S)
         try:
-            records.get_record({"own_label": label_id})
+            record = self._records("noted", _REMEMBERED_S).get_record(dict(about))
         except IdempotencyItemNotFoundError:
-            return False
+            return None
         except (BotoCoreError, ClientError) as error:
             raise Unavailable(_UNAVAILABLE) from error
-        return True
+        return (record.response_json_as_dict() or {}).get("noted") if record else None
 
     def _records(self, prefix: str, expires_after_s: int) -> DynamoDBPersistenceLayer:
         layer = _layer(self._table)
@@ -147,5 +163,5 @@ def client() -> DynamoDBClient:
 
     return boto3.client(
         "dynamodb",
-        config=Config(connect_timeout=2, read_timeout=4, retries={"total_max_attempts": 3, "mode": "standard"}),
+        config=Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2, "mode": "standard"}),
     )

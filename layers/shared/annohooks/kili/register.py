@@ -8,28 +8,38 @@ Source: protocol reference, section 1.1.
 from __future__ import annotations
 
 import argparse
+import difflib
+import ipaddress
 import json
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from annohooks.core.auth import secrets_from_ssm
 from annohooks.core.deadline import Deadline
-from annohooks.core.errors import AnnohooksError, BadRequest
-from annohooks.core.http import Origins
+from annohooks.core.errors import AnnohooksError, BadRequest, DeadlineExceeded, Unavailable
+from annohooks.core.http import NotConnected, Origin, Origins, UpstreamTimeout
+from annohooks.core.observability import logger
 from annohooks.core.origins import split_url
 from annohooks.kili import documents
 from annohooks.kili.client import Client
 from annohooks.kili.graphql import Refused
 from annohooks.kili.settings import Endpoint, Settings
+from annohooks.kili.subjects import SUBJECTS, matches
 
 HANDLERS = ("onSubmit", "onReview", "onCustomInterfaceClick", "onSendBackToQueue")
 CLOUD = "https://cloud.kili-technology.com/api/label/v2/graphql"
 
-_TIME_S = 120.0
-_PATTERN = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(\.([A-Za-z0-9_-]+|\*))*")
+_TIME_S = 20.0
+"""For the whole run: somebody is waiting for it."""
+
+_PARAMETERS = {
+    "KILI_API_KEY_PARAMETER": "/annohooks/kili/api-key",
+    "KILI_SECRET_PARAMETER": "/annohooks/kili/secret",
+}
 _SECRET = re.compile(r"[\x21-\x7e]{16,1000}")
 _MASK = "***"
 
@@ -44,25 +54,47 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os
         "webhookUrl": asked.url,
     }
     webhook = {name: value for name, value in webhook.items() if value is not None}
-    activations = [{"pluginName": asked.name, "projectId": project} for project in asked.project]
+    activations = [{"pluginName": asked.name, "projectId": project} for project in dict.fromkeys(asked.project)]
     print(_announcement(asked.endpoint, webhook, activations))
     secret = ""
     try:
-        key, secret = _from_ssm(environ) if asked.from_ssm else _from_environ(environ)
-        if not key:
-            print("\nNothing was sent: KILI_API_KEY is not set.")
-            return 0
-        if not _SECRET.fullmatch(secret):
-            raise BadRequest(
-                "KILI_WEBHOOK_SECRET must be what the function's SSM parameter holds: 16 characters or more, no spaces."
-            )
-        _register(Client(_settings(asked.endpoint), key, Deadline.after(_TIME_S)), webhook, secret, activations)
+        with _errors_only():
+            deadline = Deadline.after(_TIME_S)
+            key, secret = _from_ssm(environ) if asked.from_ssm else _from_environ(environ)
+            if not key:
+                print("\nNothing was sent: KILI_API_KEY is not set.")
+                return 0
+            if not _SECRET.fullmatch(secret):
+                raise BadRequest(
+                    "KILI_WEBHOOK_SECRET must be what the function's SSM parameter holds: 16 characters or more, "
+                    "no spaces."
+                )
+            _register(Client(_settings(asked.endpoint), key, deadline), webhook, secret, activations)
     except AnnohooksError as error:
-        detail = f" {error.detail}" if isinstance(error, Refused) else ""
-        said = f"{error.message}{detail}"
+        said = f"{error.message}{_more(error, asked.endpoint)}"
         print(f"\n{said.replace(secret, _MASK) if secret else said}", file=sys.stderr)
         return 1
     return 0
+
+
+@contextmanager
+def _errors_only() -> Iterator[None]:
+    """What the function would log of its attempts is nothing for a terminal."""
+    level = logger.log_level
+    logger.setLevel("ERROR")
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _more(error: AnnohooksError, endpoint: Endpoint) -> str:
+    """What helps whoever stands before the terminal."""
+    if isinstance(error, Refused):
+        return f" {error.detail}"
+    if isinstance(error, (NotConnected, UpstreamTimeout, DeadlineExceeded)):
+        return f" Is {endpoint.origin}{endpoint.path} the right endpoint?"
+    return ""
 
 
 def _register(client: Client, webhook: dict[str, Any], secret: str, activations: list[dict[str, str]]) -> None:
@@ -71,9 +103,13 @@ def _register(client: Client, webhook: dict[str, Any], secret: str, activations:
         client.viewer_id()  # a key that is wrong is told as such before anything is changed
         if client.create_webhook(variables):
             print(f"\nThe webhook {webhook['pluginName']} is registered.")
+            if not activations:
+                print("It is active on no project yet, so no event will come: run this again with --project ID.")
         else:
             client.update_webhook(variables)
             print(f"\nThe webhook {webhook['pluginName']} was there already; it is changed to this.")
+            if not activations:
+                print("It is active on the projects it was active on before; --project adds others.")
         for activation in activations:
             already = "" if client.activate(activation) else " already"
             print(f"It is active on project {activation['projectId']}{already}.")
@@ -93,7 +129,10 @@ def _announcement(endpoint: Endpoint, webhook: dict[str, Any], activations: list
         f"kili.activate_plugin_on_project(plugin_name={name!r}, project_id={activation['projectId']!r})"
         for activation in activations
     ]
-    return "\n\n".join([*parts, "\n".join(["The same with Kili's SDK:", *lines])])
+    parts.append("\n".join(["The same with Kili's SDK:", *lines]))
+    if not activations:
+        parts.append("No --project is given: a new webhook will be active on no project.")
+    return "\n\n".join(parts)
 
 
 def _from_environ(environ: Mapping[str, str]) -> tuple[str, str]:
@@ -102,16 +141,25 @@ def _from_environ(environ: Mapping[str, str]) -> tuple[str, str]:
 
 def _from_ssm(environ: Mapping[str, str]) -> tuple[str, str]:
     """Key and secret that the deployment has, by the template's names or those in the environment."""
-    from botocore.exceptions import NoRegionError
+    from botocore.exceptions import BotoCoreError, NoRegionError
 
-    try:
-        keys = secrets_from_ssm(environ.get("KILI_API_KEY_PARAMETER") or "/annohooks/kili/api-key")
-        secrets = secrets_from_ssm(environ.get("KILI_SECRET_PARAMETER") or "/annohooks/kili/secret")
-    except NoRegionError:
-        raise BadRequest("AWS_REGION is not set.") from None
-    if not keys or not secrets:
-        raise BadRequest("The SSM parameters of the API key and the secret do not hold what they should.")
-    return keys[0], secrets[0]
+    found = []
+    for variable, usual in _PARAMETERS.items():
+        parameter = environ.get(variable) or usual
+        try:
+            secrets = secrets_from_ssm(parameter)
+        except NoRegionError:
+            raise BadRequest("No region: set AWS_DEFAULT_REGION, or run `aws configure`.") from None
+        except BotoCoreError as error:  # a profile that is not there, for instance
+            raise BadRequest(f"AWS cannot be asked: {error}.") from None
+        except Unavailable:
+            said = f"The SSM parameter {parameter} cannot be read. Are there AWS credentials, and may they read it?"
+            raise Unavailable(said) from None
+        if not secrets:
+            what = "is not there, or does not hold 16 characters or more without spaces"
+            raise BadRequest(f"The SSM parameter {parameter} {what}.")
+        found.append(secrets[0])
+    return found[0], found[1]
 
 
 def _settings(endpoint: Endpoint) -> Settings:
@@ -131,7 +179,13 @@ def _parser() -> argparse.ArgumentParser:
         "--url", required=True, type=_url, help="where Kili shall post; the deployment's output KiliWebhookUrl"
     )
     parser.add_argument("--name", default="annohooks", help="the webhook's name in Kili (default: %(default)s)")
-    parser.add_argument("--project", action="append", default=[], help="id of a project to activate it on; repeatable")
+    parser.add_argument(
+        "--project",
+        action="extend",
+        type=_projects,
+        default=[],
+        help="ids of the projects to activate it on, separated by commas; without any, it is active on none",
+    )
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
         "--handlers", type=_handlers, default=["onSubmit", "onReview"], help="by default onSubmit,onReview"
@@ -145,9 +199,19 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _url(text: str) -> str:
-    if split_url(text) is None:
+    parsed = split_url(text)
+    if parsed is None:
         raise argparse.ArgumentTypeError("not an absolute URL")
+    if parsed[0].scheme != "https" and not _is_loopback(parsed[0]):
+        raise argparse.ArgumentTypeError("not https: Kili would send the secret for anybody to read")
     return text
+
+
+def _is_loopback(origin: Origin) -> bool:
+    try:
+        return ipaddress.ip_address(origin.host).is_loopback
+    except ValueError:
+        return origin.host == "localhost" or origin.host.endswith(".localhost")
 
 
 def _endpoint(text: str) -> Endpoint:
@@ -157,20 +221,47 @@ def _endpoint(text: str) -> Endpoint:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def _listed(text: str) -> list[str]:
+    return [name for name in map(str.strip, text.split(",")) if name]
+
+
+def _projects(text: str) -> list[str]:
+    projects = _listed(text)
+    if not projects:
+        raise argparse.ArgumentTypeError("no id of a project")
+    return projects
+
+
 def _handlers(text: str) -> list[str]:
-    wanted = [name for name in text.split(",") if name]
+    wanted = _listed(text)
     if not wanted or set(wanted) - set(HANDLERS):
         raise argparse.ArgumentTypeError(f"handlers are {', '.join(HANDLERS)}, separated by commas")
     return wanted
 
 
 def _patterns(text: str) -> list[str]:
-    patterns = [pattern for pattern in text.split(",") if pattern]
-    if not patterns or not all(_PATTERN.fullmatch(pattern) for pattern in patterns):
-        raise argparse.ArgumentTypeError(
-            "patterns are names separated by dots, * for one or more of them but not first"
-        )
+    patterns = _listed(text)
+    if not patterns:
+        raise argparse.ArgumentTypeError("no pattern of events such as label.workflow.*")
+    for pattern in patterns:
+        try:
+            known = any(matches(subject, pattern) for subject in SUBJECTS)
+        except ValueError as error:
+            what = "names separated by dots, * for one or more of them but not first"
+            raise argparse.ArgumentTypeError(f"{error}: {what}") from None
+        if not known:
+            raise argparse.ArgumentTypeError(f"{pattern!r} matches none of Kili's events; {_hint(pattern)}")
     return patterns
+
+
+def _hint(pattern: str) -> str:
+    if pattern in HANDLERS:
+        return "it is for --handlers"
+    close = difflib.get_close_matches(pattern, sorted(SUBJECTS))
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    families = sorted({subject.partition(".")[0] for subject in SUBJECTS})
+    return f"they begin with {', '.join(families)}"
 
 
 if __name__ == "__main__":

@@ -40,7 +40,11 @@ class Projects(msgspec.Struct, frozen=True):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Read from the environment variable of the same name in capitals; template.yaml says what each is for."""
+    """Read from the environment variable of the same name in capitals; template.yaml says what most are for.
+
+    The others: seconds that a request to Kili may take without a byte, bytes of a label and of a request's body, issues
+    on a label, and seconds that the API waits.
+    """
 
     kili_endpoint: Endpoint
     kili_storage_origins: Origins
@@ -53,7 +57,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     kili_plugin: str = ""
     kili_dry_run: bool = False
     kili_read_timeout_s: Annotated[float, msgspec.Meta(gt=0, le=120)] = 15.0
-    kili_max_label_bytes: Annotated[int, msgspec.Meta(ge=10_000, le=100_000_000)] = 20_000_000
+    kili_max_label_bytes: Annotated[int, msgspec.Meta(ge=10_000, le=100_000_000)] = 15_000_000
     kili_max_issues: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 200
     kili_reconcile_minutes: Annotated[int, msgspec.Meta(ge=1, le=1440)] = 60
     max_body_bytes: Annotated[int, msgspec.Meta(ge=1_000, le=6_000_000)] = 6_000_000

@@ -34,8 +34,11 @@ class Webhook:
         self._rulebook = Rulebook(settings.kili_rules, settings.kili_rules_max_age_s, folder)
         self._plugin = _plugin(folder / settings.kili_plugin) if settings.kili_plugin else None
 
-    def handle(self, event: Event, deadline: Deadline) -> Outcome:
-        """What becomes of one event; it may come any number of times. Raises AnnohooksError."""
+    def handle(self, event: Event, deadline: Deadline, *, unless_checked: bool = False) -> Outcome:
+        """What becomes of one event; it may come any number of times. unless_checked: see `checking.handle`.
+
+        Raises AnnohooksError.
+        """
         if reason := checking.unhandled(event, self._plugin, self._settings):
             return Outcome(ignored=reason)
         try:
@@ -44,7 +47,9 @@ class Webhook:
             logger.error("the rules cannot be used", extra={"reason": str(error)})
             raise Unavailable("The rules of this webhook cannot be used; its log says why.") from None
         with self.client(deadline) as client:
-            return checking.handle(event, client, rules, self._plugin, self._settings, deadline)
+            return checking.handle(
+                event, client, rules, self._plugin, self._settings, deadline, unless_checked=unless_checked
+            )
 
     @contextmanager
     def client(self, deadline: Deadline) -> Iterator[Client]:

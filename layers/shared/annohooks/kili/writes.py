@@ -6,7 +6,6 @@ writes nothing, and one that comes after another broke off writes the rest.
 
 from __future__ import annotations
 
-import hashlib
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -57,9 +56,9 @@ class Writes:
         client: Client,
         once: Once,
         deadline: Deadline,
-        *,
         project_id: str,
         label: Label | None,
+        *,
         dry_run: bool,
     ) -> None:
         self._client = client
@@ -74,7 +73,7 @@ class Writes:
         self.account = Account()
 
     def settle(self, asset_id: str, planner: Planner) -> Plan:
-        """Creates and resolves issues of an asset as planned, and returns the plan.
+        """Creates the issues that are missing on an asset, and returns the plan; what is obsolete is left to `resolve`.
 
         After a request whose outcome is unknown the issues are read again, and the plan made anew.
         """
@@ -88,8 +87,6 @@ class Writes:
                 raised = raised + [self._would_raise(new) for new in plan.missing]
             elif plan.missing:
                 raised = raised + self._client.create_issues(self._project_id, plan.missing)
-            for issue_id in plan.obsolete if not self._dry_run else ():
-                self._client.set_issue_status(issue_id, "SOLVED")
             self._raised += raised
             return plan
 
@@ -102,7 +99,6 @@ class Writes:
 
     def _note(self, plan: Plan) -> None:
         self.account.created += len(plan.missing)
-        self.account.resolved += len(plan.obsolete)
         self.account.kept += len(plan.kept)
         self.account.dismissed += len(plan.dismissed)
 
@@ -128,32 +124,35 @@ class Writes:
             self._until_known(lambda first: self._client.set_issue_status(issue_id, "SOLVED"))
 
     def send_back(self, asset_id: str) -> bool:
-        """Back to the queue, once for a label with its issues. False when Kili declined: it is there already."""
+        """Back to the queue, once for a label with its issues. False when Kili declined, or it is not due any more.
+
+        The label is looked at again first: it may have been replaced while it was checked, or, after a request whose
+        outcome is unknown, have been sent back.
+        """
         if asset_id in self._sent_back:
             return True
         self._sent_back.add(asset_id)
 
         def send(first: bool) -> bool:
-            self.account.sent_back = True
-            return self._dry_run or (not first and self._is_sent_back(asset_id)) or self._client.send_back(asset_id)
+            label = self._label
+            if label and asset_id == label.asset_id and not self._client.is_due_back(self._project_id, label.id):
+                self.account.sent_back = not first
+                return not first
+            self.account.sent_back = self._dry_run or self._client.send_back(asset_id)
+            return self.account.sent_back
 
         return self._once_for_label("send_back", asset_id, lambda: self._until_known(send))
-
-    def _is_sent_back(self, asset_id: str) -> bool:
-        if self._label is None or asset_id != self._label.asset_id:
-            return False
-        return self._client.label(self._project_id, self._label.id).sent_back
 
     def add_to_review(self, asset_id: str) -> bool:
         """Into review, once for a label. False when Kili declined."""
 
         def add(first: bool) -> bool:
-            self.account.added_to_review = True
-            return self._dry_run or self._client.add_to_review(asset_id)
+            self.account.added_to_review = self._dry_run or self._client.add_to_review(asset_id)
+            return self.account.added_to_review
 
         return self._once_for_label("add_to_review", asset_id, lambda: self._until_known(add))
 
-    def set_metadata(self, asset_id: str, metadata: Mapping[str, Any]) -> None:
+    def set_metadata(self, asset_id: str, metadata: Mapping[str, Any] | str) -> None:
         """Replaces the asset's metadata."""
         if not self._dry_run:
             self._until_known(lambda first: self._client.set_metadata(asset_id, metadata))
@@ -176,17 +175,15 @@ class Writes:
         self._appended += 1
         ids = self._once_for_label("append_labels", str(self._appended), added)
         for label_id in ids:
-            self._once.remember_label(label_id)
+            self._once.note({"own_label": label_id}, True)
         return ids
 
     def _once_for_label(self, action: str, what: str, act: Callable[[], T]) -> T:
         """What `act` returns. It is remembered by the label as it is, and by the issues that are the reason."""
-        if self._dry_run:
+        if self._dry_run or self._label is None:
             return act()
-        label = self._label
-        content = hashlib.sha256(msgspec.json.encode(label.json_response, order="sorted")).hexdigest() if label else ""
-        reason = {action: what, "label": label.id if label else "", "content": content, "issues": sorted(self._raised)}
-        return self._once.do(reason, act)
+        label = {"label": self._label.id, "content": self._label.content()}
+        return self._once.do({action: what, "issues": sorted(self._raised), **label}, act)
 
     def _until_known(self, change: Callable[[bool], T]) -> T:
         """What `change(first)` returns, called again after a pause while the outcome of its request is unknown."""

@@ -70,11 +70,6 @@ class Bounds(NamedTuple):
         """In the units of y."""
         return self.bottom - self.top
 
-    def touches_border(self, margin: float = 0.0) -> bool:
-        """Whether it comes as near as that to the border of the image, whose corners are (0, 0) and (1, 1)."""
-        nearest = min(self.left, self.top, 1 - self.right, 1 - self.bottom)
-        return nearest <= margin
-
 
 def bounds(area: Area) -> Bounds:
     """Around all outlines and points. Raises ValueError when there are none."""
@@ -118,30 +113,12 @@ def self_crossing(ring: Ring, work: Work | None = None) -> Point | None:
     return first
 
 
-def is_simple(ring: Ring, work: Work | None = None) -> bool:
-    """Whether an outline does not cross itself; see `self_crossing`. Raises TooComplex."""
-    return self_crossing(ring, work) is None
-
-
-def intersection_area(a: Area, b: Area, work: Work | None = None) -> float:
-    """Of what is inside both, inside as in `iou`. Raises TooComplex."""
-    return _Region(a).intersection(_Region(b), work or Work())
-
-
-def iou(a: Area, b: Area, work: Work | None = None) -> float:
-    """Area inside both over area inside either, 0 to 1; 0 when neither has any.
-
-    Inside is what an odd number of outlines lies around, so holes may be anywhere and outlines may cross themselves.
-    Raises TooComplex.
-    """
-    return _Region(a).iou(_Region(b), work or Work())
-
-
 def overlapping(areas: Sequence[Area], at_least: float, work: Work | None = None) -> Iterator[tuple[int, int, float]]:
     """All pairs whose IoU is that or more and not 0: their indices, the smaller one first, and the IoU.
 
-    Not all pairs are tried, and of those whose bounds overlap, only those are measured whose IoU could be enough.
-    Raises TooComplex, once as much of the work is spent.
+    IoU is the area inside both over the area inside either; inside is what an odd number of outlines lies around, so
+    holes may be anywhere and outlines may cross themselves. Not all pairs are tried, and of those whose bounds overlap,
+    only those are measured whose IoU could be enough. Raises TooComplex, once as much of the work is spent.
     """
     work = work or Work()
     regions = [_Region(drawn) for drawn in areas]

@@ -37,7 +37,6 @@ class Keypoint(msgspec.Struct, frozen=True):
 
     code: str
     point: Point
-    mid: str | None = None
     frame: int | None = None
 
 
@@ -76,10 +75,11 @@ class Object(msgspec.Struct, frozen=True, kw_only=True):
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """One answered question: a classification, a transcription, or one of the LLM jobs.
 
-    of: the key of the object it is about; None when it is about the asset. within: the jobs and categories above a
-    child job, from the top: ("JOB_0", "CAR") for a child of category CAR of JOB_0; () at the top. categories: of a
-    comparison the code of the choice, of a ranking what was ranked, the best first. text: of a transcription; of a
-    file its name. frame: of a video; None when about all of it. page: of a PDF.
+    of: the key of the object it is about, or the id of the chat item when the job was answered about several of them;
+    None when it is about the asset. within: the jobs and categories above a child job, from the top: ("JOB_0", "CAR")
+    for a child of category CAR of JOB_0; () at the top. categories: of a comparison the code of the choice, of a
+    ranking what was ranked, the best first. text: of a transcription; of a file its name. frame: of a video; None when
+    about all of it. page: of a PDF.
     """
 
     job: str
@@ -112,10 +112,16 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """All a label says. jobs: the top-level jobs that have something in them; pseudo-jobs are not among them."""
+    """All a label says.
+
+    jobs: the top-level jobs that have something in them; pseudo-jobs are not among them. rotation: by how many degrees,
+    0, 90, 180 or 270, the image was turned when it was labelled; coordinates are of the turned one, whose width at 90
+    and 270 is the height of the image.
+    """
 
     objects: tuple[Object, ...] = ()
     answers: tuple[Answer, ...] = ()
     relations: tuple[Relation, ...] = ()
     faults: tuple[Fault, ...] = ()
     jobs: frozenset[str] = frozenset()
+    rotation: int = 0

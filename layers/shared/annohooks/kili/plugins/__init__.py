@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from annohooks.core.errors import AnnohooksError, SettingsError
-from annohooks.core.observability import log_unexpected
+from annohooks.core.observability import log_unexpected, logger
 from annohooks.kili.client import Client
 from annohooks.kili.events import Event
 from annohooks.kili.label import Label
@@ -80,6 +80,8 @@ class Plugin:
         except (Exception, SystemExit) as error:
             if own_error := exceptions.own(error):
                 raise own_error from None
+            if isinstance(error, exceptions.NotPossibleHere):
+                logger.error("the plugin asks for what is not possible here: %s", error)
             log_unexpected(error)
             raise PluginFailed(f"The plugin failed with {type(error).__name__}; the log says where.") from None
 
@@ -99,9 +101,11 @@ def load(path: Path) -> Plugin:
         sys.path.append(str(main.parent))
     module = ModuleType("annohooks_kili_plugin")
     module.__file__ = str(main)
+    if path.is_dir():  # a package, for relative imports
+        module.__package__, module.__path__ = module.__name__, [str(path)]
     sys.modules[module.__name__] = module  # where dataclasses look for the names in annotations
     try:
-        exec(compile(main.read_bytes(), str(main), "exec"), vars(module))
+        exec(compile(main.read_bytes(), str(main), "exec", dont_inherit=True), vars(module))
     except (Exception, SystemExit) as error:
         raise SettingsError(f"KILI_PLUGIN: {main.name} {_why(error, main)}") from None
     handler = getattr(module, "PluginHandler", None)
@@ -132,6 +136,8 @@ def _why(error: BaseException, main: Path) -> str:
         if name.partition(".")[0] in ("kili", "kili_events"):
             return f"cannot be loaded: {what}{where}. {package.WHAT_THERE_IS}"
         return f"cannot be loaded: {what}{where}; what it needs has to be in the runtime layer"
+    if isinstance(error, exceptions.NotPossibleHere):
+        return f"cannot be loaded: {error}{where}"
     return f"raises {type(error).__name__}{where} when it is imported"
 
 

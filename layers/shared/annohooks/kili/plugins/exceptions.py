@@ -52,6 +52,26 @@ class DeprecatedArgumentError(ValueError):
     """An argument is not supported any more."""
 
 
+class NotPossibleHere(Exception):
+    """A plugin asks for what it cannot have here. The text says so to its author and is logged: nothing of a label."""
+
+
+class NoSuchMethod(NotPossibleHere, AttributeError):
+    """The light client has no such attribute."""
+
+
+class NoSuchArgument(NotPossibleHere, TypeError):
+    """The method takes no such argument."""
+
+
+class WrongArgument(NotPossibleHere, ValueError):
+    """The method takes no such value."""
+
+
+class MissingArgument(NotPossibleHere, MissingArgumentError):
+    """The method needs another argument."""
+
+
 def own(error: BaseException) -> errors.AnnohooksError | None:
     """Our own error behind one that the light client raised; None if it is not one of those."""
     if isinstance(error, (GraphQLError, MutationOutcomeUnknownError, NotFound)):

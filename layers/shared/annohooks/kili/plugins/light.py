@@ -10,12 +10,18 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from annohooks.core.observability import logger
 from annohooks.kili import documents
 from annohooks.kili.client import Client
 from annohooks.kili.graphql import fragment
 from annohooks.kili.label import NewIssue, NewLabel
-from annohooks.kili.plugins.exceptions import MissingArgumentError, in_the_sdks_words
+from annohooks.kili.plugins.exceptions import (
+    MissingArgument,
+    NoSuchArgument,
+    NoSuchMethod,
+    NotPossibleHere,
+    WrongArgument,
+    in_the_sdks_words,
+)
 
 Row = dict[str, Any]
 Strings = Sequence[str]
@@ -101,8 +107,8 @@ class Writes(Protocol):
     def add_to_review(self, asset_id: str, /) -> bool:
         """False when Kili declined."""
 
-    def set_metadata(self, asset_id: str, metadata: Mapping[str, Any], /) -> None:
-        """Replaces the asset's metadata."""
+    def set_metadata(self, asset_id: str, metadata: Mapping[str, Any] | str, /) -> None:
+        """Replaces the asset's metadata. A str is sent as it is."""
 
     def resolve(self, issue_id: str, /) -> None:
         """Sets an issue to solved."""
@@ -112,7 +118,10 @@ class Writes(Protocol):
 
 
 class _Do(NamedTuple):
-    """What the light client may do. Plain functions: no attribute of them leads to the client, and so to the key."""
+    """What the light client may do. Plain functions, so that none of its attributes is the client, which has the key.
+
+    It keeps the key out of sight, not out of reach: a plugin is the team's own code, in the same process.
+    """
 
     project_id: str
     labels: Callable[[str, Row, Strings, int | None, int], Iterator[Row]]
@@ -122,7 +131,7 @@ class _Do(NamedTuple):
     raise_issues: Callable[[Sequence[NewIssue]], list[str]]
     send_back: Callable[[str], bool]
     add_to_review: Callable[[str], bool]
-    set_metadata: Callable[[str, Mapping[str, Any]], None]
+    set_metadata: Callable[[str, Mapping[str, Any] | str], None]
     resolve: Callable[[str], None]
     append_labels: Callable[..., list[str]]
 
@@ -133,13 +142,11 @@ class Kili:
     _do: _Do
 
     def __init__(self, *_: object, **__: object) -> None:
-        raise RuntimeError("Kili() makes no connection here: use self.kili, which has this webhook's API key")
+        raise NotPossibleHere("Kili() makes no connection here: use self.kili, which has this webhook's API key")
 
     def __getattr__(self, name: str) -> Any:
         there = ", ".join(sorted(name for name in dir(Kili) if not name.startswith("_")))
-        if not name.startswith("_"):
-            logger.error("the plugin asks for what the light client has not", extra={"asked": name, "there": there})
-        raise AttributeError(f"there is no kili.{name} in this webhook; there are {there}")
+        raise NoSuchMethod(f"there is no kili.{name} in this webhook; there are {there}")
 
     # What is read
 
@@ -160,6 +167,7 @@ class Kili:
         _put(where, "project.id", project_id)
         if "asset" in where:
             _put(where, "asset.project.id", project_id)
+        _fragment(fields)  # now, and not when the first label is asked for
         return _given(self._do.labels(project_id, where, fields, first, skip), as_generator)
 
     def count_labels(self, project_id: str, asset_id: str | None = None, **filters: Any) -> int:
@@ -185,7 +193,7 @@ class Kili:
         _put(where, "project.id", project_id)
         wanted = list(fields or _ASSET_FIELDS)
         urls = [f"{labels}.jsonResponseUrl" for labels in _LABELS_OF_ASSET if f"{labels}.jsonResponse" in wanted]
-        rows = self._do.rows("assets", "AssetWhere", where, fragment([*wanted, *urls]), first, skip)
+        rows = self._do.rows("assets", "AssetWhere", where, _fragment([*wanted, *urls]), first, skip)
         return _given(map(self._asset, rows), as_generator)
 
     def _asset(self, row: Row) -> Row:
@@ -218,7 +226,7 @@ class Kili:
     ) -> Any:
         """Projects with these fields, jsonInterface decoded. filters: PROJECT_FILTERS."""
         where = _where(PROJECT_FILTERS, filters, project_id=project_id)
-        rows = self._do.rows("projects", "ProjectWhere", where, fragment(fields), first, skip)
+        rows = self._do.rows("projects", "ProjectWhere", where, _fragment(fields), first, skip)
         return _given(map(_project, rows), as_generator)
 
     def count_projects(self, project_id: str | None = None, **filters: Any) -> int:
@@ -239,7 +247,7 @@ class Kili:
         """Issues with these fields. filters: ISSUE_FILTERS."""
         where = _where(ISSUE_FILTERS, filters)
         _put(where, "project.id", project_id)
-        return _given(self._do.rows("issues", "IssueWhere", where, fragment(fields), first, skip), as_generator)
+        return _given(self._do.rows("issues", "IssueWhere", where, _fragment(fields), first, skip), as_generator)
 
     def count_issues(self, project_id: str, asset_id: str | None = None, **filters: Any) -> int:
         """How many issues there are. filters: ISSUE_FILTERS."""
@@ -262,7 +270,7 @@ class Kili:
     ) -> list[Row]:
         """Ids of the issues. One that is open already, with the same text on the same object, is not raised again."""
         if project_id != self._do.project_id:
-            raise ValueError("issues can only be raised in the project of the event")
+            raise WrongArgument("issues can only be raised in the project of the event")
         count = len(label_id_array)
         mids = _of_length(count, object_mid_array=object_mid_array)
         texts = _of_length(count, text_array=text_array)
@@ -276,7 +284,7 @@ class Kili:
     def update_issue_status(self, issue_id: str, status: str) -> Row:
         """Solves an issue; it cannot be given another status here."""
         if status != "SOLVED":
-            raise ValueError("an issue can only be set to SOLVED by this webhook")
+            raise WrongArgument("an issue can only be set to SOLVED by this webhook")
         with in_the_sdks_words():
             self._do.resolve(issue_id)
         return {"id": issue_id}
@@ -320,7 +328,7 @@ class Kili:
             ids = self._ids(asset_ids, external_ids, project_id)
             for (asset_id, _), metadata in zip(ids, _of_length(len(ids), json_metadatas=json_metadatas), strict=True):
                 if metadata is not None:
-                    self._do.set_metadata(asset_id, json.loads(metadata) if isinstance(metadata, str) else metadata)
+                    self._do.set_metadata(asset_id, metadata)
         return [{"id": asset_id} for asset_id, _ in ids]
 
     def append_labels(
@@ -369,17 +377,17 @@ class Kili:
     ) -> list[tuple[str, str | None]]:
         """Id and, when it was asked by that, external id of each asset."""
         if (asset_ids is None) == (external_ids is None):
-            raise MissingArgumentError("Please provide either asset ids or external ids.")
+            raise MissingArgument("Please provide either asset ids or external ids.")
         if asset_ids is not None:
             return [(asset_id, None) for asset_id in asset_ids]
         assert external_ids is not None
         if project_id is None:
-            raise MissingArgumentError("External ids need the project_id.")
+            raise MissingArgument("External ids need the project_id.")
         where = {"project": {"id": project_id}, "externalIdStrictlyIn": list(external_ids)}
-        rows = self._do.rows("assets", "AssetWhere", where, fragment(["id", "externalId"]), None, 0)
+        rows = self._do.rows("assets", "AssetWhere", where, _fragment(["id", "externalId"]), None, 0)
         ids = {row["externalId"]: row["id"] for row in rows}
         if missing := [external_id for external_id in external_ids if external_id not in ids]:
-            raise ValueError(f"{len(missing)} of the external ids are of no asset of the project")
+            raise WrongArgument(f"{len(missing)} of the external ids are of no asset of the project")
         return [(ids[external_id], external_id) for external_id in external_ids]
 
 
@@ -414,14 +422,22 @@ def connect(client: Client, writes: Writes, project_id: str) -> Kili:
 
 
 def _where(names: Mapping[str, str], filters: Mapping[str, Any], **named: Any) -> Row:
-    """The filter as Kili's API has it. Raises TypeError for one that is not there, as a call of the SDK's would."""
+    """The filter as Kili's API has it. Raises NoSuchArgument for one that is not there."""
     where: Row = {}
     for name, value in {**named, **filters}.items():
         if name not in names:
-            raise TypeError(f"there is no filter {name} in this webhook; there are {', '.join(names)}")
+            raise NoSuchArgument(f"there is no filter {name} in this webhook; there are {', '.join(names)}")
         if value is not None:
             _put(where, names[name], value)
     return where
+
+
+def _fragment(fields: Strings) -> str:
+    """Raises WrongArgument for what is not a field's name."""
+    try:
+        return fragment(fields)
+    except ValueError as error:
+        raise WrongArgument(str(error)) from None
 
 
 def _put(where: Row, path: str, value: Any) -> None:
@@ -442,12 +458,12 @@ def _in_the_sdks_words(rows: Iterator[Row]) -> Iterator[Row]:
 
 
 def _of_length(count: int, **array: Sequence[Any] | None) -> Sequence[Any]:
-    """The one array given, or as many Nones. Raises ValueError when it is of another length."""
+    """The one array given, or as many Nones. Raises WrongArgument when it is of another length."""
     ((name, values),) = array.items()
     if values is None:
         return [None] * count
     if len(values) != count:
-        raise ValueError(f"{name} has {len(values)} elements, not {count}")
+        raise WrongArgument(f"{name} has {len(values)} elements, not {count}")
     return values
 
 

@@ -11,7 +11,8 @@ from annohooks.kili.plugins import exceptions
 from annohooks.kili.plugins.light import Kili
 
 WHAT_THERE_IS = (
-    "Of the SDK there are here: PluginCore of kili.plugins, Kili of kili.client (as a type) and kili.exceptions. "
+    "Of the SDK there are here: PluginCore of kili.plugins, Kili of kili.client and Label of kili.types (as types), "
+    "and kili.exceptions. "
     "Instead of @on_kili_event, define on_event(self, payload), on_submit or on_review."
 )
 
@@ -64,6 +65,7 @@ def install() -> None:
         "kili": {},
         "kili.plugins": {"PluginCore": PluginCore},
         "kili.client": {"Kili": Kili},
+        "kili.types": {"Label": dict},  # in the annotations of old plugins
         "kili.exceptions": {name: getattr(exceptions, name) for name in exceptions.__all__},
     }
     for name, contents in modules.items():

@@ -22,8 +22,7 @@ def main(arguments: list[str]) -> int:
     except RulesError as error:
         print(error, file=sys.stderr)
         return 1
-    for rule in ruleset.rules:
-        print(rule.in_words())
+    print("\n".join(rule.in_words() for rule in ruleset.rules) or "no rules")
     return 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar, get_args
 
 import msgspec
 
@@ -81,12 +81,14 @@ class Case(Protocol):
 class Violation(NamedTuple):
     """What is wrong. subject: the same for the same thing in every version of a label (a mid, a job's name, ...).
 
-    mid: of the object to put the issue on. values: what the message may name, all that the check promises.
+    mid: of the object to put the issue on. values: what the message may name, all that the check promises. missing:
+    whether it is that something is not there, which is not told of a label of which parts could not be read.
     """
 
     subject: str
     values: dict[str, Any]
     mid: str | None = None
+    missing: bool = False
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -106,7 +108,7 @@ CheckFunction = Callable[[Case, Scope, P], Iterator[Violation]]
 class Check(NamedTuple):
     """A kind of rule. message: the template when a rule has none of its own. values: what it may name, with examples.
 
-    scope: what of a scope means something to it; project and handler do to each.
+    scope: what of a scope means something to it; project and handler do to each. tools: those it can look at.
     """
 
     name: str
@@ -114,6 +116,7 @@ class Check(NamedTuple):
     message: str
     values: Mapping[str, Any]
     scope: frozenset[str]
+    tools: tuple[Tool, ...]
     find: CheckFunction[Any]
 
 
@@ -121,23 +124,23 @@ CHECKS: dict[str, Check] = {}
 
 
 def check(
-    name: str, parameters: type[P], *, message: str, values: Mapping[str, Any], scope: str = "job category tool"
+    name: str,
+    parameters: type[P],
+    *,
+    message: str,
+    values: Mapping[str, Any],
+    scope: str = "job category tool",
+    tools: tuple[Tool, ...] = get_args(Tool),
 ) -> Callable[[CheckFunction[P]], CheckFunction[P]]:
     """Registers a function as the check that rules.yaml calls by this name.
 
     values: what its messages may name, each with an example of its type; every violation must give all of them.
-    scope: the parts of a scope it heeds, separated by spaces.
+    scope: the parts of a scope it heeds, separated by spaces. tools: those it can find anything about.
     """
 
     def register(find: CheckFunction[P]) -> CheckFunction[P]:
         heeded = frozenset({"project", "handler", *scope.split()})
-        CHECKS[name] = Check(name, parameters, message, values, heeded, find)
+        CHECKS[name] = Check(name, parameters, message, values, heeded, tools, find)
         return find
 
     return register
-
-
-def refuse_unread(case: Case) -> None:
-    """Raises NotApplicable when parts of the label could not be read: what seems to be missing may be in them."""
-    if case.reading.faults:
-        raise NotApplicable("parts of the label could not be read, and what seems to be missing may be in them")

@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from annohooks.kili.annotations.model import Object
-from annohooks.kili.rules.base import Case, Inconsistent, Parameters, Scope, Violation, check, refuse_unread
-from annohooks.kili.rules.bounds import accepted, must_say_something
-from annohooks.kili.rules.places import Place, by_place, places_in_words
+from annohooks.kili.rules.base import Case, Inconsistent, Parameters, Scope, Violation, check
+from annohooks.kili.rules.bounds import accepted, must_be_in_order, must_say_something
+from annohooks.kili.rules.places import Place, by_place, in_order, places_in_words
 
 Number = Annotated[int, Meta(ge=0)]
 
@@ -34,14 +34,13 @@ class Count(Parameters, frozen=True):
         must_say_something(self, "min", "max", "exactly")
         if self.exactly is not None and (self.min is not None or self.max is not None):
             raise Inconsistent("exactly", "leaves nothing for 'min' and 'max' to say")
-        if self.min is not None and self.max is not None and self.min > self.max:
-            raise Inconsistent("min", "is more than 'max'")
+        must_be_in_order(self, "")  # of min and max themselves
 
 
 @check(
     "count",
     Count,
-    message="{category}: {count}, {accepted} accepted {where}",
+    message="{category}: {count} instead of {accepted} {where}",
     values={"count": 3, "category": "OBJECT_A", "job": "JOB_0", "accepted": "at most 1", "where": "in frame 12"},
 )
 def count(case: Case, scope: Scope, parameters: Count) -> Iterator[Violation]:
@@ -51,20 +50,20 @@ def count(case: Case, scope: Scope, parameters: Count) -> Iterator[Violation]:
     objects = [thing for thing in case.reading.objects if scope.covers(thing)]
     for category, counted in _groups(objects, scope, parameters.each_category):
         counts = _counts(counted, parameters.per)
-        wrong = sorted(place for place, n in counts.items() if n < (low or 0) or (high is not None and n > high))
-        if wrong:
-            if counts[wrong[0]] < (low or 0):
-                refuse_unread(case)
-            yield Violation(
-                "/".join(filter(None, (", ".join(scope.job), category))) or "asset",
-                {
+        too_few = {place for place, n in counts.items() if n < (low or 0)}
+        too_many = {place for place, n in counts.items() if high is not None and n > high}
+        # The first of one subject is told; where parts could not be read that is the second, of what is certain.
+        for wrong in (in_order(too_few | too_many) if too_few else [], in_order(too_many)):
+            if wrong:
+                values = {
                     "count": counts[wrong[0]],
                     "category": category or "annotations",
                     "job": ", ".join(scope.job),
                     "accepted": accepted(low, high),
                     "where": places_in_words(wrong),
-                },
-            )
+                }
+                subject = "/".join(filter(None, (", ".join(scope.job), category))) or "asset"
+                yield Violation(subject, values, missing=not too_few.isdisjoint(wrong))
 
 
 def _groups(objects: list[Object], scope: Scope, each_category: bool) -> Iterator[tuple[str, list[Object]]]:

@@ -9,11 +9,13 @@ from typing import Annotated
 from msgspec import Meta
 
 from annohooks.kili.rules.base import Case, NotApplicable, Parameters, Scope, Violation, check
-from annohooks.kili.rules.bounds import beyond, must_be_in_order, must_say_something
+from annohooks.kili.rules.bounds import beyond, many, must_be_in_order, must_say_something
 from annohooks.kili.rules.places import ABOUT, about
 
 Seconds = Annotated[float, Meta(ge=0)]
 Number = Annotated[int, Meta(ge=0)]
+
+_DIGITS = 3  # of seconds
 
 
 class TooFast(Parameters, frozen=True):
@@ -32,18 +34,18 @@ class TooFast(Parameters, frozen=True):
 @check(
     "too_fast",
     TooFast,
-    message="labelled in {seconds:.0f} s, at least {least:.0f} s expected",
+    message="labelled in {seconds:.10g} s, at least {least:.10g} s expected",
     values={"seconds": 4.0, "least": 10.0, "objects": 3},
 )
 def too_fast(case: Case, scope: Scope, parameters: TooFast) -> Iterator[Violation]:
     """A label that was made too fast: one violation."""
     objects = sum(map(scope.covers, case.reading.objects))
     least = max(parameters.min_seconds or 0.0, (parameters.min_seconds_per_object or 0.0) * objects)
-    seconds = case.label.seconds_to_label
-    if seconds is None:
+    if case.label.seconds_to_label is None:
         raise NotApplicable("Kili does not say how long the label took")
+    seconds, least = (round(float(time), _DIGITS) for time in (case.label.seconds_to_label, least))
     if seconds < least:
-        yield Violation("label", {"seconds": float(seconds), "least": float(least), "objects": objects})
+        yield Violation("label", {"seconds": seconds, "least": least, "objects": objects})
 
 
 class Track(Parameters, frozen=True):
@@ -80,9 +82,9 @@ def track(case: Case, scope: Scope, parameters: Track) -> Iterator[Violation]:
         share = len(keys) / len(frames)
         gap, after = max(((later - earlier - 1, -earlier) for earlier, later in pairwise(frames)), default=(0, 0))
         problems = [
-            beyond("number of frames", len(frames), parameters.min_frames, parameters.max_frames),
-            beyond("gap in frames", gap, None, parameters.max_gap),
-            beyond("share of key frames", share, parameters.min_key_frame_share, None),
+            beyond(f"track of {many(len(frames), 'frame')}", len(frames), parameters.min_frames, parameters.max_frames),
+            beyond(f"gap of {many(gap, 'frame')}", gap, None, parameters.max_gap),
+            beyond("share of {} key frames", share, parameters.min_key_frame_share, None, "%"),
         ]
         if problems[1]:
             problems[1] += f", after frame {-after}"

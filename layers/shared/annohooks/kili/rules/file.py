@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
+from math import isfinite
 from string import Formatter
 from types import UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
@@ -13,6 +14,7 @@ import msgspec
 import yaml
 
 from annohooks.core.errors import SettingsError
+from annohooks.kili.annotations.model import Tool
 from annohooks.kili.rules.base import CHECKS, Action, Check, Inconsistent, Scope
 from annohooks.kili.rules.ruleset import LONGEST_TEXT, Rule, Ruleset, text
 
@@ -60,11 +62,12 @@ class _Entry(NamedTuple):
 
 
 class _Node(NamedTuple):
-    """A part of the text and where it begins, from 1. content: None for what was left empty."""
+    """A part of the text and where it begins, from 1. content: None for what was left empty. bare: without quotes."""
 
     line: int
     column: int
     content: str | list[_Node] | dict[str, _Entry] | None
+    bare: bool = False
 
 
 _WRONG: Any = object()
@@ -114,7 +117,11 @@ class _Reader:
         elif event.tag is not None:
             self.mistake(empty, "tags (!) are not for rules")
         if isinstance(event, yaml.ScalarEvent):
-            return empty._replace(content=None if event.implicit[0] and event.value in _NOTHING else event.value)
+            if event.implicit[0] and event.value in _NOTHING:
+                return empty
+            # A block (|, >) ends with a line break, which nobody means to be looked for.
+            content = event.value.rstrip("\n") if event.style in ("|", ">") else event.value
+            return empty._replace(content=content, bare=event.implicit[0])
         if isinstance(event, yaml.SequenceStartEvent):
             items = []
             while not isinstance(event := next(events), yaml.SequenceEndEvent):
@@ -198,6 +205,11 @@ class _Reader:
                 if name in Scope.__struct_fields__ and name not in check.scope:
                     known = ", ".join(field for field in Scope.__struct_fields__ if field in check.scope)
                     self.mistake(inner.key, f"{prefix}scope: '{name}' means nothing to '{check.name}'; {known} do")
+                elif name == "tool":
+                    for tool in inner.value.content if isinstance(inner.value.content, list) else [inner.value]:
+                        if tool.content in get_args(Tool) and tool.content not in check.tools:
+                            what = f"'{tool.content}' draws nothing that '{check.name}' looks at"
+                            self.mistake(tool, f"{prefix}scope: 'tool': {what}; there are {', '.join(check.tools)}")
         return self.struct(entry, Scope, None, f"{prefix}scope: ")
 
     def struct(self, entry: _Entry | None, cls: type[msgspec.Struct], beside: _Node | None, prefix: str) -> Any:
@@ -215,7 +227,8 @@ class _Reader:
         try:
             return cls(**found)
         except Inconsistent as error:
-            self.mistake(entries[error.field].value, f"{prefix}{error}")
+            assert place is not None
+            self.mistake(entries[error.field].value if error.field in entries else place, f"{prefix}{error}")
         except ValueError as error:
             assert place is not None
             self.mistake(place, f"{prefix}{error}")
@@ -253,6 +266,9 @@ class _Reader:
         bare = _bare(kind)
         content: Any = node.content
         if get_origin(bare) is tuple:
+            if node.bare and "," in content:
+                self.mistake(node, f"{prefix}a list is written [{_short(content)}]; a comma in a name needs quotes")
+                return _WRONG
             items = content if isinstance(content, list) else [node]
             content = [self.value(item, get_args(bare)[0], prefix) for item in items]
             if _WRONG in content:
@@ -267,14 +283,18 @@ class _Reader:
         elif not isinstance(content, str):
             self.mistake(node, f"{prefix}expected {_KINDS[bare.__name__]}, not {_kind(node)}")
             return _WRONG
+        elif bare is float:
+            content = _number(content)
+            if content is None:
+                self.mistake(node, f"{prefix}expected a number, not '{_short(str(node.content))}'")
+                return _WRONG
         try:
             return msgspec.convert(content, kind, strict=False)
         except msgspec.ValidationError as error:
             expected = str(error).partition(", got ")[0].replace("Expected", "expected")
             expected = re.sub(r"`(\w+)[^`]*`", lambda named: _KINDS.get(named[1], named[1]), expected)
-            self.mistake(
-                node, f"{prefix}{expected}" + (f", not '{_short(content)}'" if bare in (int, float, bool) else "")
-            )
+            but = f", not '{_short(str(node.content))}'" if bare in (int, float, bool) else ""
+            self.mistake(node, f"{prefix}{expected}{but}")
             return _WRONG
 
 
@@ -319,6 +339,15 @@ def _bare(kind: Any) -> Any:
             kind = next(choice for choice in get_args(kind) if choice is not type(None))
         else:
             return kind
+
+
+def _number(said: str) -> float | None:
+    """As Python writes numbers, which is more than JSON knows; None for what is none, or not finite."""
+    try:
+        number = float(said)
+    except ValueError:
+        return None
+    return number if isfinite(number) else None
 
 
 def _at(mark: Any, content: None) -> _Node:

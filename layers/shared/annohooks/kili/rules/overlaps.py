@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
@@ -10,7 +11,17 @@ from msgspec import Meta
 from annohooks.kili.annotations.geometry import Work, overlapping
 from annohooks.kili.annotations.model import Object, Shape
 from annohooks.kili.rules.base import Case, Parameters, Scope, Violation, check
-from annohooks.kili.rules.places import ABOUT, Place, about, by_place, in_words
+from annohooks.kili.rules.bounds import beyond
+from annohooks.kili.rules.places import (
+    ABOUT,
+    WITH_AREA,
+    Place,
+    about,
+    by_place,
+    categories_in_words,
+    in_order,
+    in_words,
+)
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 _DIGITS = 6
@@ -30,19 +41,23 @@ class Overlap(Parameters, frozen=True):
 @check(
     "overlap",
     Overlap,
-    message="{category} overlaps {other_category} by {iou:.0%} {where}",
-    values={**ABOUT, "other": "20240613093119204-2", "other_category": "OBJECT_B", "iou": 0.6, "where": "in frame 12"},
+    message="{category} and {other_category}: {problem} {where}",
+    values={**ABOUT, "other": "20240613093119204-2", "other_category": "OBJECT_B", "iou": 0.6}
+    | {"problem": "overlap of 60% is more than 50%", "where": "in frame 12"},
+    tools=WITH_AREA,
 )
 def overlap(case: Case, scope: Scope, parameters: Overlap) -> Iterator[Violation]:
-    """Pairs that overlap more than accepted: one violation per pair, on the object that stands later in the label."""
-    objects = list(filter(scope.covers, case.reading.objects))
+    """Pairs that overlap more than accepted: one violation per pair, on the object with the larger key."""
+    objects = sorted(filter(scope.covers, case.reading.objects), key=attrgetter("key"))
     for first, second, place, iou in _pairs(objects, parameters.max_iou, Work(deadline=case.deadline)):
         shares_category = not set(first.categories).isdisjoint(second.categories)
         if iou > parameters.max_iou and parameters.between in (
             "any",
             "same_category" if shares_category else "different_categories",
         ):
-            yield _violation(first, second, iou=iou, where=in_words(place))
+            other = {"other_category": categories_in_words(first), "iou": iou}
+            problem = beyond("overlap of {}", iou, None, parameters.max_iou, "%")
+            yield _violation(first, second, **other, problem=problem, where=in_words(place))
 
 
 class Duplicates(Parameters, frozen=True):
@@ -58,14 +73,14 @@ class Duplicates(Parameters, frozen=True):
 @check(
     "duplicates",
     Duplicates,
-    message="{category} is there twice {where}",
+    message="{category} is annotated twice {where}",
     values={**ABOUT, "other": "20240613093119204-2", "where": "in frame 12"},
 )
 def duplicates(case: Case, scope: Scope, parameters: Duplicates) -> Iterator[Violation]:
-    """Objects that are another one drawn again: one violation per pair, on the one that stands later in the label."""
+    """Objects that are another one drawn again: one violation per pair, on the one with the larger key."""
     work = Work(deadline=case.deadline)
     alike: dict[Any, list[Object]] = {}
-    for thing in filter(scope.covers, case.reading.objects):
+    for thing in sorted(filter(scope.covers, case.reading.objects), key=attrgetter("key")):
         alike.setdefault((thing.job, thing.tool, frozenset(thing.categories)), []).append(thing)
     for objects in alike.values():
         for first, second, place, _ in _pairs(objects, parameters.min_iou, work):
@@ -80,7 +95,7 @@ def duplicates(case: Case, scope: Scope, parameters: Duplicates) -> Iterator[Vio
 
 
 def _pairs(objects: list[Object], at_least: float, work: Work) -> Iterator[tuple[Object, Object, Place, float]]:
-    """Pairs with this IoU or more, by frame or page and as they stand in the label; each where it first is so.
+    """Pairs with this IoU or more, by frame or page and in the order of the objects; each where it first is so.
 
     Raises TooComplex.
     """
@@ -89,7 +104,8 @@ def _pairs(objects: list[Object], at_least: float, work: Work) -> Iterator[tuple
         for place, pieces in by_place(shape for shape in thing.shapes if shape.rings).items():
             places.setdefault(place, []).append((thing, pieces))
     seen = set()
-    for place, drawn in places.items():
+    for place in in_order(places):
+        drawn = places[place]
         for i, j, iou in sorted(overlapping([pieces for _, pieces in drawn], at_least, work)):
             first, second = drawn[i][0], drawn[j][0]
             if (first.path, second.path) not in seen:
@@ -109,6 +125,4 @@ def _without_area(thing: Object) -> Iterator[tuple[Place, Any]]:
 
 def _violation(first: Object, second: Object, **values: Any) -> Violation:
     both = {**about(second), "other": first.key, **values}
-    if "iou" in values:
-        both["other_category"] = ", ".join(first.categories)
     return Violation(" ".join(sorted((first.key, second.key))), both, second.mid)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from annohooks.kili.annotations.geometry import bounds
-from annohooks.kili.annotations.model import Answer, Object, Shape
+from annohooks.kili.annotations.model import Answer, Object, Relation, Shape, Tool
 from annohooks.kili.rules.base import Case, NotApplicable
 
 Place = tuple[int | None, int | None]
@@ -15,13 +15,21 @@ Place = tuple[int | None, int | None]
 ABOUT = {"job": "JOB_0", "category": "OBJECT_A", "object": "20240613093117843-1"}
 """What the messages of checks of single objects may name, with examples; see `about`."""
 
+WITH_AREA: tuple[Tool, ...] = ("rectangle", "polygon", "semantic", "entity")
+"""What has an area; entities do in PDFs."""
+
 _BEYOND_THE_IMAGE = 0.5
 
 
 def about(thing: Object | Answer) -> dict[str, Any]:
     """job, category (all of them) and object, by its mid or where it stands in the label; "" for none."""
     name = thing.key if isinstance(thing, Object) else thing.of or ""
-    return {"job": thing.job, "category": ", ".join(thing.categories), "object": name}
+    return {"job": thing.job, "category": categories_in_words(thing), "object": name}
+
+
+def categories_in_words(thing: Object | Answer | Relation) -> str:
+    """All of them; of what has none, its job."""
+    return ", ".join(thing.categories) or thing.job
 
 
 def by_place(shapes: Iterable[Shape]) -> dict[Place, list[Shape]]:
@@ -32,18 +40,25 @@ def by_place(shapes: Iterable[Shape]) -> dict[Place, list[Shape]]:
     return places
 
 
-def in_words(place: Place, more: int = 0) -> str:
-    """in frame 12, on page 3, or nothing. more: of how many further places the same is to be said."""
+def in_order(places: Iterable[Place]) -> list[Place]:
+    """What has no frame or page comes first."""
+    return sorted(places, key=lambda place: [-1 if number is None else number for number in place])
+
+
+def in_words(place: Place) -> str:
+    """in frame 12, on page 3, or nothing."""
     frame, page = place
     words = [f"in frame {frame}"] if frame is not None else []
     words += [f"on page {page}"] if page is not None else []
-    words += [f"and {more} more"] if more else []
     return " ".join(words)
 
 
-def places_in_words(places: Collection[Place]) -> str:
-    """The first of them, and how many more."""
-    return in_words(next(iter(places)), len(places) - 1) if places else ""
+def places_in_words(wrong: Sequence[Place]) -> str:
+    """The first of them, and how many more there are; of those something else may be wrong than of the first."""
+    if len(wrong) < 2:
+        return in_words(wrong[0]) if wrong else ""
+    more = len(wrong) - 1
+    return f"{in_words(wrong[0])}, wrong {'in' if wrong[-1][1] is None else 'on'} {more} more"
 
 
 def refuse_degrees(case: Case, shapes: Sequence[Shape]) -> None:

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from annohooks.kili.annotations.geometry import Work
-from annohooks.kili.rules.base import Case, Parameters, Scope, Violation, check, refuse_unread
+from annohooks.kili.rules.base import Case, Inconsistent, Parameters, Scope, Violation, check
 from annohooks.kili.rules.bounds import accepted, must_be_in_order
-from annohooks.kili.rules.places import ABOUT, about
+from annohooks.kili.rules.places import ABOUT, about, categories_in_words
 
 Number = Annotated[int, Meta(ge=0)]
 
@@ -19,23 +19,26 @@ class Relations(Parameters, frozen=True):
     """How many others each object or entity in the scope has to be linked to.
 
     to: categories of those others. relation: categories, or jobs, of the relations that count. Without them, any.
-    direction: the relation starts from the object, ends at it, or either. min_links, max_links: accepted themselves.
+    direction: the relation starts from the object, ends at it, or either. min_links, max_links: accepted themselves;
+    without either, one link is needed.
     """
 
     to: tuple[str, ...] = ()
     relation: tuple[str, ...] = ()
     direction: Literal["either", "start", "end"] = "either"
-    min_links: Number | None = 1
+    min_links: Number | None = None
     max_links: Number | None = None
 
     def __post_init__(self) -> None:
         must_be_in_order(self, "links")
+        if self.min_links == 0 and self.max_links is None:
+            raise Inconsistent("min_links", "of 0 accepts all")
 
 
 @check(
     "relations",
     Relations,
-    message="{category}: linked to {links} of {to}, {accepted} accepted",
+    message="{category} is linked to {links} {to} instead of {accepted}",
     values={**ABOUT, "links": 0, "to": "OBJECT_B", "accepted": "at least 1"},
 )
 def relations(case: Case, scope: Scope, parameters: Relations) -> Iterator[Violation]:
@@ -60,15 +63,14 @@ def relations(case: Case, scope: Scope, parameters: Relations) -> Iterator[Viola
                 for mid in near:
                     linked.setdefault(mid, set()).update(others.intersection(far) - {mid})
     low, high = parameters.min_links, parameters.max_links
+    if low is None and high is None:
+        low = 1
     for thing in filter(scope.covers, case.reading.objects):
         links = len(linked.get(thing.mid or "", ()))
-        if links < (low or 0) or (high is not None and links > high):
-            if links < (low or 0):
-                refuse_unread(case)
-            to = " or ".join(parameters.to) or "the others"
-            yield Violation(
-                thing.key, {**about(thing), "links": links, "to": to, "accepted": accepted(low, high)}, thing.mid
-            )
+        too_few = links < (low or 0)
+        if too_few or (high is not None and links > high):
+            values = {"links": links, "to": " or ".join(parameters.to) or "others", "accepted": accepted(low, high)}
+            yield Violation(thing.key, {**about(thing), **values}, thing.mid, too_few)
 
 
 class DanglingRelations(Parameters, frozen=True):
@@ -93,7 +95,6 @@ def dangling_relations(case: Case, scope: Scope, parameters: DanglingRelations) 
             elif not mids:
                 problems.append(f"{verb} nothing")
         if problems:
-            refuse_unread(case)
-            values = {"job": relation.job, "category": ", ".join(relation.categories), "problem": ", ".join(problems)}
+            values = {"job": relation.job, "category": categories_in_words(relation), "problem": ", ".join(problems)}
             on = next((mid for mid in (*relation.starts, *relation.ends) if mid in there), None)
-            yield Violation(relation.mid or relation.path, values, on)
+            yield Violation(relation.mid or relation.path, values, on, missing=True)

@@ -41,8 +41,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
     def in_words(self) -> str:
         """What it looks for, where, and what follows, in one sentence."""
-        scope = _in_words(self.scope, ("project", "job", "category", "tool"))
-        told = _in_words(self.parameters, self.parameters.__struct_fields__)
+        scope = ", ".join(_in_words(self.scope, ("project", "job", "category", "tool"), " or "))
+        told = "; ".join(_in_words(self.parameters, self.parameters.__struct_fields__, ", "))
         looked_for = self.check.name + f" of {scope}" * bool(scope) + f" ({told})" * bool(told)
         when = {"submit": "submitted", "review": "reviewed"}
         handlers = " or ".join(when[handler] for handler in self.scope.handler or when)
@@ -96,9 +96,13 @@ class Ruleset:
 
 
 def _findings(rule: Rule, case: Case) -> Iterator[Finding]:
-    """One for each subject. Raises NotApplicable, too when there are more than anybody wants."""
+    """One for each subject. Raises NotApplicable, too when there are more than anybody wants, or some are uncertain."""
     seen: set[str] = set()
+    uncertain = False
     for violation in rule.check.find(case, rule.scope, rule.parameters):
+        if violation.missing and case.reading.faults:
+            uncertain = True
+            continue
         subject = _subject(violation)
         if subject in seen:
             continue
@@ -107,17 +111,19 @@ def _findings(rule: Rule, case: Case) -> Iterator[Finding]:
         seen.add(subject)
         said = text(rule.message, violation.values) or rule.id
         yield Finding(rule.id, subject, said, rule.action, violation.mid)
+    if uncertain:
+        raise NotApplicable("parts of the label could not be read, and what seems to be missing may be in them")
 
 
 def text(message: str, values: Mapping[str, Any]) -> str:
     """A message with its placeholders filled in: one line, and no longer than an issue should be."""
     named = {
-        name: _one_line(value, LONGEST_VALUE) if isinstance(value, str) else value for name, value in values.items()
+        name: one_line(value, LONGEST_VALUE) if isinstance(value, str) else value for name, value in values.items()
     }
-    return _one_line(message.format_map(named), LONGEST_TEXT)
+    return one_line(message.format_map(named), LONGEST_TEXT)
 
 
-def _one_line(said: str, longest: int) -> str:
+def one_line(said: str, longest: int) -> str:
     """Printable, with single spaces; a text cut short ends with three dots."""
     beginning = said[: 4 * longest]
     line = " ".join("".join(c if c.isprintable() else " " for c in beginning).split())
@@ -130,10 +136,15 @@ def _subject(violation: Violation) -> str:
     return hashlib.sha256(violation.subject.encode(errors="surrogatepass")).hexdigest()
 
 
-def _in_words(told: Scope | Parameters, names: Sequence[str]) -> str:
-    """What these fields are set to; those that are not are left out."""
+def _in_words(told: Scope | Parameters, names: Sequence[str], between: str) -> list[str]:
+    """What these fields are set to; left out are those that are not, or are false by themselves. between: the names in
+    a list.
+    """
+    off = {field.name for field in msgspec.structs.fields(told) if field.default is False}
     values = {name: getattr(told, name) for name in names}
-    lists = {name: " or ".join(value) if isinstance(value, tuple) else value for name, value in values.items()}
-    return ", ".join(
-        f"{name} {value}" for name, value in lists.items() if value not in (None, "") and value is not False
-    )
+    lists = {name: between.join(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    return [
+        name if value is True else f"{name} {'false' if value is False else value}"
+        for name, value in lists.items()
+        if value not in (None, "") and not (value is False and name in off)
+    ]

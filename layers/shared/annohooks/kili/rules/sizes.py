@@ -12,7 +12,7 @@ from annohooks.kili.annotations.geometry import area, bounds
 from annohooks.kili.annotations.model import Object, Shape
 from annohooks.kili.rules.base import Case, Inconsistent, Parameters, Scope, Violation, check
 from annohooks.kili.rules.bounds import beyond, must_be_in_order, must_say_something
-from annohooks.kili.rules.places import ABOUT, Place, about, by_place, in_words, refuse_degrees
+from annohooks.kili.rules.places import ABOUT, WITH_AREA, Place, about, by_place, in_words, refuse_degrees
 
 Measure = Annotated[float, Meta(ge=0)]
 Side = Literal["left", "top", "right", "bottom"]
@@ -48,21 +48,23 @@ class Size(Parameters, frozen=True):
     "size",
     Size,
     message="{category}: {problem} {where}",
-    values={**ABOUT, "problem": "area 0.42 is more than 0.33", "area": 0.42, "width": 0.7, "height": 0.6}
+    values={**ABOUT, "problem": "area 42% of the image is more than 33%", "area": 0.42, "width": 0.7, "height": 0.6}
     | {"where": "in frame 12"},
+    tools=WITH_AREA,
 )
 def size(case: Case, scope: Scope, parameters: Size) -> Iterator[Violation]:
     """Objects that are too small or too large: one violation per object, of the first frame or page where it is."""
     for thing, places in _areas(case, scope):
-        width_px, height_px = case.size_px() if parameters.unit == "px" else (1, 1)
-        unit = "px" if parameters.unit == "px" else ""
+        width_px, height_px = _size_px(case) if parameters.unit == "px" else (1, 1)
+        said, unit = ("{}", " px") if parameters.unit == "px" else ("{} of the image", "%")
         for place, pieces in places.items():
             box = bounds(pieces)
             width, height = box.width * width_px, box.height * height_px
             measured = {"area": area(pieces) * width_px * height_px, "width": width, "height": height}
             problems = [
-                beyond(name, value, getattr(parameters, f"min_{name}"), getattr(parameters, f"max_{name}"), unit)
+                beyond(f"{name} {said}", value, low, high, unit)
                 for name, value in measured.items()
+                for low, high in [(getattr(parameters, f"min_{name}"), getattr(parameters, f"max_{name}"))]
             ]
             if any(problems):
                 problem = ", ".join(filter(None, problems))
@@ -89,17 +91,19 @@ class AspectRatio(Parameters, frozen=True):
     "aspect_ratio",
     AspectRatio,
     message="{category}: {problem} {where}",
-    values={**ABOUT, "problem": "width by height 12 is more than 10", "ratio": 12.0, "where": "in frame 12"},
+    values={**ABOUT, "problem": "width 12 times the height is more than 10", "ratio": 12.0, "where": "in frame 12"},
+    tools=WITH_AREA,
 )
 def aspect_ratio(case: Case, scope: Scope, parameters: AspectRatio) -> Iterator[Violation]:
     """Objects that are too long or too high: one violation per object, of the first frame or page where it is."""
     for thing, places in _areas(case, scope):
-        width_px, height_px = case.size_px()
+        width_px, height_px = _size_px(case)
         for place, pieces in places.items():
             box = bounds(pieces)
             ratio = box.width * width_px / (box.height * height_px) if box.height else math.inf
-            problem = beyond("width by height", ratio, parameters.min_ratio, parameters.max_ratio)
+            problem = beyond("width {} times the height", ratio, parameters.min_ratio, parameters.max_ratio)
             if problem:
+                problem = problem if box.height else "no height"
                 values = {**about(thing), "problem": problem, "ratio": ratio, "where": in_words(place)}
                 yield Violation(thing.key, values, thing.mid)
                 break
@@ -118,7 +122,7 @@ class Border(Parameters, frozen=True):
 @check(
     "border",
     Border,
-    message="{category}: touches the border of the image ({sides}) {where}",
+    message="{category} touches the border of the image ({sides}) {where}",
     values={**ABOUT, "sides": "left, top", "where": "in frame 12"},
 )
 def border(case: Case, scope: Scope, parameters: Border) -> Iterator[Violation]:
@@ -134,6 +138,12 @@ def border(case: Case, scope: Scope, parameters: Border) -> Iterator[Violation]:
                 values = {**about(thing), "sides": ", ".join(touched), "where": in_words(place)}
                 yield Violation(thing.key, values, thing.mid)
                 break
+
+
+def _size_px(case: Case) -> tuple[int, int]:
+    """Of the image as the labeller saw it, which is what coordinates are of. Raises NotApplicable."""
+    width, height = case.size_px()
+    return (height, width) if case.reading.rotation in (90, 270) else (width, height)
 
 
 def _areas(case: Case, scope: Scope) -> Iterator[tuple[Object, dict[Place, list[Shape]]]]:

@@ -5,20 +5,28 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from datetime import date
+from functools import lru_cache
 from typing import Annotated, Any, Literal, NamedTuple
 
 from msgspec import Meta
 
 from annohooks.kili.annotations.model import Object
 from annohooks.kili.rules.base import Case, Inconsistent, NotApplicable, Parameters, Scope, Violation, check
-from annohooks.kili.rules.bounds import beyond, must_be_in_order, must_say_something
-from annohooks.kili.rules.places import ABOUT, about, in_words
+from annohooks.kili.rules.bounds import many, must_be_in_order, must_say_something
+from annohooks.kili.rules.places import ABOUT, about, categories_in_words, in_words
+from annohooks.kili.rules.ruleset import one_line
 
 LONGEST_TEXT = 10_000
-"""Characters. A longer text is measured, but no pattern and no word is looked for in it."""
+"""Characters. A longer text is measured, but not looked at otherwise."""
+LONGEST_FOR_PATTERNS = 1_000
+"""Characters. The same where there is a pattern: it takes time with a power of them, and nothing interrupts it."""
+MOST_WORDS = 1_000
+
+_QUOTED = 60
+"""Characters of a text by which an issue says which one it is about."""
 
 Length = Annotated[int, Meta(ge=0)]
-Word = Annotated[str, Meta(min_length=1)]
+Words = Annotated[tuple[str, ...], Meta(max_length=MOST_WORDS)]
 
 
 class Text(Parameters, frozen=True):
@@ -26,16 +34,17 @@ class Text(Parameters, frozen=True):
 
     min_length, max_length: in characters, white space at both ends left off, accepted themselves. pattern,
     forbidden_pattern: regular expressions (Python's) that have to, and may not, be found in it; ^ and $ tie them to its
-    ends. required_words, forbidden_words: each of these, none of these, as whole words. allowed: it is one of these.
-    ignore_case: for all of them. format: an `iban` (spaces allowed), a `date` (2024-06-13), a `number` (-1.5e3).
+    ends. required_words, forbidden_words: each of these, none of these, as whole words; those of a phrase may be parted
+    by any white space. allowed: it is one of these. ignore_case: for all of them. format: an `iban` (spaces allowed), a
+    `date` (2024-06-13), a `number` (-1.5e3).
     """
 
     min_length: Length | None = None
     max_length: Length | None = None
     pattern: str | None = None
     forbidden_pattern: str | None = None
-    required_words: tuple[Word, ...] = ()
-    forbidden_words: tuple[Word, ...] = ()
+    required_words: Words = ()
+    forbidden_words: Words = ()
     allowed: tuple[str, ...] = ()
     ignore_case: bool = False
     format: Literal["iban", "date", "number"] | None = None
@@ -48,28 +57,38 @@ class Text(Parameters, frozen=True):
                 re.compile(getattr(self, name) or "")
             except (re.error, OverflowError, RecursionError) as error:
                 raise Inconsistent(name, f"is not a regular expression: {error}") from None
+        for name in ("required_words", "forbidden_words"):
+            if not all(map(str.strip, getattr(self, name))):
+                raise Inconsistent(name, "has a blank word")
 
 
 @check(
     "text",
     Text,
-    message="{job}: {problem} {where}",
-    values={**ABOUT, "problem": "is not an IBAN", "text": "FR76 3000", "length": 9, "where": "on page 3"},
+    message="{quote} {where} {problem}",
+    values={**ABOUT, "quote": 'TRANSCRIPTION_JOB "FR76 3000"', "problem": "is not an IBAN"}
+    | {"text": "FR76 3000", "length": 9, "where": "on page 3"},
+    tools=("entity",),
 )
 def text(case: Case, scope: Scope, parameters: Text) -> Iterator[Violation]:
     """Texts that are not what they have to be: one violation per text, with the first thing that is wrong."""
+    has_pattern = parameters.pattern is not None or parameters.forbidden_pattern is not None
+    longest = LONGEST_FOR_PATTERNS if has_pattern else LONGEST_TEXT
     too_long = 0
     for said in _said(case, scope):
-        problem = _length_problem(said.text, parameters)
-        if len(said.text) > LONGEST_TEXT:
+        if not case.deadline.remaining_s():
+            raise NotApplicable("no time was left for all texts")
+        trimmed = said.text.strip()
+        problem = _length_problem(len(trimmed), parameters)
+        if len(trimmed) > longest:
             too_long += 1
-        elif not problem and said.text.strip():
-            problem = _problem(said.text, parameters)
+        elif trimmed and not problem:
+            problem = _problem(trimmed, parameters)
         if problem:
-            values = {**said.values, "problem": problem, "text": said.text, "length": len(said.text.strip())}
+            values = {**said.values, "problem": problem, "text": said.text, "length": len(trimmed)}
             yield Violation(said.subject, values, said.mid)
     if too_long:
-        raise NotApplicable(f"{too_long} texts are longer than {LONGEST_TEXT} characters")
+        raise NotApplicable(f"{many(too_long, 'text')} of more than {longest} characters")
 
 
 class _Said(NamedTuple):
@@ -82,50 +101,80 @@ class _Said(NamedTuple):
 
 
 def _said(case: Case, scope: Scope) -> Iterator[_Said]:
-    mids: dict[str | None, str | None] = {thing.key: thing.mid for thing in case.reading.objects}
+    objects: dict[str | None, Object] = {thing.key: thing for thing in case.reading.objects}
+    answered = {
+        (answer.of, answer.frame, answer.page, (*answer.within, answer.job)): answer.categories
+        for answer in case.reading.answers
+    }
     for thing in filter(scope.covers, case.reading.objects):
         if thing.span:
             where = in_words((None, thing.shapes[0].page)) if thing.shapes else ""
-            yield _Said(thing.key, thing.span.content, thing.mid, {**about(thing), "where": where})
+            values = {**about(thing), "quote": _entity(thing), "where": where}
+            yield _Said(thing.key, thing.span.content, thing.mid, values)
     for answer in case.reading.answers:
         if answer.text is not None and scope.reaches(answer):
-            subject = "/".join((answer.of or "", *answer.within, answer.job))
-            values = {**about(answer), "category": ", ".join(answer.within[1:2])}
-            where = in_words((answer.frame, answer.page))
-            yield _Said(subject, answer.text, mids.get(answer.of), {**values, "where": where})
+            on = objects.get(answer.of)
+            above = (answer.of, answer.frame, answer.page, answer.within)
+            nearest = answer.within[-1:]
+            if on and nearest == (on.job,):
+                categories = on.categories
+            else:
+                categories = answered.get(above, nearest if len(answer.within) > 1 else ())
+            page, on_frame = str(answer.page or ""), "" if answer.frame is None else answer.text
+            subject = "/".join(filter(None, (answer.of, *answer.within, answer.job, page, on_frame)))
+            values = {**about(answer), "category": ", ".join(categories)}
+            values |= {"quote": _quote(answer.job, answer.text), "where": in_words((answer.frame, answer.page))}
+            yield _Said(subject, answer.text, on.mid if on else None, values)
 
 
-def _length_problem(said: str, parameters: Text) -> str:
-    return beyond("length", len(said.strip()), parameters.min_length, parameters.max_length)
+def _quote(name: str, said: str) -> str:
+    """What an issue is about: a transcription's job or an entity's category, and how the text begins."""
+    beginning = one_line(said.strip(), _QUOTED)
+    return f'{name} "{beginning}"' if beginning else name
+
+
+def _length_problem(length: int, parameters: Text) -> str:
+    low, high = parameters.min_length, parameters.max_length
+    if low is not None and length < low:
+        return f"has {many(length, 'character')}, fewer than {low}" if length else "is empty"
+    return f"has {many(length, 'character')}, more than {high}" if high is not None and length > high else ""
 
 
 def _problem(said: str, parameters: Text) -> str:
-    flags = re.IGNORECASE if parameters.ignore_case else re.NOFLAG
-    if parameters.allowed and _is_none_of(said.strip(), parameters.allowed, parameters.ignore_case):
-        return f"is none of {', '.join(parameters.allowed)}"
-    if parameters.pattern is not None and not re.search(parameters.pattern, said, flags):
-        return f"does not match {parameters.pattern}"
-    if parameters.forbidden_pattern is not None and re.search(parameters.forbidden_pattern, said, flags):
-        return f"matches {parameters.forbidden_pattern}"
-    for word in parameters.required_words:
-        if not _has_word(said, word, flags):
-            return f'is without "{word}"'
-    for word in parameters.forbidden_words:
-        if _has_word(said, word, flags):
-            return f'has "{word}" in it'
-    if parameters.format and not _FORMATS[parameters.format](said.strip()):
+    if parameters.allowed and _is_none_of(said, parameters.allowed, parameters.ignore_case):
+        return f"is not one of {', '.join(parameters.allowed)}"
+    for looked_for, wanted, problem in _searches(parameters):
+        if bool(looked_for.search(said)) != wanted:
+            return problem
+    if parameters.format and not _FORMATS[parameters.format](said):
         return f"is not {_FORMAT_NAMES[parameters.format]}"
     return ""
+
+
+@lru_cache(maxsize=256)
+def _searches(parameters: Text) -> tuple[tuple[re.Pattern[str], bool, str], ...]:
+    """What is looked for, whether it has to be found, and what is wrong otherwise."""
+    searches = [
+        (parameters.pattern, True, f"does not match {parameters.pattern}"),
+        (parameters.forbidden_pattern, False, f"may not match {parameters.forbidden_pattern}"),
+        *((_as_pattern(word), True, f'lacks "{word}"') for word in parameters.required_words),
+        *((_as_pattern(word), False, f'may not contain "{word}"') for word in parameters.forbidden_words),
+    ]
+    flags = re.IGNORECASE if parameters.ignore_case else re.NOFLAG
+    return tuple(
+        (re.compile(pattern, flags), wanted, said) for pattern, wanted, said in searches if pattern is not None
+    )
+
+
+def _as_pattern(phrase: str) -> str:
+    words = r"\s+".join(map(re.escape, phrase.split()))
+    return rf"(?<!\w){words}(?!\w)"
 
 
 def _is_none_of(said: str, allowed: tuple[str, ...], ignore_case: bool) -> bool:
     if ignore_case:
         return said.casefold() not in {value.casefold() for value in allowed}
     return said not in allowed
-
-
-def _has_word(said: str, word: str, flags: re.RegexFlag) -> bool:
-    return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", said, flags) is not None
 
 
 # ISO 13616 as in SWIFT's registry: each country's code and the length of its IBANs.
@@ -144,7 +193,7 @@ _IBAN_LENGTHS = {
 
 def _is_iban(said: str) -> bool:
     """ISO 13616: the country's length, and 1 modulo 97 when the first four characters are put last, A as 10."""
-    iban = said.replace(" ", "")
+    iban = "".join(said.split())
     if not re.fullmatch("[A-Z]{2}[0-9]{2}[A-Z0-9]+", iban) or len(iban) != _IBAN_LENGTHS.get(iban[:2]):
         return False
     return int("".join(str(int(character, 36)) for character in iban[4:] + iban[:4])) % 97 == 1
@@ -174,12 +223,17 @@ class Entities(Parameters, frozen=True):
     trimmed: bool = True
     overlap: Literal["none", "nested", "any"] = "none"
 
+    def __post_init__(self) -> None:
+        if not self.trimmed and self.overlap == "any":
+            raise ValueError("'trimmed: false' and 'overlap: any' leave nothing to find")
+
 
 @check(
     "entities",
     Entities,
-    message='{category} "{text}": {problem}',
-    values={**ABOUT, "text": " Paris", "problem": "white space at an end", "other": "20240613093119204-2"},
+    message="{quote} {problem}",
+    values={**ABOUT, "quote": 'CITY "Paris"', "problem": "has white space at an end", "text": " Paris"}
+    | {"other": "20240613093119204-2"},
     scope="job category",
 )
 def entities(case: Case, scope: Scope, parameters: Entities) -> Iterator[Violation]:
@@ -188,24 +242,32 @@ def entities(case: Case, scope: Scope, parameters: Entities) -> Iterator[Violati
     if parameters.trimmed:
         for thing in marked:
             if thing.span and thing.span.content != thing.span.content.strip():
-                values = {**about(thing), "text": thing.span.content, "problem": "white space at an end", "other": ""}
+                values = _marked(thing, "has white space at an end")
                 yield Violation(thing.key, values, thing.mid)
     if parameters.overlap != "any":
         for first, second in _overlapping(marked, parameters.overlap == "nested"):
-            assert second.span
-            values = {**about(second), "text": second.span.content, "problem": "overlaps another", "other": first.key}
+            values = _marked(second, f"overlaps {_entity(first)}") | {"other": first.key}
             yield Violation(" ".join(sorted((first.key, second.key))), values, second.mid)
+
+
+def _entity(thing: Object) -> str:
+    return _quote(categories_in_words(thing), thing.span.content if thing.span else "")
+
+
+def _marked(thing: Object, problem: str) -> dict[str, Any]:
+    text = thing.span.content if thing.span else ""
+    return {**about(thing), "quote": _entity(thing), "text": text, "problem": problem, "other": ""}
 
 
 def _overlapping(marked: list[Object], may_nest: bool) -> Iterator[tuple[Object, Object]]:
     """Each entity that overlaps one before it in the text, after that one; as far as their offsets are known."""
-    spans: list[tuple[str, int, int, int, Object]] = []
-    for index, thing in enumerate(marked):
+    spans: list[tuple[str, int, int, str, Object]] = []
+    for thing in marked:
         span = thing.span
         if span and span.begin_offset is not None and span.begin_id == span.end_id:
             end = span.end_offset if span.end_offset is not None else span.begin_offset + len(span.content)
             if end > span.begin_offset:
-                spans.append((span.begin_id or "", span.begin_offset, -end, index, thing))
+                spans.append((span.begin_id or "", span.begin_offset, -end, thing.key, thing))
     spans.sort(key=lambda entry: entry[:4])
     around: list[tuple[str, int, Object]] = []
     for node, begin, minus_end, _, thing in spans:

@@ -20,14 +20,15 @@ class WellFormed(Parameters, frozen=True):
 @check(
     "well_formed",
     WellFormed,
-    message="not as Kili writes it: {part}: {problem}",
+    message="{part} is not as Kili writes it: {problem}",
     values={"part": "JOB_0.annotations[2].boundingPoly", "problem": "empty"},
     scope="",
 )
 def well_formed(case: Case, scope: Scope, parameters: WellFormed) -> Iterator[Violation]:
     """Parts of the label that could not be read, which no other rule sees: one violation per part."""
     for fault in case.reading.faults:
-        yield Violation(fault.path or "label", {"part": fault.path or "label", "problem": fault.reason}, fault.mid)
+        subject = f"{fault.mid}: {fault.reason}" if fault.mid else fault.path or "label"
+        yield Violation(subject, {"part": fault.path or "label", "problem": fault.reason}, fault.mid)
 
 
 class Geometry(Parameters, frozen=True):
@@ -72,7 +73,7 @@ def _problem(case: Case, thing: Object, shape: Shape, parameters: Geometry, work
         return "a vertex lies outside the image"
     if parameters.simple and any(self_crossing(ring, work) for ring in shape.rings):
         return "an outline crosses itself"
-    return "it has no area" if shape.rings and area(shape) <= 0 else ""
+    return "no area" if shape.rings and area(shape) <= 0 else ""
 
 
 def _is_outside(case: Case, shape: Shape, tolerance: float) -> bool:
