@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from cases import frames, objects, told, unchecked
+from cases import found, frames, objects, told, unchecked
 from labels import OUTER, classified, drawn_on_page, rectangle
 
 EXCLUSIVE = "check: exclusive\nparameters: {categories: [CAR, TREE]"
@@ -54,6 +54,29 @@ def test_pages_are_looked_at_each():
     assert told(EXCLUSIVE + ", per: page}", apart) == []
     together = objects(drawn_on_page("a", "CAR", 2, OUTER), drawn_on_page("b", "TREE", 2, OUTER))
     assert told(EXCLUSIVE + ", per: page}", together) == [(None, "CAR, TREE: only one of these is accepted on page 2")]
+
+
+def test_classification_of_many_frames_is_one():
+    rule = "check: exclusive\nparameters: {categories: [DAY, NIGHT], per: object}"
+    video = {str(frame): {"SCENE": classified(*said)} for frame, said in enumerate((["DAY"], ["NIGHT"]))}
+    assert told(rule, video) == []
+    video |= {str(frame): {"SCENE": classified("DAY", "NIGHT")} for frame in range(5, 1205)}
+    (finding,) = found(rule, video)
+    assert (finding.subject, finding.mid) == ("SCENE", None)
+    assert finding.text == "DAY, NIGHT: only one of these is accepted in frame 5, wrong in 1199 more"
+    whole = {**video, "assetLevel": {"SCENE": classified("DAY", "NIGHT")}}
+    assert [one.subject for one in found(rule, whole)] == ["SCENE"]
+
+
+def test_classification_of_a_page_is_known_again_wherever_it_stands():
+    def page(number, *names):
+        return {**classified(*names), "pageNumberArray": [number], "mid": f"page-{number}"}
+
+    rule = "check: exclusive\nparameters: {categories: [DAY, NIGHT], per: object}"
+    alone, later = (
+        objects(*pages, job="KIND") for pages in ([page(2, "DAY", "NIGHT")], [page(1, "DAY"), page(2, "DAY", "NIGHT")])
+    )
+    assert found(rule, alone) == found(rule, later) != []
 
 
 NEEDS = "check: co_required\nparameters: {when: CAR, requires: [WHEEL, DOOR]"

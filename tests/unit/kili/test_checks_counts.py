@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from cases import found, frames, objects, told, unchecked
+from cases import found, frames, objects, told, unchecked, verdict
 from labels import OUTER, TRIANGLE, drawn_on_page, marker, polygon, rectangle, semantic
 
 AT_MOST_ONE_CAR = "check: count\nscope: {job: JOB_0, category: CAR}\nparameters: {max: 1}"
@@ -61,6 +61,28 @@ def test_too_few_is_not_told_of_a_label_that_could_not_all_be_read():
 def test_too_many_is_told_of_it_all_the_same():
     rule = "check: count\nparameters: {max: 1}"
     assert told(rule, objects(rectangle("a"), rectangle("b"), {"type": "rectangle"}))
+
+
+@pytest.mark.parametrize("categories", ["CAR, TREE", "TREE, CAR"])
+def test_what_is_too_many_is_told_whatever_may_be_missing(categories):
+    rule = f"check: count\nscope: {{category: [{categories}]}}\nparameters: {{exactly: 1, each_category: true}}"
+    findings, why, _ = verdict(rule, objects(rectangle("a"), rectangle("b"), {"type": "rectangle"}))
+    assert [finding.text for finding in findings] == ["CAR: 2 instead of exactly 1"]
+    assert "could not be read" in why["rule-1"]
+
+
+def test_frame_with_too_many_is_told_whatever_may_be_missing_in_another():
+    rule = "check: count\nparameters: {exactly: 1, per: frame}"
+    one, two = [rectangle("a")], [rectangle("a"), rectangle("b")]
+    label = frames(f2=two[:1], f3=two, f4=[*two, rectangle("c")])
+    assert told(rule.replace("exactly: 1", "exactly: 2"), label) == [
+        (None, "annotations: 1 instead of exactly 2 in frame 2, wrong in 1 more")
+    ]
+    label["5"] = objects({"type": "rectangle"})
+    findings, why, _ = verdict(rule.replace("exactly: 1", "exactly: 2"), label)
+    assert [finding.text for finding in findings] == ["annotations: 3 instead of exactly 2 in frame 4"]
+    assert "could not be read" in why["rule-1"]
+    assert told(rule, frames(f2=one)) == []
 
 
 def test_categories_are_counted_together_unless_apart():

@@ -32,6 +32,16 @@ def test_time_can_be_asked_for_each_object():
     assert told(rule.replace(": 5", ": 7.5"), {}, seconds=7.4) == [(None, "labelled in 7.4 s, at least 7.5 s expected")]
 
 
+def test_time_that_is_nearly_enough_is_told_to_the_millisecond():
+    rule = "check: too_fast\nparameters: {min_seconds: 1000}"
+    assert told(rule, {}, seconds=999.9996) == []
+    assert told(rule, {}, seconds=999.9994) == [(None, "labelled in 999.999 s, at least 1000 s expected")]
+    assert (
+        told("check: too_fast\nparameters: {min_seconds_per_object: 0.1}", objects(*map(rectangle, "abc")), seconds=0.3)
+        == []
+    )
+
+
 def test_time_that_kili_does_not_tell_is_not_checked():
     assert "how long" in unchecked("check: too_fast\nparameters: {min_seconds: 1}", {}, seconds=None)
 
@@ -83,7 +93,6 @@ def test_picture_has_no_tracks():
 
 
 def test_malformed_frame_is_left_out():
-    label = {**tracked(1, 2), "3": {"JOB_0": {"annotations": 7}}, "x": None}
-    assert told("check: track\nparameters: {min_frames: 2}", tracked(1, 2)) == []
-    assert told("check: track\nparameters: {min_frames: 3}", label) == []
-    assert told("check: track\nparameters: {min_frames: 3}", {**tracked(1, 2), "3": {"JOB_0": {"annotations": 7}}})
+    label = {**tracked(1, 2), "3": {"JOB_0": {"annotations": 7}}}
+    assert told("check: track\nparameters: {min_frames: 2}", label) == []
+    assert told("check: track\nparameters: {min_frames: 3}", label) != []

@@ -22,7 +22,7 @@ def test_objects_that_hardly_overlap_are_accepted():
     )
 
 
-def test_overlap_is_told_on_the_later_of_the_two():
+def test_overlap_is_told_on_the_one_whose_mid_comes_later():
     label = objects(rectangle("a", at=LEFT), rectangle("b", "TREE", at=RIGHT))
     assert told(OVERLAP, label) == [("b", "TREE and CAR: overlap of 33.33% is more than 30%")]
 
@@ -71,9 +71,27 @@ def test_only_what_is_on_the_same_frame_or_page_overlaps():
     assert told(OVERLAP, pages) == []
 
 
-def test_subject_of_a_pair_does_not_depend_on_their_order():
-    a, b = rectangle("a", at=LEFT), rectangle("b", at=LEFT)
-    assert found(OVERLAP, objects(a, b))[0].subject == found(OVERLAP, objects(b, a))[0].subject
+@pytest.mark.parametrize("rule", [OVERLAP, "check: duplicates"])
+@pytest.mark.parametrize("drawn", [rectangle, marker])
+def test_pairs_are_told_on_the_same_objects_whatever_their_order(rule, drawn):
+    label = [drawn(mid) for mid in "abc"]
+    assert found(rule, objects(*label)) == found(rule, objects(*reversed(label)))
+
+
+def test_pair_is_told_in_the_first_frame_where_it_is_wrong():
+    label = frames(
+        f1=[rectangle("b", at=LEFT), rectangle("c", at=LEFT)],
+        f5=[rectangle(mid, at=LEFT) for mid in "abc"],
+    )
+    assert [said for mid, said in told(OVERLAP, label) if mid == "c"] == [
+        "CAR and CAR: overlap of 100% is more than 30% in frame 1",
+        "CAR and CAR: overlap of 100% is more than 30% in frame 5",
+    ]
+
+
+def test_whole_video_comes_before_its_frames():
+    label = {**frames(f1=[rectangle("b", at=LEFT), rectangle("c", at=LEFT)]), "assetLevel": objects(rectangle("a"))}
+    assert len(told(OVERLAP, label)) == 1
 
 
 def test_what_is_too_complex_is_told_as_unchecked():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from cases import objects, told, unchecked
+from cases import objects, told, unchecked, verdict
 from labels import SAMPLES, entity, rectangle, relation
 
 LINKED = "check: relations\nscope: {category: CAR}\nparameters: {to: TREE}"
@@ -51,6 +51,19 @@ def test_too_many_links_are_told():
     )
     rule = LINKED.replace("to: TREE", "min_links: 0, max_links: 1")
     assert told(rule, label) == [("a", "CAR is linked to 2 others instead of at most 1")]
+
+
+def test_objects_without_a_link_are_accepted_where_only_a_most_is_given():
+    label = tied(relation("r", "BESIDE", ["a"], ["t"], "Objects"))
+    rule = "check: relations\nscope: {category: CAR}\nparameters: {max_links: 0}"
+    assert told(rule, label) == [("a", "CAR is linked to 1 others instead of at most 0")]
+
+
+def test_too_many_links_are_told_whatever_may_be_missing():
+    label = tied(relation("r", "BESIDE", ["b"], ["t", "u"], "Objects"), {"startObjects": 7, "endObjects": []})
+    findings, why, _ = verdict(LINKED.replace("to: TREE", "min_links: 1, max_links: 1"), label)
+    assert [finding.mid for finding in findings] == ["b"]
+    assert "could not be read" in why["rule-1"]
 
 
 def test_same_link_twice_is_one():

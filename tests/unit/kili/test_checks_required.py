@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from cases import InMemory, frames, objects, ruleset, told, unchecked, verdict
+from cases import InMemory, found, frames, objects, ruleset, told, unchecked, verdict
 from labels import FACE, SAMPLES, classified, drawing, job, pose, rectangle, transcription
 
 # Jobs
@@ -37,6 +37,13 @@ def test_jobs_that_the_rule_names_are_required_whatever_the_interface_says():
 
 def test_answer_in_one_frame_of_a_video_is_one():
     assert told("check: required_jobs\nparameters: {jobs: JOB_0}", frames(f1=[], f9=[rectangle()])) == []
+
+
+@pytest.mark.parametrize("label", [{"COMMENT": {"text": "  "}}, {"0": {"COMMENT": {"text": " "}}, "1": {}}])
+def test_blank_text_is_no_answer(label):
+    rule = "check: required_jobs\nparameters: {jobs: COMMENT}"
+    assert told(rule, label) == [(None, "COMMENT is not answered")]
+    assert told(rule, {**label, "2": {"COMMENT": {"text": "x"}}} if "0" in label else {"COMMENT": {"text": "x"}}) == []
 
 
 @pytest.mark.parametrize("check", ["required_jobs", "required_children", "pose"])
@@ -110,6 +117,41 @@ def test_child_jobs_that_the_rule_names_are_required_of_the_scope_alone():
     rule = "check: required_children\nscope: {category: CAR}\nparameters: {jobs: [PLATE, COLOUR]}"
     label = objects(rectangle("a", children={"PLATE": {"text": "x"}}), rectangle("t", "TREE"))
     assert told(rule, label) == [("a", "CAR: COLOUR is not answered")]
+
+
+WHY = "check: required_children\nparameters: {jobs: WHY}"
+
+
+def test_child_job_of_one_category_is_none_of_another():
+    answered, other = classified("A", WHY={"text": "x"})["categories"], classified("B")["categories"]
+    assert told(WHY, {"KIND": {"categories": answered + other}}) == [(None, "B: WHY is not answered")]
+    assert (
+        told(WHY.replace("parameters", "scope: {category: A}\nparameters"), {"KIND": {"categories": answered + other}})
+        == []
+    )
+    assert told(WHY, {"KIND": {"categories": answered + other, "children": {"WHY": {"text": "x"}}}}) == []
+
+
+def test_child_job_on_one_page_is_none_on_another():
+    def page(number, **children):
+        return {**classified("A", **children), "pageNumberArray": [number], "mid": f"page-{number}"}
+
+    (finding,) = found(WHY, objects(page(1, WHY={"text": "x"}), page(2), job="KIND"))
+    assert (finding.text, finding.subject) == ("A: WHY is not answered", "KIND/A/WHY/2")
+
+
+def test_child_job_of_several_categories_of_an_object_is_one():
+    two = {**rectangle("a", children={"WHY": {"text": "x"}}), "categories": classified("A", "B")["categories"]}
+    assert told(WHY, objects(two)) == []
+    assert told(WHY, objects({**two, "children": {}})) == [
+        ("a", "A: WHY is not answered"),
+        ("a", "B: WHY is not answered"),
+    ]
+
+
+def test_child_job_may_be_nested_deeper():
+    nested = rectangle("a", children={"STATE": classified("OLD", WHY={"text": "x"})})
+    assert told(WHY.replace("parameters", "scope: {job: JOB_0}\nparameters"), objects(nested)) == []
 
 
 def test_object_without_a_mid_is_told_on_the_label():

@@ -163,6 +163,15 @@ def test_aspect_ratio_is_not_checked_without_a_resolution():
     assert told(RATIO, objects(marker()), size_px=None) == []
 
 
+@pytest.mark.parametrize(("degrees", "width", "ratio"), [(0, 400, 8), (90, 200, 2), (180, 400, 8), (270, 200, 2)])
+def test_pixels_are_those_of_the_image_as_it_was_turned(degrees, width, ratio):
+    label = objects(rectangle("a", at=(0.1, 0.1, 0.4, 0.1)), ROTATION_JOB={"rotation": degrees})
+    in_pixels = size("max_area: 0", "px") + "\nmessage: '{width:.0f} by {height:.0f}, {area:.0f}'"
+    assert told(in_pixels, label, size_px=(1000, 500)) == [("a", f"{width} by {20_000 // width}, 20000")]
+    rule = "check: aspect_ratio\nparameters: {max_ratio: 0}\nmessage: '{ratio:.0f}'"
+    assert told(rule, label, size_px=(1000, 500)) == [("a", str(ratio))]
+
+
 # Border
 
 

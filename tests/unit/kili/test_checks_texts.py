@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
-from cases import frames, objects, told, verdict
+from cases import InMemory, found, frames, objects, ruleset, told, verdict
 from hypothesis import given
 from hypothesis import strategies as st
 from labels import classified, entity, rectangle
 
-from annohooks.kili.rules.texts import LONGEST_TEXT
+from annohooks.kili.rules.texts import LONGEST_FOR_PATTERNS, LONGEST_TEXT, MOST_WORDS, _searches
 
 IBANS = (
     "GB82 WEST 1234 5698 7654 32",
@@ -124,22 +124,100 @@ def test_same_text_in_each_frame_is_told_once():
     assert len(told(text("min_length: 2"), frames(f3=[read], f4=[read]))) == 1
 
 
+def test_each_text_that_is_wrong_is_told():
+    pages = [{"text": said, "pageNumberArray": [page], "mid": said} for page, said in ((1, "tbd"), (2, "tbd, too"))]
+    rule = text("forbidden_words: tbd") + "\nmessage: '{text} {where}'"
+    assert told(rule, {"PAGE": {"annotations": pages}}) == [(None, "tbd on page 1"), (None, "tbd, too on page 2")]
+    video = {str(frame): {"NOTE": {"text": said}} for frame, said in ((1, "tbd"), (7, "tbd, too"))}
+    assert told(rule, video) == [(None, "tbd in frame 1"), (None, "tbd, too in frame 7")]
+
+
+@pytest.mark.parametrize(
+    ("label", "category"),
+    [
+        ({"NOTE": {"text": "tbd"}}, ""),
+        ({"KIND": classified("A", "B", NOTE={"text": "tbd"})}, "B"),
+        ({"KIND": classified("A", WHY=classified("C", NOTE={"text": "tbd"}))}, "C"),
+        ({"KIND": {**classified("A", "B"), "children": {"NOTE": {"text": "tbd"}}}}, "A, B"),
+        (
+            objects(
+                {**rectangle(children={"NOTE": {"text": "tbd"}}), "categories": classified("A", "B")["categories"]}
+            ),
+            "A, B",
+        ),
+        (objects(rectangle(children={"KIND": classified("A", NOTE={"text": "tbd"})})), "A"),
+    ],
+)
+def test_category_of_a_text_is_what_it_is_nested_in(label, category):
+    rule = text("forbidden_words: tbd") + "\nmessage: 'in: {category}'"
+    assert [said for _, said in told(rule, label)] == [f"in: {category}".strip()]
+
+
 def test_what_was_said_can_be_quoted_on_one_line_and_not_without_end():
     rule = text("max_length: 1") + '\nmessage: "{length}: {text}"'
     assert told(rule, {"A": {"text": "a\n\tb{c}"}}) == [(None, "7: a b{c}")]
     assert told(rule, {"A": {"text": "x" * 5000}}) == [(None, f"5000: {'x' * 197}...")]
 
 
-def test_text_that_is_too_long_for_patterns_is_told_as_unchecked():
-    label = {"A": {"text": "x" * (LONGEST_TEXT + 1)}, "B": {"text": "y"}}
-    findings, why, _ = verdict(text("required_words: x"), label)
-    assert [finding.text for finding in findings] == ['B "y" does not match x']
-    assert why == {"rule-1": "1 texts are longer than 10000 characters"}
+@pytest.mark.parametrize(
+    ("parameters", "longest", "said"),
+    [
+        ("pattern: x", LONGEST_FOR_PATTERNS, "does not match x"),
+        ("forbidden_pattern: y", LONGEST_FOR_PATTERNS, "may not match y"),
+        ("required_words: x", LONGEST_TEXT, 'lacks "x"'),
+    ],
+)
+def test_text_that_is_too_long_is_told_as_unchecked(parameters, longest, said):
+    label = {"A": {"text": f" {'y' * longest} "}, "B": {"text": "y"}}
+    assert [finding.text[-len(said) :] for finding in found(text(parameters), label)] == [said, said]
+    label["A"]["text"] = "y" * (longest + 1)
+    findings, why, _ = verdict(text(parameters), label)
+    assert [finding.text for finding in findings] == [f'B "y" {said}']
+    assert why == {"rule-1": f"1 text of more than {longest} characters"}
+
+
+def test_texts_that_no_time_was_left_for_are_told_as_unchecked():
+    class Ending:
+        """Over once it has been looked at as often as this."""
+
+        looks = 4
+
+        def remaining_s(self):
+            self.looks -= 1
+            return float(self.looks > 0)
+
+    case = InMemory({name: {"text": "x"} for name in "ABCDE"})
+    case.deadline = Ending()
+    findings, why, _ = ruleset(text("pattern: y")).find(case)
+    assert [finding.subject for finding in findings] == ["A", "B"]
+    assert why == {"rule-1": "no time was left for all texts"}
+
+
+def test_many_words_are_made_ready_once():
+    words = ", ".join(f"word{n}" for n in range(MOST_WORDS))
+    rule = ruleset(text(f"forbidden_words: [{words}]"))
+    label = {"A": {"text": "some words"}, "B": {"text": "word999, too"}}
+    before = _searches.cache_info()
+    assert [finding.text for finding in rule.find(InMemory(label)).findings] == [
+        'B "word999, too" may not contain "word999"'
+    ]
+    after = _searches.cache_info()
+    assert (after.misses - before.misses, after.hits - before.hits) == (1, 1)
+
+
+def test_pattern_sees_a_text_without_the_white_space_around_it():
+    assert problem("pattern: '^FR[0-9]+$'", " FR12\n") == ""
+
+
+@pytest.mark.parametrize("said", ["foo bar", "foo\nbar", "a foo  bar.", "foo\u00a0bar"])
+def test_words_of_a_phrase_may_be_parted_by_any_white_space(said):
+    assert problem("forbidden_words: foo bar", said).endswith('may not contain "foo bar"')
+    assert problem("forbidden_words: foo bar", said.replace("foo", "foobar")) == ""
 
 
 @pytest.mark.parametrize("iban", IBANS)
 def test_real_ibans_are_ibans(iban):
-    assert problem("format: iban", iban) == problem("format: iban", iban.replace(" ", "")) == ""
+    assert {problem("format: iban", iban.replace(" ", space)) for space in ("", " ", "\u00a0", "\u202f")} == {""}
 
 
 @given(st.sampled_from(IBANS), st.integers(0, 40), st.sampled_from("0123456789ABCXYZ"))
@@ -178,7 +256,10 @@ def test_what_python_reads_as_a_number_is_one(said):
         assert problem("format: number", said) == ""
 
 
-@given(st.text(max_size=20), st.text(min_size=1, max_size=5).filter(lambda word: word.isprintable()))
+@given(
+    st.text("ab1_ -.\n\u00a0é", max_size=20).map(lambda said: " ".join(said.split())),
+    st.text("ab1_ -.é", min_size=1, max_size=5).filter(lambda word: word == " ".join(word.split())),
+)
 def test_words_are_found_where_nothing_of_a_word_is_beside_them(said, word):
     expected = any(
         not re.match(r"\w", said[end : end + 1]) and not re.match(r"\w", said[start - 1 : start] if start else "")
@@ -223,6 +304,11 @@ def test_entities_within_others_can_be_accepted():
     label = marked((0, "New York City"), (4, "York"), (9, "City"))
     assert len(told("check: entities", label)) == 2
     assert told("check: entities\nparameters: {overlap: nested}", label) == []
+
+
+def test_pair_of_entities_is_told_on_the_same_one_whatever_their_order():
+    one, other = (entity(mid, "CITY", "York", 0) for mid in "ab")
+    assert found("check: entities", objects(one, other)) == found("check: entities", objects(other, one))
 
 
 spans = st.lists(st.tuples(st.integers(0, 20), st.text("a", min_size=1, max_size=8)), max_size=8)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from cases import InMemory, frames, objects, ruleset, told
+from cases import InMemory, found, frames, objects, ruleset, told
 from labels import HOLE, OUTER, RESPONSES, line, marker, polygon, pose, rectangle, semantic
 
 BOW_TIE = [(0.1, 0.1), (0.5, 0.5), (0.5, 0.1), (0.1, 0.5)]
@@ -32,6 +32,12 @@ def test_part_that_cannot_be_read_is_told_on_its_object():
 )
 def test_whatever_is_no_label_is_told_on_the_label(response):
     assert [mid for mid, _ in told("check: well_formed", response)] == [None]
+
+
+def test_part_is_known_again_by_its_object_wherever_it_stands():
+    bad = {"type": "rectangle", "mid": "b", "boundingPoly": []}
+    alone, later = (found("check: well_formed", objects(*drawn)) for drawn in ([bad], [rectangle("a"), bad]))
+    assert [finding.subject for finding in alone] == [finding.subject for finding in later] == ["b: empty"]
 
 
 # Geometry

@@ -19,7 +19,7 @@ from labels import rectangle
 from annohooks.core.deadline import Deadline
 from annohooks.core.errors import SettingsError, Upstream
 from annohooks.kili.rules import CHECKS, RulesError, load
-from annohooks.kili.rules.base import Scope
+from annohooks.kili.rules.base import Inconsistent, Parameters, Scope
 from annohooks.kili.rules.file import MOST_BYTES, MOST_MISTAKES, MOST_RULES
 from annohooks.kili.rules.ruleset import LONGEST_TEXT, MOST_FINDINGS
 
@@ -87,6 +87,34 @@ def test_names_that_yaml_takes_for_something_else_are_names():
     ).rules
     assert rule.id == "007"
     assert rule.scope.category == ("NO", "12", "1.50", "2024-01-01", "true")
+
+
+@pytest.mark.parametrize("written", [".5", "0.5", "+0.5", "5e-1", "0.50", "00.5", "'.5'"])
+def test_numbers_may_be_written_as_python_reads_them(written):
+    (rule,) = load(of(f"- {{id: a, check: size, parameters: {{max_area: {written}}}}}"), "x").rules
+    assert rule.parameters.max_area == 0.5
+
+
+@pytest.mark.parametrize("style", ["|", ">", "|+", "|-"])
+def test_block_of_text_ends_where_its_words_do(style):
+    rules = f"- id: a\n  check: text\n  parameters:\n    pattern: {style}\n      ^FR$\n\n"
+    (rule,) = load(f"version: 1\nrules:\n{rules}", "x").rules
+    assert rule.parameters.pattern == "^FR$"
+
+
+def test_comma_in_a_name_needs_quotes():
+    quoted = "- id: a\n  check: count\n  scope:\n    category: 'A, B'\n  parameters: {max: 1}\n"
+    assert load(of(quoted), "x").rules[0].scope.category == ("A, B",)
+    assert mistakes(of(quoted.replace("'", ""))) == [
+        "6:15: rule 'a': scope: 'category': a list is written [A, B]; a comma in a name needs quotes"
+    ]
+
+
+def test_relations_need_one_link_unless_something_else_is_said():
+    label = objects(rectangle())
+    rule = "check: relations\nparameters: {%s}"
+    told = [len(ruleset(rule % said).find(InMemory(label)).findings) for said in ("", "min_links: 1", "max_links: 1")]
+    assert told == [1, 1, 0]
 
 
 def test_quoted_null_is_a_name():
@@ -243,6 +271,48 @@ def test_file_that_is_none_is_told_with_its_place(text, told):
             "3:47: rule 'a': parameters: 'max_area' is a fraction of the image, so at most 1; for pixels there is",
         ),
         (
+            "- {id: a, check: overlap, parameters: {max_iou: inf}}",
+            "3:49: rule 'a': parameters: 'max_iou': expected a number, not 'inf'",
+        ),
+        (
+            "- {id: a, check: count, parameters: {min: 0}}",
+            "3:37: rule 'a': parameters: one of these is needed: min, max, exactly; a least of 0 accepts all",
+        ),
+        (
+            "- {id: a, check: size, parameters: {min_area: 0, min_width: 0}}",
+            "3:36: rule 'a': parameters: one of these is needed: min_area, max_area, min_width, max_width, min_height, "
+            "max_height; a least of 0 accepts all",
+        ),
+        (
+            "- {id: a, check: relations, parameters: {min_links: 0}}",
+            "3:53: rule 'a': parameters: 'min_links' of 0 accepts all",
+        ),
+        (
+            "- {id: a, check: relations, parameters: {min_links: 2, max_links: 1}}",
+            "3:53: rule 'a': parameters: 'min_links' is more than 'max_links'",
+        ),
+        (
+            "- {id: a, check: entities, parameters: {trimmed: false, overlap: any}}",
+            "3:40: rule 'a': parameters: 'trimmed: false' and 'overlap: any' leave nothing to find",
+        ),
+        (
+            "- {id: a, check: exclusive, parameters: {categories: [b, b]}}",
+            "3:54: rule 'a': parameters: 'categories' names one of them twice",
+        ),
+        (
+            "- {id: a, check: text, scope: {tool: rectangle}, parameters: {format: iban}}",
+            "3:38: rule 'a': scope: 'tool': 'rectangle' draws nothing that 'text' looks at; there are entity",
+        ),
+        (
+            "- {id: a, check: size, scope: {tool: [polygon, marker]}, parameters: {max_area: 1}}",
+            "3:48: rule 'a': scope: 'tool': 'marker' draws nothing that 'size' looks at; there are rectangle, polygon, "
+            "semantic, entity",
+        ),
+        (
+            f"- {{id: a, check: text, parameters: {{forbidden_words: [{', '.join(['b'] * 1001)}]}}}}",
+            "3:54: rule 'a': parameters: 'forbidden_words': expected a list of length <= 1000",
+        ),
+        (
             "- {id: a, check: exclusive, parameters: {categories: [b]}}",
             "3:54: rule 'a': parameters: 'categories': expected a list of length >= 2",
         ),
@@ -272,6 +342,21 @@ def test_file_that_is_none_is_told_with_its_place(text, told):
 def test_rule_that_is_wrong_is_told_with_its_place(rule, told):
     (mistake,) = mistakes(of(rule))
     assert mistake.startswith(told)
+
+
+def test_parameter_that_does_not_suit_the_default_of_another_is_told(monkeypatch):
+    class Odd(Parameters, frozen=True):
+        least: int = 1
+        most: int = 2
+
+        def __post_init__(self) -> None:
+            if self.least > self.most:
+                raise Inconsistent("least", "is more than 'most'")
+
+    monkeypatch.setitem(CHECKS, "count", CHECKS["count"]._replace(parameters=Odd))
+    assert mistakes(of("- {id: a, check: count, parameters: {most: 0}}")) == [
+        "3:37: rule 'a': parameters: 'least' is more than 'most'"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -486,6 +571,11 @@ def test_words_leave_out_what_is_not_set_and_keep_zeros_and_lists():
         "b: dangling_relations, when a label is submitted or reviewed: the asset goes to review, "
         '"{category}: {problem}"',
     ]
+
+
+def test_words_tell_what_was_switched_off():
+    (rule,) = ruleset("check: geometry\nparameters: {simple: false}").rules
+    assert "geometry (within_image; tolerance 0.001; simple false), when" in rule.in_words()
 
 
 @pytest.mark.parametrize("rules", ["[]", "", "\n  # - id: later"])

@@ -29,7 +29,7 @@ MOST_ROWS = 10_000
 
 _KEPT_S = 300.0
 _MOST_KEPT = 200
-_LAGS_S = (0.5, 1.0, 2.0, 4.0)
+_LAGS_S = (0.5, 1.0, 2.0)
 _STORAGE_ATTEMPTS = 3
 _OVERHEAD_BYTES = (
     2_000_000  # of an answer with a label in it, above twice its size: quoted in JSON, beside an interface
