@@ -14,7 +14,8 @@ from slidescore.lib.Decoder import Decoder
 from slidescore.lib.simplify import simplifyPolygons
 
 from annohooks.slidescore import anno2
-from local import demo, stack
+from local import stack
+from local.demo import EVENTS, slidescore
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +34,8 @@ def written():
         patch.setattr(anno2, "polygons_zip", recording("polygons", anno2.polygons_zip))
         patch.setattr(anno2, "points_zip", recording("points", anno2.points_zip))
         patch.setattr(anno2, "heatmap_zip", recording("heatmap", anno2.heatmap_zip))
-        for path in sorted((demo.EVENTS / "slidescore").glob("*.json")):
-            demo.slidescore.post(running, json.loads(path.read_text()))
+        for path in sorted((EVENTS / "slidescore").glob("*.json")):
+            slidescore.post(running, json.loads(path.read_text()))
         uploaded = set(running.slidescore.annos.values())
     assert uploaded == {zipped for _, _, zipped in recorded}
     return recorded
