@@ -184,8 +184,8 @@ def _undecided(case: _Case, rules: Ruleset, verdict: Verdict) -> Undecided:
     unread = {fault.mid for fault in case.reading.faults}
 
     def undecided(rule: str, mid: str | None) -> bool:
-        return rule in not_applied or (
-            rule in known and bool(unread) and (mid is None or {mid, None} & unread != set())
-        )
+        if rule in not_applied:
+            return True
+        return rule in known and bool(unread) and (mid is None or mid in unread or None in unread)
 
     return undecided
