@@ -13,7 +13,7 @@ from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BufferedIOBase
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
 FORM = "application/x-www-form-urlencoded"
@@ -81,7 +81,26 @@ class Dropped(Exception):
     """Close the connection without an answer."""
 
 
-class Listener(ThreadingHTTPServer):
+class Running:
+    """What a `with` block starts, and stops at its end."""
+
+    def start(self) -> None:
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+class Listener(Running, ThreadingHTTPServer):
     """Answers every request on one socket with `answer(request)`; start with `with`, or `start` and `stop`."""
 
     daemon_threads = True
@@ -115,15 +134,6 @@ class Listener(ThreadingHTTPServer):
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
         self.server_close()
-
-    def __enter__(self) -> Listener:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def crowd(self) -> int:
         """How many clients are waiting for an answer now; those that hung up do not count."""

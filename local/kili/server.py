@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.message import Message
-from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -26,7 +25,7 @@ from local.kili.faults import Faults
 from local.kili.organization import Organization, new_id
 from local.kili.records import Asset, Event, Label, Project, User
 from local.kili.webhooks import AT_ONCE, Delivery, Webhooks
-from local.listener import Dropped, Listener, Refused, Reply, Request
+from local.listener import Dropped, Listener, Refused, Reply, Request, Running
 
 VERSION = "2.200.0"
 BUCKET = "/labels/"
@@ -50,7 +49,7 @@ class Call:
     query: str = field(default="", repr=False)
 
 
-class Kili:
+class Kili(Running):
     """A Kili on a socket of its own, and its bucket on another, in a `with` block.
 
     generation: of the events that a webhook with an event_matcher gets, and audit: of those in the audit log: "whole",
@@ -103,15 +102,6 @@ class Kili:
         self._webhooks.close()
         self._listener.stop()
         self._bucket.stop()
-
-    def __enter__(self) -> Kili:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     @property
     def faults(self) -> Faults:

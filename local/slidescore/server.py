@@ -12,9 +12,8 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from email.message import Message
-from types import TracebackType
 
-from local.listener import Dropped, Listener, Refused, Reply, Request
+from local.listener import Dropped, Listener, Refused, Reply, Request, Running
 from local.slides import Slide
 from local.slidescore import viewer
 from local.slidescore.api import Api
@@ -37,7 +36,7 @@ class Call:
     headers: Message
 
 
-class SlideScore:
+class SlideScore(Running):
     """A Slide Score server on a socket of its own, in a `with` block.
 
     slides: by image id. level_offset: how far GetScreenshot's level of full resolution lies above ceil(log2(longer
@@ -109,15 +108,6 @@ class SlideScore:
         """Ends the server; requests that a fault holds end too."""
         self._listener.stop()
         self._elsewhere.stop()
-
-    def __enter__(self) -> SlideScore:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def token(self) -> str:
         """A new API token, as the server issues one for each trigger."""

@@ -91,7 +91,7 @@ def handle(
             raise BadRequest("The label and the asset in the event do not belong together.")
         outcome = Outcome(label_id=event.label_id, asset_id=asset_id, dry_run=settings.kili_dry_run)
         outcome.ignored = _ignored(event, label, client, once if plugin else None)
-        note = {"content": label.content(), "rules": rules.digest} if label and event.handler else None
+        note = {"content": label.content, "rules": rules.digest} if label and event.handler else None
         if unless_checked and note and once.noted({"checked": event.label_id or ""}) == note:
             outcome.ignored = "it was checked before"
         if outcome.ignored:

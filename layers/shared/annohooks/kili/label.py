@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import cached_property
 from typing import Any
 
 import msgspec
 
 
-class Label(msgspec.Struct, frozen=True, kw_only=True):
+class Label(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """One label of one asset, by its id.
 
     json_response: decoded; whatever Kili stored, so not always an object. label_type: DEFAULT, REVIEW, AUTOSAVE,
@@ -29,6 +30,7 @@ class Label(msgspec.Struct, frozen=True, kw_only=True):
     model_name: str | None = None
     created_at: str | None = None
 
+    @cached_property
     def content(self) -> str:
         """A digest of what the label says. A label may be edited in place, and keeps its id."""
         try:

@@ -39,10 +39,6 @@ class Account(msgspec.Struct):
     sent_back: bool = False
     added_to_review: bool = False
 
-    @property
-    def changed(self) -> bool:
-        return bool(self.created or self.resolved or self.sent_back or self.added_to_review)
-
 
 class Writes:
     """Changes on account of one label, or of an event without one. Make them while the asset is held (see `once`).
@@ -182,7 +178,7 @@ class Writes:
         """What `act` returns. It is remembered by the label as it is, and by the issues that are the reason."""
         if self._dry_run or self._label is None:
             return act()
-        label = {"label": self._label.id, "content": self._label.content()}
+        label = {"label": self._label.id, "content": self._label.content}
         return self._once.do({action: what, "issues": sorted(self._raised), **label}, act)
 
     def _until_known(self, change: Callable[[bool], T]) -> T:
