@@ -2,45 +2,48 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import importlib.util
 import json
-import os
+import re
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from local.lambdas import Context, instances, load
 from local.listener import Listener, Reply, Request
 from local.template import Function
 
-Handler = Callable[[dict[str, Any], "Context"], dict[str, Any]]
-
 _BINARY = "multipart/form-data"
-_INSTANCES = 16
 _API_TIMEOUT_S = 29.0  # API Gateway's own, unless the template raises it
-_MOST_BYTES = 6 * 1024 * 1024  # of a synchronous answer, Lambda's limit
+_MOST_BYTES = 6 * 1024 * 1024  # of a synchronous event and its answer, Lambda's limit
+_MOST_REQUEST_BYTES = 10 * 1024 * 1024  # of a request, API Gateway's limit
 _ENDED_MESSAGE = '{"message": "The service did not answer in time. Please try again later."}'
 
 
-class Context:
-    """What Lambda tells a function about its invocation."""
+@dataclass(frozen=True)
+class _Route:
+    """resource: a path with parameters in braces, as in /aiware/jobs/{job}/messages."""
 
-    def __init__(self, function_name: str, timeout_s: float) -> None:
-        self.function_name = function_name
-        self.function_version = "$LATEST"
-        self.memory_limit_in_mb = 2048
-        self.invoked_function_arn = f"arn:aws:lambda:eu-west-1:123456789012:function:{function_name}"
-        self.aws_request_id = str(uuid.uuid4())
-        self._end = time.monotonic() + timeout_s
+    method: str
+    resource: str
+    function: Function
+    handler: Any
 
-    def get_remaining_time_in_millis(self) -> int:
-        return max(0, int((self._end - time.monotonic()) * 1000))
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        return re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", self.resource))
+
+    def matches(self, request: Request) -> bool:
+        return self._pattern.fullmatch(request.path) is not None
+
+    def parameters(self, request: Request) -> dict[str, str]:
+        found = self._pattern.fullmatch(request.path)
+        return found.groupdict() if found else {}
 
 
 class Gateway:
@@ -49,12 +52,11 @@ class Gateway:
     def __init__(
         self, functions: Iterable[Function], environment: Mapping[str, str], bind: str = "127.0.0.1", port: int = 0
     ) -> None:
-        self._routes: dict[tuple[str, str], tuple[Function, Handler]] = {}
+        self._routes: list[_Route] = []
         for function in functions:
-            handler = load(function, environment)
-            self._routes |= dict.fromkeys(function.routes, (function, handler))
-        # Mangum wants its thread to have an event loop, as the one thread of a Lambda instance has.
-        self._instances = ThreadPoolExecutor(_INSTANCES, "instance", _start_instance)
+            handler = load(function, environment) if function.routes else None
+            self._routes += [_Route(method, resource, function, handler) for method, resource in function.routes]
+        self._instances = instances()
         self._listener = Listener(bind, port, self._answer)
         self.origin = self._listener.origin
 
@@ -67,11 +69,17 @@ class Gateway:
         self._instances.shutdown()
 
     def _answer(self, request: Request) -> Reply:
-        route = self._routes.get((request.method, request.path))
+        route = next(
+            (route for route in self._routes if route.method == request.method and route.matches(request)), None
+        )
         if route is None:
             return Reply(403, b'{"message": "Missing Authentication Token"}')
-        function, handler = route
-        event = _event(request, request.read(request.unread))
+        if request.unread > _MOST_REQUEST_BYTES:
+            return Reply(413, b'{"message": "Request Too Long"}')
+        function, handler = route.function, route.handler
+        event = _event(request, route, request.read(request.unread))
+        if len(json.dumps(event)) > _MOST_BYTES:
+            return Reply(503, _ENDED_MESSAGE.encode())
         try:
             call = self._instances.submit(handler, event, Context(function.name, function.timeout_s))
             answer = call.result(float(function.environment.get("API_TIMEOUT_S", _API_TIMEOUT_S)))
@@ -90,54 +98,24 @@ class Gateway:
         return Reply(answer["statusCode"], body, content_type, headers)
 
 
-def _start_instance() -> None:
-    asyncio.set_event_loop(asyncio.new_event_loop())
-
-
-def load(function: Function, environment: Mapping[str, str]) -> Handler:
-    """The function's handler, its module imported anew with its own environment."""
-    module_name, attribute = function.handler.rsplit(".", 1)
-    path = function.folder / f"{module_name}.py"
-    spec = importlib.util.spec_from_file_location(f"functions_{function.folder.name}_{module_name}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    os.environ.update(environment)
-    with _variables(function.environment):
-        spec.loader.exec_module(module)
-    handler: Handler = getattr(module, attribute)
-    return handler
-
-
-@contextmanager
-def _variables(values: Mapping[str, str]) -> Iterator[None]:
-    before = dict(os.environ)
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
-def _event(request: Request, body: bytes) -> dict[str, Any]:
+def _event(request: Request, route: _Route, body: bytes) -> dict[str, Any]:
     """The event of a REST API with Lambda proxy integration, payload format 1.0."""
     query: dict[str, list[str]] = {}
     for key, value in parse_qsl(urlsplit(request.target).query, keep_blank_values=True):
         query.setdefault(key, []).append(value)
     is_binary = request.headers.get_content_type() == _BINARY
     return {
-        "resource": request.path,
+        "resource": route.resource,
         "path": request.path,
         "httpMethod": request.method,
         "headers": dict(request.headers.items()),
         "multiValueHeaders": {key: request.headers.get_all(key, []) for key in request.headers},
         "queryStringParameters": {key: values[-1] for key, values in query.items()} or None,
         "multiValueQueryStringParameters": query or None,
-        "pathParameters": None,
+        "pathParameters": route.parameters(request) or None,
         "stageVariables": None,
         "requestContext": {
-            "resourcePath": request.path,
+            "resourcePath": route.resource,
             "httpMethod": request.method,
             "path": f"/v1{request.path}",
             "stage": "v1",

@@ -13,9 +13,11 @@ import boto3
 from moto.server import ThreadedMotoServer
 
 from local import slides, template
+from local.aiware import MediaServer, Toolkit
 from local.gateway import Gateway
 from local.kili import Kili, samples
 from local.slidescore import SlideScore
+from local.stepfunctions import StepFunctions, arn, state_machine_arn
 
 BUCKET = "annohooks-staging"
 MODELS_BUCKET = "annohooks-models"
@@ -24,8 +26,18 @@ TOKEN = "eyJ0b2tlbiI6ImlzLXJlcGxhY2VkLWJ5LXRoZS12aWV3ZXIifQ"
 """What events/slidescore/*.json carry."""
 KILI_SECRET = "sample-secret-for-kili"
 """What events/kili/*.json carry as their Authorization header."""
-RESOURCES = {"StagingBucket": BUCKET, "IdempotencyTable": "annohooks-idempotency"}
-"""What !Ref of the template's resources gives here."""
+AIWARE_SECRET = "sample-secret-for-aiware"
+"""The password in the engine's webhook URLs, and in events/aiware/*.json."""
+RESOURCES = {
+    "AWS::Partition": "aws",
+    "StagingBucket": BUCKET,
+    "IdempotencyTable": "annohooks-idempotency",
+    "JobsTable": "annohooks-jobs",
+    "AiwareEngine": state_machine_arn("AiwareEngine"),
+    "AiwareReportFunction.Arn": arn("AiwareReportFunction"),
+    "AiwareWorkFunction.Arn": arn("AiwareWorkFunction"),
+}
+"""What !Ref and !GetAtt of the template's resources give here."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +49,13 @@ class Stack:
     environment: dict[str, str]
     slidescore: SlideScore
     kili: Kili
+    toolkit: Toolkit
+    media: MediaServer
+
+    @property
+    def engine(self) -> str:
+        """The engine's webhooks as the toolkit is told of them, with credentials."""
+        return self.origin.replace("://", f"://engine:{AIWARE_SECRET}@") + "/aiware"
 
 
 @contextmanager
@@ -47,6 +66,7 @@ def running(
     aws_port: int = 0,
     slidescore_port: int = 0,
     kili_port: int = 0,
+    media_port: int = 0,
     level_offset: int = 0,
     sample_token: str | None = None,
     parameters: dict[str, str] | None = None,
@@ -69,6 +89,8 @@ def running(
                 slides.studio(), level_offset=level_offset, sample_token=sample_token, bind=bind, port=slidescore_port
             ) as slidescore,
             Kili(bind=bind, port=kili_port) as kili,
+            Toolkit(bind=bind) as toolkit,
+            MediaServer(bind=bind, port=media_port) as media,
         ):
             samples.fill(kili)
             chosen = {
@@ -76,13 +98,20 @@ def running(
                 "KiliEndpoint": kili.endpoint,
                 "KiliStorageOrigins": kili.storage,
                 "KiliRules": str(samples.RULES),
+                "AiwareDelivery": "direct",
+                "AiwareWebhookOrigins": " ".join(toolkit.origins),
+                "AiwareMediaOrigins": media.origin,
                 **(parameters or {}),
             }
             functions = template.functions(chosen, RESOURCES)
             os.environ.update(environment)
             _provision(chosen, models, kili.api_key)
-            with Gateway(functions, environment, bind, api_port) as gateway:
-                yield Stack(gateway.origin, environment["AWS_ENDPOINT_URL"], environment, slidescore, kili)
+            with (
+                StepFunctions(functions, template.state_machines(RESOURCES), environment, port),
+                Gateway(functions, environment, bind, api_port) as gateway,
+            ):
+                aws_url = environment["AWS_ENDPOINT_URL"]
+                yield Stack(gateway.origin, aws_url, environment, slidescore, kili, toolkit, media)
     finally:
         aws.stop()
 
@@ -112,16 +141,14 @@ def _provision(parameters: dict[str, str], models: Path | None, kili_api_key: st
         s3.upload_file(str(model), MODELS_BUCKET, model.name)
     described = template.load()
     dynamodb = boto3.client("dynamodb")
-    table = described["Resources"]["IdempotencyTable"]["Properties"]
-    with suppress(dynamodb.exceptions.ResourceInUseException):
-        dynamodb.create_table(
-            TableName=RESOURCES["IdempotencyTable"],
-            **{key: table[key] for key in ("AttributeDefinitions", "KeySchema", "BillingMode")},
-        )
+    for table in template.tables(RESOURCES):
+        with suppress(dynamodb.exceptions.ResourceInUseException):
+            dynamodb.create_table(**table)
     for parameter, secret in (
         ("SlideScoreSecretParameter", SECRET),
         ("KiliSecretParameter", KILI_SECRET),
         ("KiliApiKeyParameter", kili_api_key),
+        ("AiwareSecretParameter", AIWARE_SECRET),
     ):
         name = parameters.get(parameter, described["Parameters"][parameter]["Default"])
         boto3.client("ssm").put_parameter(Name=name, Value=secret, Type="SecureString", Overwrite=True)

@@ -1,4 +1,4 @@
-"""What the local stack needs of template.yaml: each function's folder, handler, time limit, environment and routes."""
+"""What the local stack needs of template.yaml: functions with their environment and events, tables, state machines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Function:
-    """One Lambda function. routes: (method, path) of its API events."""
+    """One Lambda function. routes: (method, path) of its API events; patterns: of its EventBridge rules."""
 
     name: str
     folder: Path
@@ -22,6 +22,15 @@ class Function:
     timeout_s: float
     environment: dict[str, str]
     routes: tuple[tuple[str, str], ...]
+    patterns: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class StateMachine:
+    """A state machine. definition: in the Amazon States Language, its substitutions made."""
+
+    name: str
+    definition: dict[str, Any]
 
 
 class _Loader(yaml.SafeLoader):
@@ -48,7 +57,7 @@ def load(path: Path = ROOT / "template.yaml") -> dict[str, Any]:
 
 
 def functions(parameters: Mapping[str, str], resources: Mapping[str, str]) -> list[Function]:
-    """The functions with an HTTP route. parameters: values where not the default; resources: what !Ref of one gives.
+    """The functions. parameters: values where not the default; resources: what !Ref of one gives.
 
     Raises KeyError naming what a variable refers to and nobody has given.
     """
@@ -61,7 +70,8 @@ def functions(parameters: Mapping[str, str], resources: Mapping[str, str]) -> li
             continue
         properties = body["Properties"]
         variables = properties.get("Environment", {}).get("Variables", {})
-        api = [event["Properties"] for event in properties.get("Events", {}).values() if event["Type"] == "Api"]
+        events = list(properties.get("Events", {}).values())
+        api = [event["Properties"] for event in events if event["Type"] == "Api"]
         found.append(
             Function(
                 name,
@@ -70,8 +80,32 @@ def functions(parameters: Mapping[str, str], resources: Mapping[str, str]) -> li
                 float(properties["Timeout"]),
                 {key: _value(value, values) for key, value in variables.items()},
                 tuple((event["Method"].upper(), event["Path"]) for event in api),
+                tuple(event["Properties"]["Pattern"] for event in events if event["Type"] == "EventBridgeRule"),
             )
         )
+    return found
+
+
+def tables(resources: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The tables, as DynamoDB's CreateTable wants them."""
+    wanted = ("AttributeDefinitions", "KeySchema", "BillingMode")
+    return [
+        {"TableName": resources[name], **{key: body["Properties"][key] for key in wanted}}
+        for name, body in load()["Resources"].items()
+        if body["Type"] == "AWS::DynamoDB::Table"
+    ]
+
+
+def state_machines(resources: Mapping[str, str]) -> list[StateMachine]:
+    """The state machines, named as in the template. resources: what !Ref of a resource gives, and !GetAtt of one."""
+    found = []
+    for name, body in load()["Resources"].items():
+        if body["Type"] != "AWS::Serverless::StateMachine":
+            continue
+        text = (ROOT / body["Properties"]["DefinitionUri"]).read_text()
+        for key, value in body["Properties"]["DefinitionSubstitutions"].items():
+            text = text.replace(f"${{{key}}}", resources[next(iter(value.values()))])
+        found.append(StateMachine(name, yaml.safe_load(text)))
     return found
 
 

@@ -14,11 +14,12 @@ import boto3
 import hypothesis
 import pytest
 
-from annohooks.core import auth, s3
-from annohooks.kili import once
+from annohooks.aiware import machine
+from annohooks.core import auth, dynamodb, s3
 from local import stack, template
-from local.gateway import Gateway, Handler, load
+from local.gateway import Gateway
 from local.kili import Kili
+from local.lambdas import Handler, load
 from local.slidescore import SlideScore, Viewed
 from local.stack import Stack
 
@@ -45,13 +46,16 @@ def forgetful(event_loop_of_the_instance: None) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def running_stack(event_loop_of_the_instance: None) -> Iterator[Stack]:
+def forgetful_module(event_loop_of_the_instance: None) -> Iterator[None]:
+    """As `forgetful`, beyond one test."""
+    yield from _forgetful()
+
+
+@pytest.fixture(scope="module")
+def running_stack(forgetful_module: None) -> Iterator[Stack]:
     """One for each module: tests that mock AWS in this process clear the memory of an embedded AWS, too."""
-    forgetful = _forgetful()
-    next(forgetful)
     with stack.running() as running:
         yield running
-    next(forgetful, None)
 
 
 def _forgetful() -> Iterator[None]:
@@ -64,7 +68,8 @@ def _forgetful() -> Iterator[None]:
 def _forget() -> None:
     auth.ssm.cache_clear()
     s3.client.cache_clear()
-    once.client.cache_clear()
+    dynamodb.client.cache_clear()
+    machine.client.cache_clear()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from annohooks.imaging.analyzers import ANALYZERS
+from annohooks.imaging.detectors import DETECTORS
 from local.template import load
 
 ROOT = Path(__file__).parents[2]
@@ -113,26 +114,32 @@ OWN_PARAMETERS = {
     "SlideScoreFunction": {"SlideScoreSecretParameter"},
     "KiliFunction": {"KiliSecretParameter", "KiliApiKeyParameter"},
     "KiliReconcileFunction": {"KiliSecretParameter", "KiliApiKeyParameter"},
+    "AiwareReadyFunction": {"AiwareSecretParameter"},
+    "AiwareProcessFunction": {"AiwareSecretParameter"},
+    "AiwareMessagesFunction": {"AiwareSecretParameter"},
+    "AiwareWorkFunction": set(),  # Step Functions alone call these two
+    "AiwareReportFunction": set(),
 }
 
 
 @each_function
 def test_each_function_may_read_no_secret_but_its_own(name):
     always, _ = statements(name)
-    (secrets,) = [s for s in always if "ssm" in json.dumps(s["Action"])]
-    assert secrets["Action"] == "ssm:GetParameter"
-    resources = secrets["Resource"] if isinstance(secrets["Resource"], list) else [secrets["Resource"]]
-    named = {re.fullmatch(r"arn:.*:parameter\$\{(\w+)\}", resource["Fn::Sub"])[1] for resource in resources}
+    secrets = [s for s in always if "ssm" in json.dumps(s["Action"])]
+    assert all(each["Action"] == "ssm:GetParameter" for each in secrets)
+    listed = [each["Resource"] if isinstance(each["Resource"], list) else [each["Resource"]] for each in secrets]
+    named = {re.fullmatch(r"arn:.*:parameter\$\{(\w+)\}", of["Fn::Sub"])[1] for each in listed for of in each}
     assert named == OWN_PARAMETERS[name]
 
 
 @each_function
-def test_each_function_uses_only_its_own_part_of_the_bucket_and_only_the_table(name):
+def test_each_function_uses_only_its_platforms_part_of_the_bucket_and_its_own_table(name):
     always, sometimes = statements(name)
-    buckets = [s["Resource"] for s in always if "s3:" in json.dumps(s["Action"])]
-    assert buckets in ([], [{"Fn::Sub": f"${{StagingBucket.Arn}}/{name.removesuffix('Function').lower()}/*"}])
+    platform = next(each for each in ("SlideScore", "Kili", "Aiware") if name.startswith(each))
+    buckets = [s["Resource"] for s in always if "s3:" in json.dumps(s["Action"]) and s["Action"] != "s3:ListBucket"]
+    assert buckets in ([], [{"Fn::Sub": f"${{StagingBucket.Arn}}/{platform.lower()}/*"}])
     tables = [s["Resource"] for s in always if "dynamodb:" in json.dumps(s["Action"])]
-    assert tables in ([], [{"Fn::GetAtt": "IdempotencyTable.Arn"}])
+    assert tables in ([], [{"Fn::GetAtt": f"{'JobsTable' if platform == 'Aiware' else 'IdempotencyTable'}.Arn"}])
     assert "*" not in json.dumps([s["Action"] for s in [*always, *sometimes.values()]])
 
 
@@ -176,6 +183,33 @@ def test_both_kili_functions_are_told_the_same():
     )
 
 
+def test_what_the_state_machine_needs_is_named_alike_everywhere():
+    """Its ARN is written out where a reference would be a circle."""
+    machine = RESOURCES["AiwareEngine"]["Properties"]
+    name = machine["Name"]["Fn::Sub"]
+    assert json.dumps(RESOURCES).count(f"stateMachine:{name}") == 3  # the watchdog's rule, its tokens, the map's items
+    definition = (ROOT / machine["DefinitionUri"]).read_text()
+    used = set(re.findall(r"\$\{(\w+)\}", definition))
+    assert used == machine["DefinitionSubstitutions"].keys()
+    invoked = {of["Fn::GetAtt"] for key, of in machine["DefinitionSubstitutions"].items() if key != "Partition"}
+    (tasks,) = [s for s in machine["Policies"][0]["Statement"] if s["Action"] == "lambda:InvokeFunction"]
+    assert {of["Fn::GetAtt"] for of in tasks["Resource"]} == invoked
+
+
+def test_no_data_of_a_job_is_in_the_state_machines_log():
+    logging = RESOURCES["AiwareEngine"]["Properties"]["Logging"]
+    assert logging["IncludeExecutionData"] is False
+
+
+def test_aiware_functions_that_touch_no_pixels_do_without_the_large_layer():
+    large = {
+        name
+        for name in of_type("AWS::Serverless::Function")
+        if name.startswith("Aiware") and len(RESOURCES[name]["Properties"]["Layers"]) == 3
+    }
+    assert large == {"AiwareProcessFunction", "AiwareWorkFunction"}
+
+
 def test_table_is_as_powertools_wants_it():
     table = RESOURCES["IdempotencyTable"]["Properties"]
     assert table["KeySchema"] == [{"AttributeName": "id", "KeyType": "HASH"}]
@@ -183,8 +217,9 @@ def test_table_is_as_powertools_wants_it():
     assert table["BillingMode"] == "PAY_PER_REQUEST"
 
 
-def test_models_may_only_be_read_and_only_from_a_bucket_that_was_named():
-    _, sometimes = statements("SlideScoreFunction")
+@pytest.mark.parametrize("name", ["SlideScoreFunction", "AiwareProcessFunction", "AiwareWorkFunction"])
+def test_models_may_only_be_read_and_only_from_a_bucket_that_was_named(name):
+    _, sometimes = statements(name)
     assert sometimes.keys() == {"HasModels"}
     assert TEMPLATE["Conditions"]["HasModels"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "ModelsBucket"}, ""]}]}
     assert sometimes["HasModels"]["Action"] == "s3:GetObject"
@@ -203,10 +238,13 @@ def test_models_bucket_is_a_bucket_and_nothing_wider(text):
     assert not re.fullmatch(TEMPLATE["Parameters"]["ModelsBucket"]["AllowedPattern"], text)
 
 
-def test_analyzer_that_runs_by_default_is_there_and_every_other_can_be_deployed():
-    parameter = TEMPLATE["Parameters"]["SlideScoreAnalyzer"]
-    assert parameter["Default"] in ANALYZERS
-    assert all(re.fullmatch(parameter["AllowedPattern"], name) for name in ANALYZERS)
+@pytest.mark.parametrize(
+    ("parameter", "names"), [("SlideScoreAnalyzer", {*ANALYZERS}), ("AiwareAnalyzer", {*ANALYZERS, *DETECTORS})]
+)
+def test_analyzer_that_runs_by_default_is_there_and_every_other_can_be_deployed(parameter, names):
+    described = TEMPLATE["Parameters"][parameter]
+    assert described["Default"] in names
+    assert all(re.fullmatch(described["AllowedPattern"], name) for name in names)
 
 
 @each_function

@@ -17,8 +17,9 @@ import urllib3
 
 from annohooks.kili import client, graphql, writes
 from local import stack, template
-from local.gateway import Gateway, Handler, load
+from local.gateway import Gateway
 from local.kili import Delivery, Kili, samples
+from local.lambdas import Handler, load
 from local.stack import KILI_SECRET, Stack
 from local.template import Function
 

@@ -10,9 +10,9 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from annohooks.core import dynamodb
 from annohooks.core.deadline import Deadline
 from annohooks.core.errors import Unavailable
-from annohooks.kili import once
 from annohooks.kili.once import Once
 
 TABLE = "idempotency"
@@ -24,7 +24,7 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         monkeypatch.setenv(name, "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     with mock_aws():
-        once.client.cache_clear()
+        dynamodb.client.cache_clear()
         boto3.client("dynamodb").create_table(
             TableName=TABLE,
             BillingMode="PAY_PER_REQUEST",
@@ -32,7 +32,7 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
             KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
         )
         yield TABLE
-    once.client.cache_clear()
+    dynamodb.client.cache_clear()
 
 
 def after(table: str, seconds: float = 60) -> Once:

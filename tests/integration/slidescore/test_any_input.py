@@ -15,7 +15,7 @@ from webhooks import through_api, through_url, webhook
 from annohooks.imaging.analyzers import ANALYZERS, Analyzer
 from annohooks.slidescore.parameters import questions_string
 from local import slides, stack, template
-from local.gateway import Context, Handler, load
+from local.lambdas import Context, Handler, load
 from local.slidescore import SlideScore
 from local.stack import Stack
 

@@ -16,7 +16,7 @@ import urllib3
 from webhooks import WITH_HOLES, rect, through_url, webhook
 
 from annohooks.slidescore import analysis
-from local.gateway import Context
+from local.lambdas import Context
 from local.slidescore import FAULTS, SlideScore
 
 Start = Callable[..., Any]

@@ -11,7 +11,7 @@ import pytest
 from webhooks import WITH_HOLES, through_api, through_url, webhook
 
 from annohooks.slidescore import client
-from local.gateway import Context
+from local.lambdas import Context
 from local.slidescore import SlideScore
 
 Start = Callable[..., Any]

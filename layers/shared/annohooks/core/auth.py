@@ -1,5 +1,6 @@
 """Shared secrets: who may call."""
 
+import base64
 import hashlib
 import hmac
 from collections.abc import Sequence
@@ -31,6 +32,17 @@ def authenticate(given: str | None, accepted: Sequence[str]) -> None:
 def _digest(text: str) -> bytes:
     """Of one length for all secrets, so that the comparison does not tell theirs. JSON can hold a lone surrogate."""
     return hashlib.sha256(text.encode(errors="surrogatepass")).digest()
+
+
+def basic_password(authorization: str | None) -> str | None:
+    """The password of an Authorization header with Basic credentials; None for any other. Source: RFC 7617."""
+    scheme, _, credentials = (authorization or "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        return base64.b64decode(credentials.strip(), validate=True).decode().partition(":")[2]
+    except ValueError:
+        return None
 
 
 def secrets_from_ssm(parameter: str, max_age_s: int = 300) -> tuple[str, ...]:

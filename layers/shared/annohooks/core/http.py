@@ -5,6 +5,7 @@ check and the use. Redirects are never followed.
 """
 
 import copy
+import io
 import logging
 import math
 import random
@@ -14,7 +15,7 @@ import time
 from collections.abc import Container, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 from urllib.parse import urlencode
 
 import urllib3
@@ -46,7 +47,7 @@ _REPEATABLE = (502, 503, 504)
 
 
 class Reply(NamedTuple):
-    """What a server answered, read whole."""
+    """What a server answered, read whole. body: empty when it was written into a file."""
 
     status: int
     headers: urllib3.HTTPHeaderDict
@@ -136,23 +137,29 @@ class Outbound:
         max_bytes: int = 1024 * 1024,
         accept: Container[int] = (200,),
         attempts: int = 1,
+        into: BinaryIO | None = None,
     ) -> Reply:
         """One request and its whole reply.
 
         path: absolute, with or without a query; query: appended to it; form: sent url-encoded as the body; doing: what
         messages say was under way ("reading the slide's metadata"); max_bytes: of the reply's body; accept: statuses
         to return; attempts: more than one repeats failed connections and 502, 503 and 504, for requests that may be
-        repeated. Raises DeadlineExceeded, UpstreamTimeout, NotConnected, ConnectionFailed, UpstreamStatus for any other
-        status, Upstream for everything else that goes wrong, BadRequest for a header that cannot be sent.
+        repeated; into: an open file that gets the body, from where it stands, instead of the memory. Raises
+        DeadlineExceeded, UpstreamTimeout, NotConnected, ConnectionFailed, UpstreamStatus for any other status, Upstream
+        for everything else that goes wrong, BadRequest for a header that cannot be sent.
         """
         target = f"{path}{'&' if '?' in path else '?'}{urlencode(query)}" if query else path
         sent = {"User-Agent": f"annohooks/{__version__}", **(headers or {}), "Host": self._origin.netloc}
         if form is not None:
             body = urlencode(form).encode()
             sent["Content-Type"] = "application/x-www-form-urlencoded"
+        start = into.tell() if into else 0
         for attempt in range(1, attempts + 1):
+            if into:
+                into.seek(start)
+                into.truncate()
             try:
-                return self._once(method, target, sent, body, doing, max_bytes, accept)
+                return self._once(method, target, sent, body, doing, max_bytes, accept, into)
             except (ConnectionFailed, UpstreamStatus) as error:
                 repeatable = not isinstance(error, UpstreamStatus) or error.reply_status in _REPEATABLE
                 pause_s = 0.1 * 2**attempt * random.uniform(0.5, 1.0)
@@ -170,6 +177,7 @@ class Outbound:
         doing: str,
         max_bytes: int,
         accept: Container[int],
+        into: BinaryIO | None,
     ) -> Reply:
         if body:
             headers = {**headers, "Content-Length": str(len(body))}
@@ -193,7 +201,9 @@ class Outbound:
             try:
                 if response.status not in accept:
                     raise self._refusal(response.status, doing)
-                return Reply(response.status, response.headers, self._read(response, doing, max_bytes))
+                content = io.BytesIO()
+                self._read(response, doing, max_bytes, into or content)
+                return Reply(response.status, response.headers, content.getvalue())
             finally:
                 if response.connection is not None:
                     response.close()
@@ -212,21 +222,22 @@ class Outbound:
             self._deadline.check(doing)
             yield body[start : start + _PIECE_BYTES]
 
-    def _read(self, response: urllib3.BaseHTTPResponse, doing: str, max_bytes: int) -> bytes:
-        content = bytearray()
+    def _read(self, response: urllib3.BaseHTTPResponse, doing: str, max_bytes: int, into: BinaryIO) -> None:
+        count = 0
         # A read may block for the whole read time-out: at the deadline the socket is shut, which ends it.
         watchdog = threading.Timer(self._deadline.remaining_s(), _shut, [response])
         watchdog.daemon = True
         watchdog.start()
         try:
             while True:
-                if len(content) + (getattr(response, "length_remaining", None) or 0) > max_bytes:
+                if count + (getattr(response, "length_remaining", None) or 0) > max_bytes:
                     raise Upstream(f"{self._platform} sent more than {max_bytes} bytes while {doing}.")
                 piece = response.read1(_PIECE_BYTES)
                 self._deadline.check(doing)
                 if not piece:
-                    return bytes(content)
-                content += piece
+                    return
+                count += len(piece)
+                into.write(piece)
         finally:
             watchdog.cancel()
 

@@ -4,13 +4,11 @@ import hashlib
 
 import msgspec
 
+from annohooks.core import s3
 from annohooks.core.errors import Unavailable
-from annohooks.core.s3 import client
 from annohooks.core.settings import from_env
 
 MOST_BYTES = 100_000_000
-# S3 says the latter to those who may not list the bucket.
-_NOT_THERE = {"NoSuchBucket", "NoSuchKey", "404", "AccessDenied", "403"}
 
 
 class ModelSettings(msgspec.Struct, frozen=True):
@@ -31,14 +29,14 @@ def read(key: str, sha256: str = "", most_bytes: int = MOST_BYTES) -> bytes:
     if not bucket:
         raise Unavailable(f'The model "{key}" cannot be read: this deployment has no bucket for models.')
     try:
-        reply = client().get_object(Bucket=bucket, Key=key)
+        reply = s3.client().get_object(Bucket=bucket, Key=key)
         with reply["Body"] as body:
             if reply["ContentLength"] > most_bytes:
                 raise Unavailable(f'The model "{key}" is larger than {most_bytes} bytes.')
             model = body.read()
     except ClientError as error:
         code = error.response["Error"]["Code"]
-        reason = "it is not there, or may not be read" if code in _NOT_THERE else "S3 failed"
+        reason = "it is not there, or may not be read" if code in s3.NOT_THERE else "S3 failed"
         raise Unavailable(
             f'The model "{key}" could not be read from the bucket for models: {reason} ({code}).'
         ) from error
@@ -47,3 +45,9 @@ def read(key: str, sha256: str = "", most_bytes: int = MOST_BYTES) -> bytes:
     if sha256 and hashlib.sha256(model).hexdigest() != sha256.lower():
         raise Unavailable(f'The model "{key}" is not the one this analysis was made with: its sha256 is another.')
     return model
+
+
+def is_there(key: str) -> bool:
+    """Whether the bucket for models holds an object of that key. Raises Unavailable if S3 does not say."""
+    bucket = from_env(ModelSettings).models_bucket
+    return bool(bucket) and s3.is_there(bucket, key)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 from annohooks.core import s3
@@ -35,6 +36,22 @@ class Staging:
             range_ = f"bytes={start}-{start + length - 1}"
             return s3.client().get_object(Bucket=self._bucket, Key=staged.key, Range=range_)["Body"].read()
 
+    def put_file(self, key: str, path: Path) -> Staged:
+        """Writes a file, of any size, as an object."""
+        with _s3_errors("written"):
+            s3.client().upload_file(str(path), self._bucket, key)
+        return Staged(key, path.stat().st_size)
+
+    def content(self, key: str) -> bytes:
+        """The whole object."""
+        with _s3_errors("read"):
+            return s3.client().get_object(Bucket=self._bucket, Key=key)["Body"].read()
+
+    def fetch(self, key: str, path: Path) -> None:
+        """The whole object, of any size, as a file."""
+        with _s3_errors("read"):
+            s3.client().download_file(self._bucket, key, str(path))
+
     def delete(self, staged: Staged) -> None:
         """Removes the object; one that is gone already is no error."""
         with _s3_errors("cleared"):
@@ -43,9 +60,10 @@ class Staging:
 
 @contextmanager
 def _s3_errors(done: str) -> Iterator[None]:
+    from boto3.exceptions import S3UploadFailedError
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         yield
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, S3UploadFailedError) as error:
         raise Unavailable(f"The staging bucket could not be {done}.") from error

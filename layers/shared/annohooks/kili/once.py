@@ -6,16 +6,15 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from annohooks.core import dynamodb
 from annohooks.core.deadline import Deadline
 from annohooks.core.errors import Unavailable
 from annohooks.core.observability import logger
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer, IdempotencyConfig
-    from types_boto3_dynamodb import DynamoDBClient
 
 T = TypeVar("T")
 
@@ -152,16 +151,4 @@ class Once:
 def _layer(table: str) -> DynamoDBPersistenceLayer:
     from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
 
-    return DynamoDBPersistenceLayer(table, boto3_client=client())
-
-
-@cache
-def client() -> DynamoDBClient:
-    """One client of DynamoDB per process, made when first needed."""
-    import boto3
-    from botocore.config import Config
-
-    return boto3.client(
-        "dynamodb",
-        config=Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2, "mode": "standard"}),
-    )
+    return DynamoDBPersistenceLayer(table, boto3_client=dynamodb.client())

@@ -1,0 +1,247 @@
+"""What one `/process` asks for: the form's fields, typed."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+
+from annohooks.aiware.form import Form
+from annohooks.core.errors import BadRequest
+
+MAX_NUMBER = 2**53
+"""The largest whole number that JSON carries unchanged everywhere, in milliseconds 285,000 years."""
+_MAX_NESTING = 64
+_MOST_CONFIDENTIAL = 64
+
+_METADATA = "chunk-metadata-"
+_NAMES = {
+    "internal_job_id": "internalJobId",
+    "internal_task_id": "internalTaskId",
+    "chunk_context": "chunkContext",
+    "chunk_uuid": "chunkUUID",
+    "chunk_index": "chunkIndex",
+    "mime_type": "chunkMimeType",
+    "start_ms": "startOffsetMS",
+    "end_ms": "endOffsetMS",
+    "width": "width",
+    "height": "height",
+    "cache_uri": "cacheURI",
+    "api_base_url": "veritoneApiBaseUrl",
+    "token": "token",
+    "controller_token": "controllerToken",
+    "library_id": "libraryId",
+    "library_engine_model_id": "libraryEngineModelId",
+    "input_folder_id": "inputFolderID",
+    "redis_url": "redisETUrl",
+    "payload": "payload",
+    "max_ttl_s": "maxTTL",
+    "heartbeat_webhook": "heartbeatWebhook",
+    "result_webhook": "resultWebhook",
+    "external_callback_webhook": "externalCallbackWebhook",
+}
+# The documents themselves write startOffsetMs, cacheUri and libraryID as well.
+_BY_NAME = {name.lower(): field for field, name in _NAMES.items()}
+_SAME_TYPE = {"image/jpg": "image/jpeg"}
+
+_NUMBER = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?(?:[eE]\+?[0-9]{1,2})?")
+_OF_ONE_INSTANCE = re.compile(r"webhook|dir(?:ectory)?$", re.IGNORECASE)
+# At the end of a name: a parameter called tokenize makes other work, one called token only says who asks for it.
+_CREDENTIAL = re.compile(
+    r"(?:token|secret|passw(?:or)?d|credentials?|authori[sz]ation|api.?key|access.?key|jwt|signature|cookie)$",
+    re.IGNORECASE,
+)
+_SECRET = r"token|secret|passw|credential|authori[sz]|api.?key|access.?key|private.?key|jwt|signature|bearer|cookie"
+_CONFIDENTIAL = re.compile(rf"{_SECRET}|webhook|ur[il]$", re.IGNORECASE)
+# What is found in a text takes time in proportion to its length, whatever it is: repeats have a limit or one beginning.
+_NAMED_SECRET = re.compile(
+    rf"""(?:{_SECRET})[\w.-]{{0,32}}["']?\s{{0,4}}[:=]\s{{0,4}}["']?(?:(?:bearer|basic)\s)?([^\s"'&,;\]}}]+)""",
+    re.IGNORECASE,
+)
+_URL_OR_JWT = re.compile(r"""[A-Za-z][A-Za-z0-9+]{1,15}://[^\s"'<>\]]+|(?<![\w.-])eyJ[\w-]+\.[\w-]+\.[\w-]*""")
+
+
+class Process(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One request for work. A text is "" and a number None when it was not given or empty, as the toolkit sends it.
+
+    mime_type: in lower case, without parameters; of the chunk's own part if the form names none. start_ms, end_ms:
+    where the chunk lies in the asset; 0 when not given, which the toolkit does not tell from 0. width, height: pixels;
+    None when 0. payload: what the task was started with, nested 64 deep at most. chunk_metadata: by the names as sent.
+    unknown: every other field, as sent. chunk: None when there was no such part.
+    Encoded as JSON and decoded it is the same again; the chunk, which would be base64, is best put elsewhere first.
+    Source: protocol reference, section 1.4.
+    """
+
+    internal_job_id: str = ""
+    internal_task_id: str = ""
+    chunk_context: str = ""
+    chunk_uuid: str = ""
+    chunk_index: int | None = None
+    mime_type: str = ""
+    start_ms: int = 0
+    end_ms: int = 0
+    width: int | None = None
+    height: int | None = None
+    cache_uri: str = ""
+    api_base_url: str = ""
+    token: str = ""
+    controller_token: str = ""
+    library_id: str = ""
+    library_engine_model_id: str = ""
+    input_folder_id: str = ""
+    redis_url: str = ""
+    payload: dict[str, Any] = {}
+    max_ttl_s: int | None = None
+    heartbeat_webhook: str = ""
+    result_webhook: str = ""
+    external_callback_webhook: str = ""
+    chunk_metadata: dict[str, str] = {}
+    unknown: dict[str, str] = {}
+    chunk: bytes | None = None
+
+    @property
+    def wants_async(self) -> bool:
+        """Whether there is somewhere to send heartbeats and results; the Test Console waits for the answer instead."""
+        return bool(self.heartbeat_webhook and self.result_webhook)
+
+    def parameter(self, name: str, default: Any = None) -> Any:
+        """A value of the payload, at its top level or else in its taskPayload, where custom fields may also be."""
+        inner = self.payload.get("taskPayload")
+        return self.payload.get(name, inner.get(name, default) if isinstance(inner, dict) else default)
+
+    def identity(self) -> str:
+        """40 hex digits that are the same for each try of the same work, and for no other work.
+
+        They are of internalTaskId and chunkContext if both are there; so a chunk that is queued again, with webhooks
+        and a token of another instance of the engine, is the same. Otherwise they are of all that makes the work what
+        it is, the chunk's bytes included (so it must still be there), and not of webhooks, credentials and folders.
+        """
+        if self.internal_task_id and self.chunk_context:
+            return _digest([self.internal_task_id, self.chunk_context])
+        work = [
+            *(self.internal_job_id, self.internal_task_id, self.chunk_context, self.chunk_uuid, self.chunk_index),
+            *(self.mime_type, self.start_ms, self.end_ms, self.width, self.height, self.cache_uri, self.api_base_url),
+            *(self.library_id, self.library_engine_model_id, self.input_folder_id, self.chunk_metadata),
+            {name: text for name, text in self.unknown.items() if not _OF_ONE_INSTANCE.search(name)},
+            self.payload,
+            None if self.chunk is None else hashlib.sha256(self.chunk).hexdigest(),
+        ]
+        return _digest(_without_credentials(work))
+
+    def confidential(self) -> tuple[str, ...]:
+        """What no log may hold: tokens, URLs and whatever else is named or looks like a secret, at any depth.
+
+        Of a URL, also the secrets in its query. At most 64, those of the form's own fields first.
+        """
+        found = dict.fromkeys(text for text in self._confidential() if text)
+        return tuple(islice(found, _MOST_CONFIDENTIAL))
+
+    def _confidential(self) -> Iterator[str]:
+        fields = {name: value for name, value in msgspec.structs.asdict(self).items() if name != "chunk"}
+        for named, text in _scalars(fields):
+            if named:
+                yield text
+            for match in _NAMED_SECRET.finditer(text):
+                yield match[1]
+                yield unquote(match[1])
+            yield from _URL_OR_JWT.findall(text)
+
+
+def parse(form: Form) -> Process:
+    """A form's fields, by their names in any case. Raises BadRequest naming the field that cannot be used.
+
+    An empty field counts as not given; two spellings of one field are refused only if both say something, and not the
+    same. endOffsetMS may be 0 whatever startOffsetMS is: that is how the toolkit writes what it does not know.
+    """
+    given: dict[str, Any] = {}
+    metadata: dict[str, str] = {}
+    unknown: dict[str, str] = {}
+    for name, text in form.fields.items():
+        field = _BY_NAME.get(name.lower())
+        if field is None:
+            (metadata if name.lower().startswith(_METADATA) else unknown)[name] = text
+        elif text and given.setdefault(field, text) != text:
+            raise BadRequest(f"The form's field `{_NAMES[field]}` is given in two spellings that differ.")
+    given["mime_type"] = _mime_type(given.get("mime_type") or form.chunk_type.replace("application/octet-stream", ""))
+    given["payload"] = _payload(given.get("payload", ""))
+    given["chunk_index"] = _number("chunk_index", given)
+    for field in ("width", "height", "max_ttl_s"):
+        given[field] = _number(field, given) or None
+    for field in ("start_ms", "end_ms"):
+        given[field] = _number(field, given) or 0
+    if 0 < given["end_ms"] < given["start_ms"]:
+        raise BadRequest("The form's field `startOffsetMS` is greater than its `endOffsetMS`.")
+    return Process(**given, chunk_metadata=metadata, unknown=unknown, chunk=form.chunk)
+
+
+def _number(field: str, given: Mapping[str, str]) -> int | None:
+    """A whole number as Go writes an integer, or a float (1e+06); None for nothing but space."""
+    text = given.get(field, "").strip()
+    if not text:
+        return None
+    number = _NUMBER.fullmatch(text) and (int(text) if text.isdecimal() else float(text))
+    if number is None or number != int(number) or number > MAX_NUMBER:
+        raise BadRequest(f"The form's field `{_NAMES[field]}` is not a whole number from 0 to {MAX_NUMBER}.")
+    return int(number)
+
+
+def _payload(text: str) -> dict[str, Any]:
+    text = text.removeprefix("\ufeff").strip()
+    if not text:
+        return {}
+    try:
+        payload = msgspec.json.decode(text)
+    except RecursionError:
+        raise BadRequest("The form's field `payload` is nested too deeply.") from None
+    except msgspec.DecodeError as error:
+        raise BadRequest(f"The form's field `payload` is not JSON: {error}.") from None
+    if not isinstance(payload, dict):
+        raise BadRequest("The form's field `payload` is not a JSON object.")
+    level: list[Any] = [payload]
+    for _ in range(_MAX_NESTING):
+        level = [inner for value in level for inner in _inside(value) if isinstance(inner, dict | list)]
+        if not level:
+            return payload
+    raise BadRequest("The form's field `payload` is nested too deeply.")
+
+
+def _inside(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
+
+
+def _mime_type(text: str) -> str:
+    mime_type = text.partition(";")[0].strip().lower()
+    return _SAME_TYPE.get(mime_type, mime_type)
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(msgspec.json.encode(value, order="deterministic")).hexdigest()[:40]
+
+
+def _without_credentials(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_credentials(inner) for name, inner in value.items() if not _CREDENTIAL.search(name)}
+    return [_without_credentials(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _scalars(fields: dict[str, Any]) -> Iterator[tuple[bool, str]]:
+    """Every text and number at any depth, the outer first, and whether a name above it says it is confidential."""
+    waiting: deque[tuple[bool, Any]] = deque([(False, fields)])
+    while waiting:
+        confidential, value = waiting.popleft()
+        if isinstance(value, dict):
+            waiting.extend((confidential or _is_confidential(name), inner) for name, inner in value.items())
+        elif isinstance(value, list):
+            waiting.extend((confidential, inner) for inner in value)
+        elif isinstance(value, str | int | float) and not isinstance(value, bool):
+            yield confidential, str(value)
+
+
+def _is_confidential(name: str) -> bool:
+    return bool(_CONFIDENTIAL.search(name))

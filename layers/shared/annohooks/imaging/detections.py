@@ -1,0 +1,91 @@
+"""What a detector found in a picture, as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from annohooks.imaging.outlines import BoolArray, FloatArray, Outlines
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detections:
+    """M objects in one picture, each a closed ring without holes; N vertices in all.
+
+    xy: float64 [N, 2], x then y, in pixels of the picture: its left edge is at 0 and its right edge at its width.
+    offsets: int64 [M + 1]; ring m is xy[offsets[m]:offsets[m + 1]], its first vertex not repeated at the end.
+    labels: M texts. scores: float64 [M], from 0 to 1, NaN where the detector gives none.
+    """
+
+    xy: FloatArray
+    offsets: NDArray[np.int64]
+    labels: tuple[str, ...]
+    scores: FloatArray
+
+    @classmethod
+    def empty(cls) -> Detections:
+        return cls(np.empty((0, 2)), np.zeros(1, np.int64), (), np.empty(0))
+
+    @classmethod
+    def from_boxes(cls, boxes: ArrayLike, labels: Sequence[str], scores: ArrayLike | None = None) -> Detections:
+        """boxes: [M, 4], x0, y0, x1, y1; a ring is the corners top left, top right, bottom right, bottom left.
+
+        scores: [M], none known when left out.
+        """
+        corners = np.asarray(boxes, np.float64).reshape(-1, 4)
+        xy = corners[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 2)
+        known = np.full(len(corners), np.nan) if scores is None else np.asarray(scores, np.float64)
+        return cls(xy, np.arange(0, len(xy) + 1, 4, dtype=np.int64), tuple(labels), known)
+
+    @classmethod
+    def from_outlines(cls, outlines: Outlines, labels: Sequence[str]) -> Detections:
+        """The outer rings, without scores. labels: one for each ring of the outlines, those of holes not looked at."""
+        order = np.flatnonzero(outlines.is_outer)
+        outer = outlines.pick(order)
+        names = tuple(labels[index] for index in order.tolist())
+        return cls(outer.xy.astype(np.float64), outer.offsets, names, np.full(len(outer), np.nan))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def ring(self, index: int) -> FloatArray:
+        """Ring number `index`, a view [k, 2]."""
+        return self.xy[self.offsets[index] : self.offsets[index + 1]]
+
+    def boxes(self) -> FloatArray:
+        """The smallest box along the axes around each ring, float64 [M, 4]: x0, y0, x1, y1."""
+        if not len(self):
+            return np.empty((0, 4))
+        starts = self.offsets[:-1]
+        return np.hstack([np.minimum.reduceat(self.xy, starts), np.maximum.reduceat(self.xy, starts)])
+
+
+def overlaps(box: FloatArray, boxes: FloatArray) -> FloatArray:
+    """Area that a box, [4], has in common with each of others, [M, 4], over the area that either covers, float64 [M].
+
+    Boxes are x0, y0, x1, y1; two without area have 0.
+    """
+    sides = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
+    common = sides.clip(0).prod(axis=1)
+    either = (box[2:] - box[:2]).prod() + (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) - common
+    return np.divide(common, either, out=np.zeros(len(boxes)), where=either > 0)
+
+
+def distinct(boxes: FloatArray, scores: FloatArray, most_iou: float, classes: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+    """The numbers of the boxes that overlap none of a higher score by more than most_iou, the highest score first.
+
+    boxes: [M, 4], x0, y0, x1, y1. scores: [M], above 0. classes: [M]; only boxes of the same class are compared.
+    Source: greedy non-maximum suppression, Neubeck and Van Gool 2006 (cv2.dnn.NMSBoxes).
+    """
+    if not len(boxes):
+        return np.empty(0, np.int64)
+    sized = np.hstack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]])
+    if classes is None:
+        kept = cv2.dnn.NMSBoxes(sized, scores, 0.0, most_iou)
+    else:
+        kept = cv2.dnn.NMSBoxesBatched(sized, scores, classes, 0.0, most_iou)
+    return np.asarray(kept, np.int64)

@@ -1,0 +1,10 @@
+"""The detectors that come with OpenCV, by name."""
+
+from typing import Any
+
+from annohooks.imaging.detectors.base import Detector, Kind, Parameters
+from annohooks.imaging.detectors.faces import Faces
+
+DETECTORS: dict[str, Detector[Any]] = {each.name: each for each in (Faces(),)}
+
+__all__ = ["DETECTORS", "Detector", "Kind", "Parameters"]

@@ -1,0 +1,248 @@
+"""Pictures from a video file that nobody vouches for."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from annohooks.imaging.decode import Picture
+from annohooks.imaging.outlines import FloatArray
+
+MOST_PIXELS = 8192 * 4320
+MOST_FRAMES = 5_000_000  # a day at 50 a second
+
+# FFmpeg opens what a playlist names, be it another file or a server. It is left with formats that hold their pictures
+# themselves, and with files. OpenCV reads the variable each time it opens one, and can be told in no other way.
+_FORMATS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf"
+os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = f"protocol_whitelist;file|format_whitelist;{_FORMATS}"
+
+_HEAD_BYTES = 3 * 192
+_MOST_CHUNKS = 100_000
+_SAME_MS = 0.5  # times are what FFmpeg computes from the file's own, twice
+_SEEK_BACK = 16  # OpenCV goes to the key frame at or before this many frames before the one asked for
+_SEEK_COST = 8  # in frames, what it takes to start decoding anew
+_MOST_SEEKS = 3
+_MOST_DAMAGED = 100  # frames in a row that cannot be decoded
+
+
+class NotAVideo(ValueError):
+    """The file is no video that can be read; the message says why and names no content."""
+
+
+class StreamBroken(NotAVideo):
+    """A video that breaks off. reached_ms: where the last picture that could be read ends."""
+
+    def __init__(self, reached_ms: int) -> None:
+        super().__init__(f"a video that breaks off after {reached_ms} ms")
+        self.reached_ms = reached_ms
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Video:
+    """A video file that can be read.
+
+    width, height: of its pictures, turned as the file says. duration_ms: from the first picture to the end of the last.
+    fps: pictures per second, on average. frames: how many there are. times_ms: float64 [frames], when each is shown,
+    counted from the first, ascending. keys: int64 [K], which of them need no other to be decoded. is_whole: False for a
+    file that ends before the end it announces.
+    """
+
+    path: Path
+    width: int
+    height: int
+    duration_ms: int
+    fps: float
+    frames: int
+    times_ms: FloatArray
+    keys: NDArray[np.int64]
+    is_whole: bool
+
+
+def probe(path: Path) -> Video:
+    """What a file holds, from reading it through without decoding it.
+
+    Raises NotAVideo for anything but MP4, QuickTime, Matroska, WebM, AVI, MPEG-TS, MPEG-PS, FLV, Ogg and ASF, told by
+    their content, and for those without pictures, with larger ones than MOST_PIXELS, or with more than MOST_FRAMES.
+    """
+    try:
+        with path.open("rb") as file:
+            is_whole = _is_whole(file, path.stat().st_size, _container(file.read(_HEAD_BYTES)))
+    except OSError:
+        raise NotAVideo("a file that cannot be read") from None
+    with _opened(path) as capture:
+        width, height = (int(capture.get(each)) for each in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+        if width * height > MOST_PIXELS:
+            raise NotAVideo(f"a video of {width} x {height} pixels, over the limit of {MOST_PIXELS} pixels")
+        fps = capture.get(cv2.CAP_PROP_FPS)
+        times_ms, keys = _index(capture)
+    if len(times_ms) == 0 or not len(keys):
+        raise NotAVideo("a video without a picture")
+    if len(times_ms) > 1:
+        duration_ms = times_ms[-1] + float(np.median(np.diff(times_ms)))
+    else:
+        duration_ms = 1000 / fps if fps > 0 else 0.0
+    duration = max(1, round(duration_ms))
+    return Video(
+        path, width, height, duration, 1000 * len(times_ms) / duration, len(times_ms), times_ms, keys, is_whole
+    )
+
+
+def frames(video: Video, start_ms: int, stop_ms: int, step_ms: int) -> Iterator[tuple[int, Picture]]:
+    """The picture shown at each multiple of step_ms with start_ms <= at < stop_ms, as (at, picture); not to be altered.
+
+    at counts from the video's first picture; there are none from its end on. Decodes what it has to and no more: goes
+    to a key frame where that takes fewer frames than going on, which is a matter of their distance and of step_ms.
+    Raises StreamBroken, after all pictures before it, where the file breaks off or can no longer be decoded.
+    """
+    first = max(0, -(-start_ms // step_ms)) * step_ms
+    with _opened(video.path) as capture:
+        reader = _Reader(capture, video)
+        for at_ms in range(first, min(stop_ms, video.duration_ms), step_ms):
+            yield at_ms, reader.shown(at_ms)
+    if not video.is_whole and stop_ms >= video.duration_ms:
+        raise StreamBroken(video.duration_ms)
+
+
+class _Reader:
+    """Goes through a video, forwards."""
+
+    def __init__(self, capture: cv2.VideoCapture, video: Video) -> None:
+        self._capture, self._video = capture, video
+        self._number = -1  # of the frame decoded last, in the order they are shown
+        self._shown: tuple[int, Picture] | None = None
+
+    def shown(self, at_ms: int) -> Picture:
+        """The last picture whose time is at_ms or before."""
+        number = self._at(at_ms)
+        if self._shown is None or self._shown[0] < number:
+            self._go(number)
+            done, picture = self._capture.retrieve()
+            if not done:
+                raise self._broken()
+            self._shown = self._number, picture.astype(np.uint8, copy=False)
+        return self._shown[1]
+
+    def _go(self, number: int) -> None:
+        if number - self._key(number - _SEEK_BACK) + _SEEK_COST < number - self._number:
+            self._seek(number)
+        damaged = 0
+        while self._number < number:
+            if self._capture.grab():
+                self._number, damaged = self._at(self._capture.get(cv2.CAP_PROP_POS_MSEC)), 0
+            else:
+                damaged += 1
+                if damaged > _MOST_DAMAGED:
+                    raise self._broken()
+
+    def _seek(self, number: int) -> None:
+        """Goes somewhere from a key frame to the frame of that number.
+
+        OpenCV takes the time of a frame from its number and the average rate, and counts from the key frame on, which
+        goes too far where the rate varies; then it is sent further back.
+        """
+        per_ms = self._capture.get(cv2.CAP_PROP_FPS) / 1000
+        key = self._key(number - _SEEK_BACK)
+        for _ in range(_MOST_SEEKS):
+            ahead = number - key
+            self._capture.set(cv2.CAP_PROP_POS_FRAMES, round(self._video.times_ms[key] * per_ms) + ahead + 1)
+            self._number = self._at(self._capture.get(cv2.CAP_PROP_POS_MSEC))
+            if self._number <= number:
+                return
+            key = self._key(key - _SEEK_BACK)
+        self._capture.set(cv2.CAP_PROP_POS_FRAMES, 0)
+        self._number = -1
+
+    def _key(self, number: int) -> int:
+        """The last key frame up to a frame of that number, or the first."""
+        keys = self._video.keys
+        return int(keys[max(0, int(np.searchsorted(keys, number, side="right")) - 1)])
+
+    def _at(self, time_ms: float) -> int:
+        """The number of the frame that is shown at a time; the first for a time before it."""
+        return max(0, int(np.searchsorted(self._video.times_ms, time_ms + _SAME_MS, side="right")) - 1)
+
+    def _broken(self) -> StreamBroken:
+        reached = self._number + 1
+        times_ms = self._video.times_ms
+        return StreamBroken(self._video.duration_ms if reached == len(times_ms) else round(times_ms[reached]))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
+    capture = cv2.VideoCapture(str(path.resolve()), cv2.CAP_FFMPEG)
+    try:
+        if not capture.isOpened():
+            raise NotAVideo("a video that cannot be decoded")
+        yield capture
+    finally:
+        capture.release()
+
+
+def _index(capture: cv2.VideoCapture) -> tuple[FloatArray, NDArray[np.int64]]:
+    """Times of the frames in ms, ascending, and the numbers of key frames among them. Nothing is decoded."""
+    capture.set(cv2.CAP_PROP_FORMAT, -1)
+    times, is_key = [], []
+    while capture.grab():
+        times.append(capture.get(cv2.CAP_PROP_POS_MSEC))
+        is_key.append(capture.get(cv2.CAP_PROP_LRF_HAS_KEY_FRAME) > 0)
+        if len(times) > MOST_FRAMES:
+            raise NotAVideo(f"a video of more than {MOST_FRAMES} frames")
+    times_ms, first = np.unique(np.array(times), return_index=True)
+    return times_ms, np.flatnonzero(np.array(is_key, bool)[first])
+
+
+def _container(head: bytes) -> str:
+    """The format of a file, from its first bytes."""
+    if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
+        return "mp4"
+    if head[:4] == b"\x1a\x45\xdf\xa3":
+        return "matroska"
+    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
+        return "avi"
+    if head[:3] == b"FLV" or head[:4] in (b"OggS", b"\x00\x00\x01\xba", b"\x30\x26\xb2\x75"):
+        return "stream"
+    for packet, start in ((188, 0), (192, 4)):
+        if len(head) > 2 * packet + start and all(head[start + packet * number] == 0x47 for number in range(3)):
+            return "stream"
+    raise NotAVideo("something that is no video of a format known here")
+
+
+def _is_whole(file: BinaryIO, size: int, container: str) -> bool:
+    """Whether a file is as long as its outermost parts say; True for formats that do not say."""
+    position = 0
+    for _ in range(_MOST_CHUNKS):
+        if position >= size or container == "stream":
+            break
+        file.seek(position)
+        length = _length(file.read(16), container)
+        if length is None:
+            break
+        position += length
+    return position <= size
+
+
+def _length(head: bytes, container: str) -> int | None:
+    """Bytes of the part that begins so, these included; None when it ends with the file, or there is no telling."""
+    if container == "mp4" and head[4:8].isalnum():
+        (length,) = struct.unpack(">I", head[:4])
+        if length == 1 and len(head) == 16:
+            (length,) = struct.unpack(">Q", head[8:])
+        return length if length >= 8 else None
+    if container == "avi" and head[:4] == b"RIFF":
+        (length,) = struct.unpack("<I", head[4:8])
+        return 8 + length + length % 2
+    if container == "matroska" and head[:4] in (b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67") and len(head) >= 12:
+        more = 8 - head[4].bit_length()
+        bits = 7 * (more + 1)
+        length = int.from_bytes(head[4 : 5 + more]) & ((1 << bits) - 1)
+        return 5 + more + length if more < 8 and length + 1 != 1 << bits else None  # all ones: not known
+    return None

@@ -1,0 +1,178 @@
+"""Step Functions: the state machines of template.yaml, really executed by the embedded AWS, with our own functions."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TooSlow
+from typing import Any
+
+import boto3
+from moto.awslambda_simple.models import LambdaSimpleBackend
+from moto.core.config import default_user_config
+
+from local.lambdas import Context, Handler, instances, load
+from local.listener import Running
+from local.template import Function, StateMachine
+
+ACCOUNT = "123456789012"
+_ROLE = f"arn:aws:iam::{ACCOUNT}:role/annohooks-local"
+_POLL_S = 0.1
+_handlers: dict[str, tuple[Function, Handler, ThreadPoolExecutor]] = {}
+"""What the embedded Lambda calls, by function name: it has one memory for all stacks of a process, the last counts."""
+
+
+@dataclass
+class Mishap:
+    """What befalls the next `times` invocations with a task: they end with an error that Lambda itself makes.
+
+    error: such as Runtime.ExitError for a function that was killed. after: once its work is done, not before.
+    """
+
+    task: str
+    error: str = "Runtime.ExitError"
+    after: bool = False
+    times: int = 1
+
+
+class LambdaError(Exception):
+    """An invocation that ended without the function's doing. kind: how Lambda calls the error."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__("RequestId: local Error: the function was ended")
+        self.kind = kind
+
+
+mishaps: list[Mishap] = []
+"""Those that are still to come; tests plan them."""
+
+
+def _befallen(event: Mapping[str, Any], *, after: bool) -> None:
+    for mishap in mishaps:
+        if mishap.task == event.get("task") and mishap.after == after and mishap.times > 0:
+            mishap.times -= 1
+            raise LambdaError(mishap.error)
+
+
+def _invoke(self: Any, function_name: str, _qualifier: Any, body: Any, _headers: Any, answer: dict[str, str]) -> bytes:
+    """As Lambda answers Step Functions: with the result, or with an error's name and message, and a header about it."""
+    name = function_name.rpartition(":")[2]
+    try:
+        return json.dumps(call(name, json.loads(body))).encode()
+    except Exception as error:
+        kind = "Sandbox.Timedout" if isinstance(error, TooSlow) else getattr(error, "kind", type(error).__name__)
+        print(f"{name} raised {kind}: {error}", file=sys.stderr)
+        answer["x-amz-function-error"] = "Unhandled"
+        return json.dumps({"errorType": kind, "errorMessage": str(error), "stackTrace": []}).encode()
+
+
+def call(name: str, event: dict[str, Any]) -> dict[str, Any]:
+    """What a function returns, or raises; TimeoutError when it takes longer than it may."""
+    function, handler, threads = _handlers[name]
+    _befallen(event, after=False)
+    returned = threads.submit(handler, event, Context(name, function.timeout_s)).result(function.timeout_s)
+    _befallen(event, after=True)
+    return returned
+
+
+class StepFunctions(Running):
+    """The state machines, and the rules that wait for their executions to end badly.
+
+    Start it when the embedded AWS runs. arns: of each state machine, by its name in the template, known beforehand.
+    """
+
+    def __init__(
+        self,
+        functions: Iterable[Function],
+        machines: Iterable[StateMachine],
+        environment: Mapping[str, str],
+        aws_port: int,
+    ) -> None:
+        # moto's interpreter calls Lambda over HTTP, and finds the port in its own variable.
+        os.environ["MOTO_PORT"] = str(aws_port)
+        default_user_config["stepfunctions"] = {"execute_state_machine": True}
+        default_user_config["lambda"] = {"use_docker": False}
+        LambdaSimpleBackend.invoke = _invoke  # type: ignore[method-assign]
+        self._threads = instances()
+        self._watchers: list[Function] = []
+        machines = list(machines)
+        used = json.dumps([machine.definition for machine in machines])
+        for function in functions:
+            if arn(function.name) in used:
+                _handlers[function.name] = (function, load(function, environment), self._threads)
+            if function.patterns:
+                self._watchers.append(function)
+        self._machines = machines
+        self._ended = threading.Event()
+        self._watching = threading.Thread(target=self._watch, daemon=True)
+
+    def start(self) -> None:
+        client = boto3.client("stepfunctions")
+        there = {each["name"] for each in client.list_state_machines()["stateMachines"]}
+        for machine in self._machines:
+            definition = json.dumps(machine.definition)
+            if machine.name in there:
+                client.update_state_machine(stateMachineArn=state_machine_arn(machine.name), definition=definition)
+            else:
+                client.create_state_machine(name=machine.name, definition=definition, roleArn=_ROLE)
+        self._told = {execution["executionArn"] for execution in self._ended_badly(client)}
+        self._watching.start()
+
+    def stop(self) -> None:
+        self._ended.set()
+        self._watching.join()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _watch(self) -> None:
+        """EventBridge: an event for each execution that ended with a status that a rule names."""
+        client = boto3.client("stepfunctions")
+        while not self._ended.wait(_POLL_S):
+            for execution in self._ended_badly(client):
+                if execution["executionArn"] not in self._told:
+                    self._told.add(execution["executionArn"])
+                    self._tell(execution)
+
+    def _ended_badly(self, client: Any) -> list[dict[str, Any]]:
+        """Executions with a status that a rule names."""
+        statuses = {
+            status
+            for watcher in self._watchers
+            for pattern in watcher.patterns
+            for status in pattern["detail"]["status"]
+        }
+        return [
+            client.describe_execution(executionArn=execution["executionArn"])
+            for machine in self._machines
+            for execution in client.list_executions(stateMachineArn=state_machine_arn(machine.name))["executions"]
+            if execution["status"] in statuses
+        ]
+
+    def _tell(self, execution: dict[str, Any]) -> None:
+        detail = {key: execution[key] for key in ("executionArn", "stateMachineArn", "name", "status", "input")}
+        event = {
+            "id": str(uuid.uuid4()),
+            "source": "aws.states",
+            "detail-type": "Step Functions Execution Status Change",
+            "detail": detail,
+        }
+        for watcher in self._watchers:
+            try:
+                call(watcher.name, event)
+            except Exception as error:  # as EventBridge does: it is logged, and nobody is told
+                print(f"{watcher.name} raised {type(error).__name__}: {error}", file=sys.stderr)
+
+
+def arn(function_name: str) -> str:
+    """Of a function."""
+    return f"arn:aws:lambda:{os.environ.get('AWS_REGION', 'eu-west-1')}:{ACCOUNT}:function:{function_name}"
+
+
+def state_machine_arn(name: str) -> str:
+    """Of a state machine."""
+    return f"arn:aws:states:{os.environ.get('AWS_REGION', 'eu-west-1')}:{ACCOUNT}:stateMachine:{name}"

@@ -1,0 +1,141 @@
+"""Our AION judged by the vendor's schemas: of every analyzer and detector, on real pictures and on a video."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import msgspec
+import numpy as np
+import pytest
+from schemas import flaws, validator
+from skimage import data
+
+from annohooks.aiware import aion
+from annohooks.aiware.engine import choose
+from annohooks.core.deadline import Deadline
+from annohooks.imaging import video
+from annohooks.imaging.analyzers import ANALYZERS
+from annohooks.imaging.detections import Detections
+from annohooks.imaging.detectors import DETECTORS
+from local import slides
+from local.aiware.aion import problems
+
+ENGINES = dict.fromkeys(ANALYZERS, "object") | {name: each.kind for name, each in DETECTORS.items()}
+STEP_MS, FRAMES, FPS = 500, 20, 10.0
+
+
+def png(rgb: np.ndarray) -> bytes:
+    return cv2.imencode(".png", np.ascontiguousarray(rgb[..., ::-1]))[1].tobytes()
+
+
+def barcode() -> np.ndarray:
+    code = cv2.QRCodeEncoder.create().encode("annohooks")
+    return cv2.cvtColor(
+        cv2.copyMakeBorder(
+            cv2.resize(code, None, fx=8, fy=8, interpolation=cv2.INTER_NEAREST),
+            *[40] * 4,
+            cv2.BORDER_CONSTANT,
+            value=255,
+        ),
+        cv2.COLOR_GRAY2RGB,
+    )
+
+
+PICTURES = {"face": data.astronaut(), "barcode": barcode(), "object": slides.immunohistochemistry().pixels}
+"""RGB, for each kind of object one that has some."""
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Each picture for two seconds, moving a little."""
+    made = {}
+    for kind, rgb in PICTURES.items():
+        path = tmp_path_factory.mktemp("films") / f"{kind}.mp4"
+        height, width = (side // 2 * 2 for side in rgb.shape[:2])
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), FPS, (width, height))
+        for frame in range(FRAMES):
+            writer.write(np.roll(rgb[:height, :width, ::-1], frame, axis=1))
+        writer.release()
+        made[kind] = path
+    return made
+
+
+def judged(document: dict[str, Any]) -> dict[str, Any]:
+    """As the toolkit reads it; schemas and rules must have nothing against it."""
+    read = json.loads(msgspec.json.encode(document))
+    assert list(flaws(read)) == []
+    assert problems(read) == []
+    return read
+
+
+def of_picture(name: str, rgb: np.ndarray, times_ms: tuple[int, int]) -> dict[str, Any]:
+    engine = choose({"analyzer": name, "stain": "H-DAB"}, "", DETECTORS)
+    return judged(engine.of_picture(png(rgb), times_ms, Deadline.after(60)))
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_objects_in_a_real_picture_are_valid(name):
+    document = of_picture(name, PICTURES[ENGINES[name]], (0, 0))
+    assert {each["type"] for each in document["object"]} == {ENGINES[name]}
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_objects_in_a_real_picture_of_a_time_are_valid(name):
+    document = of_picture(name, PICTURES[ENGINES[name]], (1000, 2000))
+    assert {each["object"]["type"] for each in document["series"]} == {ENGINES[name]}
+
+
+@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize(("times_ms", "key"), [((0, 0), "object"), ((1000, 2000), "series")])
+def test_no_objects_are_valid(name, times_ms, key):
+    assert of_picture(name, slides.blank(300, 200).pixels, times_ms)[key] == []
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_objects_in_a_video_are_valid(name, films):
+    engine = choose({"analyzer": name, "stain": "H-DAB", "sampleMs": STEP_MS}, "", DETECTORS)
+    film = video.probe(films[ENGINES[name]])
+    series = judged(engine.of_segment(film, 0, film.duration_ms, 60_000, Deadline.after(60)))["series"]
+    assert {each["object"]["type"] for each in series} == {ENGINES[name]}
+    assert min(each["startTimeMs"] for each in series) == 60_000
+    assert 61_500 < max(each["stopTimeMs"] for each in series) <= 60_000 + film.duration_ms
+    assert any(each["stopTimeMs"] - each["startTimeMs"] > STEP_MS for each in series)
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        (0, 0, 640, 480),
+        (-1e-9, -1e-9, 640.0000001, 480.0000001),
+        (639.9, 479.9, 700, 700),
+        (-5, -5, 0.5, 0.5),
+        (7, 7, 7, 7),
+    ],
+)
+@pytest.mark.parametrize("kind", ["face", "barcode", "object"])
+def test_objects_at_the_edges_are_valid(kind, box):
+    found = Detections.from_boxes([box], ["label"], [1.0000001])
+    document = judged(aion.of_picture(found, kind, (640, 480), (0, 1)))
+    assert len(document["series"]) == 1
+
+
+def test_a_document_of_objects_is_valid_for_the_contract_that_it_promises():
+    document = of_picture("nuclei", PICTURES["object"], (0, 0))
+    assert document["validationContracts"] == ["object"]
+    assert validator("object").is_valid(document)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [(("confidence",), 2), (("boundingPoly", 0, "x"), 1.0000001), (("type",), "dog"), (("found",), True)],
+)
+def test_the_schemas_would_tell_if_it_were_not(path, value):
+    document = of_picture("nuclei", PICTURES["object"], (1000, 2000))
+    place = document["series"][0]["object"]
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    assert any(flaws(document))

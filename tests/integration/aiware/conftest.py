@@ -1,0 +1,96 @@
+"""The whole stack with beats of a second, and videos that are done in no time."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import boto3
+import cv2
+import pytest
+import skimage.data
+
+from local import stack, stepfunctions
+from local.aiware import MediaServer, Task, Toolkit
+from local.stack import Stack
+
+PARAMETERS = {"AiwareHeartbeatSeconds": "1", "AiwarePatienceSeconds": "4"}
+
+
+@pytest.fixture(scope="module")
+def parameters() -> dict[str, str]:
+    """Of the template; a module may have others."""
+    return PARAMETERS
+
+
+@pytest.fixture(scope="module")
+def aiware_stack(forgetful_module: None, parameters: dict[str, str]) -> Iterator[Stack]:
+    with stack.running(parameters=parameters) as running:
+        yield running
+
+
+@dataclasses.dataclass
+class Engine:
+    """The engine's webhooks, the toolkit that calls them, and the server of its media."""
+
+    url: str
+    stack: Stack
+    toolkit: Toolkit
+    media: MediaServer
+
+    def process(self, name: str = "still.mp4", content: bytes | None = None, **fields: Any) -> Task:
+        """A chunk by its cacheURI. content: of the file, four seconds of a face when left out."""
+        kind = "image/jpeg" if name.endswith(".jpg") else "video/mp4"
+        address = self.media.add(name, video() if content is None else content, kind)
+        return self.toolkit.process(
+            f"{self.url}/process",
+            **{
+                "cacheURI": address,
+                "chunkMimeType": kind,
+                "payload": '{"segmentMs": 1000, "sampleMs": 500}',
+                "maxTTL": 60,
+                "chunkContext": f"{name}-{len(self.toolkit.tasks)}.in",
+                **fields,
+            },
+        )
+
+    def executions(self, task: Task) -> list[dict[str, Any]]:
+        """Of a task's job, all attempts."""
+        client = boto3.client("stepfunctions")
+        found = client.list_executions(stateMachineArn=stack.RESOURCES["AiwareEngine"])["executions"]
+        assert task.job is not None
+        return [each for each in found if each["name"].startswith(task.job.rpartition("-")[0])]
+
+    def record(self, task: Task) -> dict[str, Any]:
+        """Of a task's job, as it is in the table."""
+        table = boto3.resource("dynamodb").Table(stack.RESOURCES["JobsTable"])
+        return table.get_item(Key={"job": task.job, "sequence": 0})["Item"]
+
+
+@pytest.fixture
+def engine(aiware_stack: Stack) -> Iterator[Engine]:
+    """Whatever goes wrong, nobody may call the toolkit against its protocol."""
+    toolkit, media = aiware_stack.toolkit, aiware_stack.media
+    toolkit.violations.clear()
+    yield Engine(aiware_stack.engine, aiware_stack, toolkit, media)
+    toolkit.faults.clear()
+    media.faults.clear()
+    stepfunctions.mishaps.clear()
+    assert toolkit.violations == []
+
+
+@cache
+def video(seconds: int = 4, fps: int = 4) -> bytes:
+    """A face that does not move, as an MP4 of 256 x 256 pixels."""
+    picture = cv2.resize(skimage.data.astronaut()[:, :, ::-1], (256, 256), interpolation=cv2.INTER_AREA)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "video.mp4"
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, (256, 256))
+        for _ in range(seconds * fps):
+            writer.write(picture)
+        writer.release()
+        return path.read_bytes()

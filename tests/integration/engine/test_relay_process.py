@@ -1,0 +1,114 @@
+"""The relay as the toolkit runs it: a process with an environment, which may be ended, and may die."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+from stand_ins import JOB, SECRET, WAIT_S, Process, complete, result, running
+
+from local.template import ROOT
+
+RELAY = ROOT / "engine" / "relay.py"
+
+
+@pytest.fixture
+def run(api, tmp_path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """run(ANNOHOOKS_URL=...): a process, ended at the test's end."""
+    with ExitStack() as started:
+
+        def popen(**changed: str) -> subprocess.Popen[str]:
+            environment = {
+                "PATH": os.environ["PATH"],
+                "ANNOHOOKS_URL": f"{api.origin}/stage",
+                "ANNOHOOKS_SECRET": SECRET,
+                "ANNOHOOKS_RELAY_PORT": "0",
+                "ANNOHOOKS_RELAY_STATE": str(tmp_path / "state"),
+            }
+            process = subprocess.Popen(
+                [sys.executable, "-I", RELAY],
+                env=environment | changed,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            started.callback(process.wait)
+            started.callback(process.kill)
+            return process
+
+        yield popen
+
+
+def listening(process: subprocess.Popen[str]) -> Process:
+    for line in process.stdout:
+        if found := re.search(r"listening on port (\d+)", line):
+            return Process(int(found[1]))
+    raise AssertionError("it does not listen")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_ends_it_cleanly_in_the_midst_of_a_job(run, api, toolkit, tmp_path, number):
+    process = run()
+    listening(process).process(**toolkit.webhooks)
+    api.says(running(), result(1))
+    toolkit.wait(lambda: len(toolkit.taken) == 2)
+    api.wait(lambda: len(api.called("/messages")) == 2)  # and waits, for 20 s
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=15)
+    assert process.returncode == 0
+    assert "Traceback" not in said
+    assert [path.name for path in (tmp_path / "state").iterdir()] == [f"{JOB}.json"]
+
+
+def test_relay_that_was_killed_goes_on_in_the_next_one(run, api, toolkit, tmp_path):
+    first = run()
+    listening(first).process(**toolkit.webhooks)
+    api.says(running(), result(1))
+    toolkit.wait(lambda: len(toolkit.taken) == 2)
+    api.wait(lambda: api.acknowledged.get(JOB) == 2)
+    first.kill()
+    first.wait()
+    api.says(result(2), complete(2))
+    second = run()
+    listening(second)
+    toolkit.wait(lambda: "complete" in toolkit.words)
+    api.wait(lambda: api.acknowledged.get(JOB) == 4)
+    second.terminate()
+    assert second.wait(WAIT_S) == 0
+    assert toolkit.words == ["running", 1, 2, "complete"]
+
+
+def test_relay_answers_the_toolkit_at_the_address_of_its_documentation(run, api):
+    relay = listening(run())
+    assert relay.send("GET", "/ready", host="0.0.0.0")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("environment", "sentence"),
+    [
+        ({"ANNOHOOKS_URL": ""}, "ANNOHOOKS_URL is not set"),
+        ({"ANNOHOOKS_SECRET": ""}, "Neither ANNOHOOKS_SECRET nor ANNOHOOKS_SECRET_FILE"),
+        ({"ANNOHOOKS_SECRET": "", "ANNOHOOKS_SECRET_FILE": "/no/such/file"}, "ANNOHOOKS_SECRET_FILE cannot be read"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else None,
+)
+def test_relay_that_is_not_configured_says_what_is_missing(run, environment, sentence):
+    process = run(**environment)
+    said, _ = process.communicate(timeout=WAIT_S)
+    assert process.returncode == 1
+    assert sentence in said
+    assert "Traceback" not in said
+
+
+def test_second_relay_of_the_same_port_ends(run, api):
+    relay = listening(run())
+    process = run(ANNOHOOKS_RELAY_PORT=str(relay.port))
+    said, _ = process.communicate(timeout=WAIT_S)
+    assert process.returncode == 1
+    assert "Traceback" not in said

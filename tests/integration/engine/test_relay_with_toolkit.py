@@ -1,0 +1,209 @@
+"""The relay and the simulated Engine Toolkit, which calls as the real one does and notes what breaks its protocol."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from stand_ins import JOB, Api, acknowledged
+
+from local.aiware import Toolkit
+from local.listener import Reply
+
+OBJECT = {
+    "type": "object",
+    "label": "dog",
+    "confidence": 0.91,
+    "boundingPoly": [{"x": 0.1, "y": 0.1}, {"x": 0.5, "y": 0.1}, {"x": 0.5, "y": 0.9}, {"x": 0.1, "y": 0.9}],
+}
+AION = {
+    "generatedDateUTC": "2026-01-01T00:00:00Z",
+    "validationContracts": ["object"],
+    "series": [{"startTimeMs": 1000, "stopTimeMs": 2000, "object": OBJECT}],
+}
+
+
+class Engine(Api):
+    """annohooks with an outbox, whose bodies are those of a real job."""
+
+    results = 0
+
+    def beats(self, status: str = "running", **more: str) -> None:
+        counts = {"bytesRead": 1000, "bytesWritten": 500 * self.results, "messagesWritten": self.results}
+        said = {"status": status, **counts, "infoMs": "at work", "infoMsg": "at work", **more}
+        self.says(("heartbeat", said))
+
+    def finds(self, task) -> None:
+        self.results += 1
+        metadata = {name: text for name, text in task.fields.items() if name.startswith("chunk-metadata-")}
+        about = {"chunkContext": task.fields["chunkContext"], "index": self.results}
+        offsets = {"startOffsetMs": 1000, "endOffsetMs": 2000}
+        self.says(("result", {**metadata, **about, **offsets, "output": AION}))
+
+
+@pytest.fixture
+def api():
+    with Engine() as listener:
+        yield listener
+
+
+@pytest.fixture
+def toolkit():
+    with Toolkit() as running:
+        yield running
+
+
+@pytest.fixture
+def relay(start):
+    return start(post_s=0.5, gone_s=5)
+
+
+def url(relay, path: str = "/process") -> str:
+    return f"http://0.0.0.0:{relay.port}{path}"
+
+
+def results(task) -> list[int]:
+    """Indexes of what was accepted, each once."""
+    return [result.body["index"] for result in task.results if not result.repeat]
+
+
+@pytest.mark.parametrize("path", ["/ready", "/readyz"])
+def test_toolkit_waits_for_annohooks_and_never_shuts_down(api, toolkit, relay, path):
+    api.planned["ready"] = [Reply(500), None, Reply(503), Reply(401)]
+    assert toolkit.ready(url(relay, path), timeout_s=20, poll_s=0.01) == "READY"
+    assert len(api.called("/ready")) == 5
+
+
+def test_answer_at_once_is_stored(api, toolkit, relay):
+    api.process = Reply(200, json.dumps(AION).encode())
+    task = toolkit.process(url(relay), chunk=b"\xff\xd8" * 500, chunkMimeType="image/jpeg")
+    assert (task.state, task.output) == ("DONE_SYNC", AION)
+    assert toolkit.violations == []
+
+
+def test_test_console_is_answered(api, toolkit, relay):
+    api.process = Reply(200, json.dumps(AION).encode())
+    task = toolkit.console(url(relay), chunk=b"\xff\xd8" * 500)
+    assert (task.state, task.output) == ("DONE_SYNC", AION)
+
+
+def test_chunk_that_is_not_ours_is_ignored(api, toolkit, relay):
+    api.process = Reply(204, b"", "")
+    assert toolkit.process(url(relay)).state == "IGNORED"
+
+
+def test_refusal_is_tried_three_times_and_shown(api, toolkit, relay):
+    api.process = Reply(400, b"maxTTL is not a number.", "text/plain")
+    task = toolkit.process(url(relay))
+    assert (task.state, task.calls) == ("ERROR", 3)
+    assert "maxTTL is not a number." in task.failure_message
+
+
+def test_chunk_that_is_too_large_fails_with_the_remedy(api, toolkit, relay):
+    task = toolkit.process(url(relay), chunk=b"\0" * 5_000_000)
+    assert task.state == "ERROR"
+    assert "VERITONE_DISABLE_CHUNK_DOWNLOAD=true" in task.failure_message
+    assert api.calls == []
+
+
+def test_job_is_complete(api, toolkit, relay):
+    task = toolkit.process(url(relay), chunk=b"\xff\xd8" * 500, maxTTL=600)
+    assert (task.state in ("ACKED", "RUNNING"), task.job, task.estimate_s) == (True, JOB, 120)
+    api.beats()
+    api.finds(task)
+    api.finds(task)
+    api.beats()
+    api.beats("complete")
+    assert task.wait().state == "COMPLETE"
+    relay.wait_until_forgotten()
+    assert results(task) == [1, 2]
+    assert toolkit.violations == []
+
+
+FAULTS = ("400", "429", "500", "503", "redirect", "drops", "reset", "slow", "drip", "huge")
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("kind", FAULTS)
+def test_fault_of_the_webhooks_loses_nothing_and_doubles_nothing(api, toolkit, relay, kind, times):
+    for webhook in ("heartbeat", "result"):
+        toolkit.faults.plan(f"{webhook}_{kind}", times=times)
+    task = toolkit.process(url(relay))
+    api.beats()
+    api.finds(task)
+    api.finds(task)
+    api.beats("complete")
+    assert task.wait().state == "COMPLETE"
+    relay.wait_until_forgotten()
+    assert toolkit.faults.planned == []
+    assert results(task) == [1, 2]
+    assert sum(beat.body["status"] == "complete" and not beat.repeat for beat in task.heartbeats) == 1
+    assert toolkit.violations == []
+
+
+@pytest.mark.parametrize("kind", ["400", "404", "410", "413", "redirect"])
+def test_result_that_is_always_refused_fails_the_task_and_no_count_is_false(api, toolkit, relay, kind):
+    task = toolkit.process(url(relay))
+    api.finds(task)
+    api.beats()
+    task.wait(until=lambda task: len(task.heartbeats) == 1)
+    toolkit.faults.add(f"result_{kind}")
+    api.finds(task)
+    api.beats("complete")
+    assert (task.wait().state, task.failure) == ("FAILED", "other")
+    relay.wait_until_forgotten()
+    assert results(task) == [1]
+    assert toolkit.violations == []
+
+
+def test_chunk_that_is_queued_again_is_one_job_at_the_newest_webhooks(api, toolkit, relay):
+    first = toolkit.process(url(relay))
+    api.beats()
+    api.finds(first)
+    first.wait(until=lambda task: len(task.results) == 1)
+    second = toolkit.requeue(first)
+    api.beats()
+    api.finds(first)
+    api.beats("complete")
+    assert second.wait().state == "COMPLETE"
+    relay.wait_until_forgotten()
+    assert (results(first), results(second)) == ([1], [2])
+    assert toolkit.violations == []
+
+
+def test_instance_that_is_gone_in_the_midst_of_a_job_is_followed_by_the_next(api, toolkit, relay):
+    first = toolkit.process(url(relay))
+    api.beats()
+    first.wait(until=lambda task: task.state == "RUNNING")
+    toolkit.vanish()
+    api.finds(first)
+    api.wait(lambda: len(api.called("/messages")) >= 2)
+    second = toolkit.requeue(first)
+    api.beats()
+    api.beats("complete")
+    assert second.wait().state == "COMPLETE"
+    assert (results(first), results(second)) == ([], [1])
+    assert toolkit.violations == []
+
+
+def test_toolkit_hears_of_its_job_while_annohooks_is_down(api, toolkit, start):
+    relay = start(beat_s=0.02)
+    task = toolkit.process(url(relay))
+    api.beats()
+    api.finds(task)
+    task.wait(until=lambda task: len(task.results) == 1)
+    api.stop()
+    task.wait(until=lambda task: len(task.heartbeats) >= 5)
+    with Engine(api.server_port) as again:
+        again.jobs, again.results = api.jobs, 1
+        again.beats("complete")
+        assert task.wait().state == "COMPLETE"
+    assert {beat.body["messagesWritten"] for beat in task.heartbeats[2:]} == {1}
+    assert toolkit.violations == []
+
+
+def test_job_that_nobody_knows_any_more_fails_by_the_relays_word(api, toolkit, start):
+    api.process = acknowledged("forgotten")
+    task = toolkit.process(url(start()))
+    assert (task.wait().state, task.failure) == ("FAILED", "external_error")
+    assert toolkit.violations == []

@@ -1,0 +1,263 @@
+"""Detections and appearances as AION, judged by AION's rules."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annohooks.aiware import aion
+from annohooks.core.errors import TooLarge
+from annohooks.imaging.detections import Detections
+from annohooks.imaging.tracking import Appearance
+from local.aiware.aion import problems
+
+SIZE = (640, 480)
+BOX = (64.0, 48.0, 320.0, 240.0)
+CORNERS = [{"x": 0.1, "y": 0.1}, {"x": 0.5, "y": 0.1}, {"x": 0.5, "y": 0.5}, {"x": 0.1, "y": 0.5}]
+
+
+def boxes(*each, labels=None, scores=None):
+    return Detections.from_boxes(np.array(each, float), labels or [""] * len(each), scores)
+
+
+def rings(*each):
+    """Rings as lists of points, without labels and scores."""
+    offsets = np.cumsum([0, *map(len, each)])
+    xy = np.array([point for ring in each for point in ring], float).reshape(-1, 2)
+    return Detections(xy, offsets, ("",) * len(each), np.full(len(each), np.nan))
+
+
+def blobs(number, vertices, size):
+    """Rough circles, counterclockwise, as contours are."""
+    random = np.random.default_rng(seed=1)
+    angle = np.linspace(0, -2 * np.pi, vertices, endpoint=False)
+    circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    centre = random.uniform(40, np.array(size) - 40, (number, 1, 2))
+    xy = centre + circle * random.uniform(19.8, 20.2, (number, vertices, 1))
+    offsets = np.arange(0, number * vertices + 1, vertices)
+    return Detections(xy.reshape(-1, 2), offsets, ("nuclei",) * number, np.full(number, np.nan))
+
+
+def appearance(start_ms, stop_ms, box=BOX, label="dog", score=0.5, track=1):
+    x0, y0, x1, y1 = box
+    ring = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
+    return Appearance(start_ms, stop_ms, ring, label, score, track)
+
+
+def sent(document):
+    """As the toolkit reads it; it must be AION."""
+    read = json.loads(msgspec.json.encode(document))
+    assert problems(read) == []
+    return read
+
+
+def polygons(document):
+    """Arrays [k, 2] of parts of the picture."""
+    return [np.array([(p["x"], p["y"]) for p in each["boundingPoly"]]) for each in sent(document)["object"]]
+
+
+class TestOfPicture:
+    def test_a_box_becomes_its_corners_in_parts_of_the_picture_with_label_and_confidence(self):
+        document = sent(aion.of_picture(boxes(BOX, labels=["dog"], scores=[0.91]), "object", SIZE))
+        assert document["object"] == [{"type": "object", "label": "dog", "confidence": 0.91, "boundingPoly": CORNERS}]
+        assert document["validationContracts"] == ["object"]
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", document["generatedDateUTC"])
+
+    @pytest.mark.parametrize("kind", ["face", "barcode"])
+    def test_what_no_contract_is_about_promises_none(self, kind):
+        document = sent(aion.of_picture(boxes(BOX), kind, SIZE))
+        assert document["object"] == [{"type": kind, "boundingPoly": CORNERS}]
+        assert "validationContracts" not in document
+
+    @pytest.mark.parametrize("kind", ["face", "barcode", "object"])
+    def test_nothing_found_is_an_empty_array(self, kind):
+        assert sent(aion.of_picture(Detections.empty(), kind, SIZE))["object"] == []
+        timed = sent(aion.of_picture(Detections.empty(), kind, SIZE, (1000, 2000)))
+        assert timed["series"] == []
+        assert "object" not in timed
+
+    def test_a_picture_of_a_time_becomes_a_series_with_one_object_in_each_item(self):
+        document = sent(aion.of_picture(boxes(BOX, BOX, labels=["a", "b"]), "object", SIZE, (1000, 2000)))
+        assert [(each["startTimeMs"], each["stopTimeMs"]) for each in document["series"]] == [(1000, 2000)] * 2
+        assert [each["object"]["label"] for each in document["series"]] == ["a", "b"]
+        assert "object" not in document
+
+    def test_further_keys_stand_at_the_root(self):
+        about = {"summary": "Two dogs.", "vendor": {"a": 1}}
+        document = sent(aion.of_picture(boxes(BOX), "object", SIZE, None, about))
+        assert about.items() <= document.items()
+
+    @pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf])
+    def test_a_score_that_is_no_number_is_not_told(self, score):
+        (each,) = sent(aion.of_picture(boxes(BOX, scores=[score]), "object", SIZE))["object"]
+        assert "confidence" not in each
+
+    @pytest.mark.parametrize(("score", "told"), [(-1e-9, 0), (1.0000001, 1), (0.123456, 0.1235)])
+    def test_a_score_is_told_from_0_to_1(self, score, told):
+        (each,) = sent(aion.of_picture(boxes(BOX, scores=[score]), "object", SIZE))["object"]
+        assert each["confidence"] == told
+
+    @pytest.mark.parametrize(("label", "told"), [("Zoë 😀", "Zoë 😀"), ('"a"\n\x00', '"a"\n\x00'), ("a\ud800", "a?")])
+    def test_a_label_is_told_whatever_it_holds(self, label, told):
+        (each,) = sent(aion.of_picture(boxes(BOX, labels=[label]), "barcode", SIZE))["object"]
+        assert each["label"] == told
+
+    def test_coordinates_are_moved_into_the_picture(self):
+        over = (-1e-9, -20.0, 640.0000001, 500.0)
+        (polygon,) = polygons(aion.of_picture(boxes(over), "object", SIZE))
+        assert polygon.tolist() == [[0, 0], [1, 0], [1, 1], [0, 1]]
+
+    @pytest.mark.parametrize(
+        "box", [(-50, 10, -1, 60), (640, 10, 700, 60), (10, 480, 60, 500), (1e300, 1e300, 2e300, 2e300)]
+    )
+    def test_what_lies_beside_the_picture_is_left_out(self, box):
+        assert len(polygons(aion.of_picture(boxes(BOX, box), "object", SIZE))) == 1
+
+    @pytest.mark.parametrize("wrong", [math.nan, math.inf])
+    def test_coordinates_that_are_no_numbers_leave_their_object_out_and_no_other(self, wrong):
+        found = boxes((wrong, 0, 10, 10), BOX, (0, 0, 10, wrong), labels=["a", "b", "c"])
+        document = sent(aion.of_picture(found, "object", SIZE))
+        assert [each["label"] for each in document["object"]] == ["b"]
+
+    @pytest.mark.parametrize(
+        ("ring", "box"),
+        [
+            ([(100, 50)], [99.5, 49.5, 100.5, 50.5]),
+            ([(100, 50), (120, 50)], [99.5, 49.5, 120.5, 50.5]),
+            ([(100, 50), (120, 50), (110, 50)], [99.5, 49.5, 120.5, 50.5]),
+            ([(0, 0)], [0, 0, 0.5, 0.5]),
+            ([(640, 480), (640, 480)], [639.5, 479.5, 640, 480]),
+        ],
+    )
+    def test_a_point_or_a_line_becomes_a_box_a_pixel_wide_in_its_place(self, ring, box):
+        found = rings([(0, 0), (9, 0), (9, 9)], ring, [(20, 0), (29, 0), (29, 9)])
+        before, polygon, after = polygons(aion.of_picture(found, "object", SIZE))
+        assert [len(each) for each in (before, polygon, after)] == [3, 4, 3]
+        x0, y0, x1, y1 = box
+        assert polygon * SIZE == pytest.approx(np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)]), abs=0.05)
+
+    def test_a_ring_turns_clockwise_whichever_way_it_came(self):
+        ring = [(10, 10), (100, 20), (60, 90)]
+        one, other = polygons(aion.of_picture(rings(ring, ring[::-1]), "object", SIZE))
+        assert one.tolist() == other.tolist()
+
+    def test_a_vertex_that_is_there_twice_is_told_once(self):
+        ring = [(32, 48), (32, 48), (320, 24), (320.01, 24), (64, 96), (32.01, 48)]
+        (polygon,) = polygons(aion.of_picture(rings(ring), "object", SIZE))
+        assert len(polygon) == 3
+
+    @given(
+        st.lists(
+            st.lists(
+                st.tuples(*[st.floats(-2000, 2000) | st.floats() | st.integers(0, 640)] * 2), min_size=1, max_size=9
+            ),
+            max_size=6,
+        ),
+        st.floats(),
+        st.integers(1, 50_000),
+        st.integers(1, 50_000),
+    )
+    def test_whatever_was_found_it_is_aion(self, given_rings, score, width, height):
+        found = rings(*given_rings)
+        found = Detections(found.xy, found.offsets, found.labels, np.full(len(found), score))
+        sent(aion.of_picture(found, "object", (width, height), (0, 1)))
+
+    @given(
+        st.lists(
+            st.tuples(st.integers(0, 600), st.integers(0, 440), st.integers(1, 40), st.integers(1, 40)), max_size=5
+        ),
+        st.sampled_from([(640, 480), (6400, 4800), (640, 4800)]),
+    )
+    def test_boxes_come_back_to_a_tenth_of_a_pixel(self, corners, size):
+        given_boxes = [(x, y, x + width, y + height) for x, y, width, height in corners]
+        found = polygons(aion.of_picture(boxes(*given_boxes) if given_boxes else Detections.empty(), "object", size))
+        back = [[*(polygon * size).min(axis=0), *(polygon * size).max(axis=0)] for polygon in found]
+        assert np.array(back) == pytest.approx(np.array(given_boxes), abs=0.1)
+
+
+class TestSize:
+    def test_a_document_that_fits_is_told_to_the_last_vertex(self):
+        document = sent(aion.of_picture(blobs(1000, 40, (4000, 3000)), "object", (4000, 3000)))
+        assert {len(each["boundingPoly"]) for each in document["object"]} == {40}
+
+    def test_one_that_does_not_fit_is_simplified_by_no_more_than_two_pixels_and_loses_no_object(self):
+        size, found = (4000, 3000), blobs(10_000, 40, (4000, 3000))
+        document = aion.of_picture(found, "object", size)
+        assert len(msgspec.json.encode(document)) <= aion.MOST_BYTES
+        given_boxes = found.boxes()
+        simplified = polygons(document)
+        assert len(simplified) == 10_000
+        assert sum(map(len, simplified)) < 400_000
+        back = np.array([[*polygon.min(axis=0), *polygon.max(axis=0)] for polygon in simplified]) * (size * 2)
+        assert np.abs(back - given_boxes).max() <= 2.1
+
+    def test_what_would_be_simplified_to_nothing_stays(self):
+        line = [(x, 100 + x % 2) for x in range(100, 150)] + [(150, 102)]
+        found, blob = blobs(10_000, 40, (4000, 3000)), rings(line)
+        both = Detections(
+            np.concatenate([blob.xy, found.xy]),
+            np.append(0, blob.offsets[1] + found.offsets),
+            ("line", *found.labels),
+            np.full(10_001, np.nan),
+        )
+        document = sent(aion.of_picture(both, "object", (4000, 3000)))
+        assert document["object"][0]["label"] == "line"
+        assert len(document["object"]) == 10_001
+
+    def test_too_much_for_a_result_is_refused_with_a_remedy(self):
+        found = blobs(50_000, 8, (4000, 3000))
+        with pytest.raises(TooLarge, match=r"50,000 objects were found, .* 5 MB .* smaller picture"):
+            aion.of_picture(found, "object", (4000, 3000))
+
+    def test_too_much_for_a_result_about_a_video_is_refused_with_another(self):
+        ring = blobs(1, 400, (4000, 3000)).xy * (30, 30)
+        many = [Appearance(0, 1000, ring, "dog", 0.5, 1)] * 1_500
+        with pytest.raises(TooLarge, match=r"`segmentMs`.*`sampleMs`"):
+            aion.of_appearances(many, "object", (120_000, 90_000))
+
+
+class TestOfAppearances:
+    def test_an_appearance_becomes_an_item_with_its_track(self):
+        (item,) = sent(aion.of_appearances([appearance(1000, 3000, track=7)], "object", SIZE))["series"]
+        assert item == {
+            "startTimeMs": 1000,
+            "stopTimeMs": 3000,
+            "object": {
+                "type": "object",
+                "label": "dog",
+                "confidence": 0.5,
+                "boundingPoly": CORNERS,
+                "vendor": {"track": 7},
+            },
+        }
+
+    def test_items_are_in_the_order_in_which_they_start_and_then_stop(self):
+        given_times = [(2000, 9000), (0, 9000), (2000, 3000), (0, 1000)]
+        series = sent(aion.of_appearances([appearance(*each) for each in given_times], "face", SIZE))["series"]
+        assert [(each["startTimeMs"], each["stopTimeMs"]) for each in series] == sorted(given_times)
+
+    def test_an_appearance_keeps_its_object_when_others_are_left_out_and_the_order_changes(self):
+        given_each = [
+            appearance(2000, 3000, label="late", track=1),
+            appearance(0, 1000, (900, 900, 950, 950), label="outside", track=2),
+            appearance(0, 1000, (64, 48, 64, 48), label="point", track=3),
+        ]
+        series = sent(aion.of_appearances(given_each, "object", SIZE))["series"]
+        told = [(each["startTimeMs"], each["object"]["label"], each["object"]["vendor"]["track"]) for each in series]
+        assert told == [(0, "point", 3), (2000, "late", 1)]
+
+    def test_times_are_of_the_asset(self):
+        (item,) = sent(aion.of_appearances([appearance(1000, 3000)], "object", SIZE, offset_ms=60_000))["series"]
+        assert (item["startTimeMs"], item["stopTimeMs"]) == (61_000, 63_000)
+
+    def test_nothing_seen_is_an_empty_series(self):
+        document = sent(aion.of_appearances([], "object", SIZE, 5000))
+        assert document["series"] == []
+        assert document["validationContracts"] == ["object"]

@@ -1,0 +1,369 @@
+"""Which engine a payload asks for, and what it tells of a picture and of a video."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import cv2
+import msgspec
+import numpy as np
+import pytest
+
+from annohooks.aiware import engine as engines
+from annohooks.aiware import photo
+from annohooks.aiware.drawing import drawing
+from annohooks.aiware.engine import choose
+from annohooks.aiware.failures import Failure
+from annohooks.aiware.parameters import chosen
+from annohooks.core.deadline import Deadline
+from annohooks.core.errors import BadRequest, DeadlineExceeded, TooLarge
+from annohooks.imaging.analyzers import ANALYZERS
+from annohooks.imaging.detections import Detections
+from annohooks.imaging.detectors.base import Detector, Parameters
+from annohooks.imaging.region import Box
+from annohooks.imaging.video import StreamBroken, Video
+from local import slides
+from local.aiware.aion import problems
+
+WHITE, WIDTH, HEIGHT = 255, 200, 100
+
+
+class SpotParameters(Parameters, frozen=True, kw_only=True):
+    brightest: Annotated[int, msgspec.Meta(title="brightest", ge=0, le=254)] = 100
+    least_score: Annotated[float, msgspec.Meta(title="least score", ge=0, le=1)] = 0.0
+    naming: Annotated[Literal["Plain", "by size"], msgspec.Meta(title="naming")] = "Plain"
+    upper: Annotated[bool, msgspec.Meta(title="upper case")] = False
+
+
+class Spots(Detector[SpotParameters]):
+    """Dark boxes."""
+
+    name, title, kind, parameters = "spots", "Dark spots", "object", SpotParameters
+
+    def detect(self, picture, parameters):
+        dark = (picture.max(axis=2) <= parameters.brightest).astype(np.uint8)
+        _, _, stats, _ = cv2.connectedComponentsWithStats(dark)
+        found = [(x, y, x + width, y + height) for x, y, width, height, _ in stats[1:].tolist()]
+        label = "spot" if parameters.naming == "Plain" else "large"
+        return Detections.from_boxes(found, [label.upper() if parameters.upper else label] * len(found))
+
+
+class Portraits(Spots):
+    name, title, kind = "portraits", "Portraits", "face"
+
+
+DETECTORS = {"spots": Spots(), "portraits": Portraits()}
+
+
+def picture(*boxes):
+    pixels = np.full((HEIGHT, WIDTH, 3), WHITE, np.uint8)
+    for x, y, width, height in boxes:
+        pixels[y : y + height, x : x + width] = 0
+    return pixels
+
+
+def png(pixels):
+    return cv2.imencode(".png", pixels)[1].tobytes()
+
+
+def engine(default="spots", **payload):
+    return choose(payload, default, DETECTORS)
+
+
+def later():
+    return Deadline.after(60)
+
+
+def sent(document):
+    """As the toolkit reads it; it must be AION."""
+    read = json.loads(msgspec.json.encode(document))
+    assert problems(read) == []
+    return read
+
+
+def of_picture(content, times_ms=(0, 0), deadline=None, **payload):
+    return sent(engine(**payload).of_picture(content, times_ms, deadline or later()))
+
+
+class TestChoose:
+    def test_the_payload_names_the_engine(self):
+        assert engine(analyzer="portraits").name == "portraits"
+        assert engine(analyzer="nuclei").name == "nuclei"
+
+    def test_a_payload_that_names_none_has_the_default(self):
+        assert engine().name == engine(analyzer="").name == engine(analyzer=None).name == "spots"
+
+    @pytest.mark.parametrize("name", ["Spots", " spots ", "DARK SPOTS"])
+    def test_names_and_titles_count_in_any_case(self, name):
+        assert engine(analyzer=name).name == "spots"
+
+    @pytest.mark.parametrize("name", ["cats", 3, ["spots"], {"name": "spots"}, True])
+    def test_an_unknown_engine_is_refused_with_those_there_are(self, name):
+        with pytest.raises(BadRequest) as refused:
+            engine(analyzer=name)
+        assert refused.value.message.startswith("The payload's `analyzer` has to be one of spots, portraits, ")
+        assert set(ANALYZERS) < set(refused.value.message.removesuffix(".").replace(",", "").split())
+
+    @pytest.mark.parametrize(
+        ("name", "kind"), [("portraits", "face"), ("spots", "object"), *((each, "object") for each in ANALYZERS)]
+    )
+    def test_an_engine_knows_the_type_of_what_it_finds(self, name, kind):
+        assert engine(analyzer=name).kind == kind
+
+    def test_values_may_also_come_from_a_function(self):
+        values = {"analyzer": "portraits", "sampleMs": 500}
+        assert choose(values.get, "spots", DETECTORS).step_ms == 500
+
+
+class TestParameters:
+    @pytest.mark.parametrize("value", [500, "500", 500.0, "500.0", " 500 "])
+    def test_a_number_may_be_text(self, value):
+        assert engine(sampleMs=value).step_ms == 500
+
+    def test_what_is_not_given_has_its_default(self):
+        for empty in ({}, {"sampleMs": None, "segmentMs": ""}):
+            assert (engine(**empty).step_ms, engine(**empty).segment_ms) == (1_000, 60_000)
+
+    @pytest.mark.parametrize(
+        ("payload", "told"),
+        [
+            ({"sampleMs": 99}, "`sampleMs` has to be a whole number from 100 to 60000."),
+            ({"sampleMs": "soon"}, "`sampleMs` has to be a whole number from 100 to 60000."),
+            ({"sampleMs": 500.5}, "`sampleMs` has to be a whole number from 100 to 60000."),
+            ({"sampleMs": True}, "`sampleMs` has to be a whole number from 100 to 60000."),
+            ({"sampleMs": [500]}, "`sampleMs` has to be a whole number from 100 to 60000."),
+            ({"segmentMs": 0}, "`segmentMs` has to be a whole number from 1000 to 3600000."),
+            ({"sampleMs": 5000, "segmentMs": 4000}, "`segmentMs` is less than its `sampleMs`."),
+            ({"brightest": "300"}, "`brightest` has to be a whole number from 0 to 254."),
+            ({"brightest": "9" * 400}, "`brightest` has to be a whole number from 0 to 254."),
+            ({"least_score": "NaN"}, "`least_score` has to be a number from 0 to 1."),
+            ({"least_score": float("nan")}, "`least_score` has to be a number from 0 to 1."),
+            ({"least_score": "1e999"}, "`least_score` has to be a number from 0 to 1."),
+            ({"least_score": {}}, "`least_score` has to be a number from 0 to 1."),
+            ({"naming": "by colour"}, "`naming` has to be one of Plain, by size."),
+            ({"naming": 3}, "`naming` has to be one of Plain, by size."),
+            ({"upper": "maybe"}, "`upper` has to be true or false."),
+            ({"analyzer": "nuclei", "mpp": 0}, "`mpp` has to be a number from 0.001 to 10000."),
+            ({"analyzer": "nuclei", "stain": "PAS"}, "`stain` has to be one of H&E, "),
+            ({"analyzer": "nuclei", "sensitivity": "much"}, "`sensitivity` has to be a number from 0.2 to 5."),
+            ({"analyzer": "nuclei", "largest_um2": 5}, "`largest_um2` is less than its `smallest_um2`."),
+        ],
+    )
+    def test_a_value_that_cannot_be_used_is_refused_by_the_name_of_its_field(self, payload, told):
+        with pytest.raises(BadRequest) as refused:
+            engine(**payload)
+        assert told in refused.value.message
+        assert refused.value.message.startswith("The payload's `")
+
+    def test_what_contradicts_itself_is_refused_in_the_analyzers_words(self):
+        with pytest.raises(BadRequest, match="weak, moderate and strong have to rise"):
+            engine(analyzer="dab_positivity", weak="0.9")
+
+    @pytest.mark.parametrize(
+        ("value", "told"), [("true", True), ("False", False), ("0", False), (1, True), (True, True), ("", False)]
+    )
+    def test_true_and_false_may_be_text(self, value, told):
+        assert chosen(SpotParameters, {"upper": value}.get).upper is told
+
+    def test_choices_count_in_any_case(self):
+        assert chosen(SpotParameters, {"naming": "BY SIZE"}.get).naming == "by size"
+
+    def test_parameters_reach_the_detector(self):
+        content = png(picture((10, 10, 20, 20)))
+        document = of_picture(content, upper="true", naming="by size")
+        assert [each["label"] for each in document["object"]] == ["LARGE"]
+        assert of_picture(content, brightest=0)["object"] != []
+
+
+class TestOfPicture:
+    def test_objects_lie_where_they_are_in_the_picture(self):
+        document = of_picture(png(picture((20, 10, 40, 20))))
+        corners = [{"x": 0.1, "y": 0.1}, {"x": 0.3, "y": 0.1}, {"x": 0.3, "y": 0.3}, {"x": 0.1, "y": 0.3}]
+        assert document["object"] == [{"type": "object", "label": "spot", "boundingPoly": corners}]
+        assert document["validationContracts"] == ["object"]
+
+    @pytest.mark.parametrize("times_ms", [(0, 0), (1000, 1000), (1000, 0)])
+    def test_a_picture_of_no_time_is_no_series(self, times_ms):
+        document = of_picture(png(picture((20, 10, 40, 20))), times_ms)
+        assert len(document["object"]) == 1
+        assert "series" not in document
+
+    def test_a_picture_of_a_time_is_a_series(self):
+        (item,) = of_picture(png(picture((20, 10, 40, 20))), (1000, 2000))["series"]
+        assert (item["startTimeMs"], item["stopTimeMs"]) == (1000, 2000)
+
+    def test_an_empty_picture_has_no_objects(self):
+        assert of_picture(png(picture()))["object"] == []
+        assert of_picture(png(picture()), (1000, 2000), analyzer="portraits")["series"] == []
+
+    def test_what_is_no_picture_is_refused(self):
+        with pytest.raises(BadRequest, match="The media cannot be used: "):
+            of_picture(b"no picture")
+
+    def test_a_picture_of_too_many_pixels_is_refused(self, monkeypatch):
+        monkeypatch.setattr(photo, "MOST_PIXELS", 100)
+        with pytest.raises(BadRequest, match=r"over the limit"):
+            of_picture(png(picture()))
+
+    @pytest.mark.parametrize("payload", [{}, {"analyzer": "dark_regions"}])
+    def test_work_ends_at_the_deadline(self, payload):
+        with pytest.raises(DeadlineExceeded):
+            of_picture(png(picture()), deadline=Deadline.after(0), **payload)
+
+
+class TestAnalyzers:
+    def test_an_outline_is_where_the_object_is(self):
+        content = png(picture((20, 10, 40, 20)))
+        (found,) = of_picture(content, analyzer="dark_regions", mpp=1, smallest_um2=0)["object"]
+        xy = np.array([(p["x"] * WIDTH, p["y"] * HEIGHT) for p in found["boundingPoly"]])
+        assert found["label"] == "dark regions"
+        assert xy.min(axis=0) == pytest.approx([20.5, 10.5], abs=0.05)  # centres of pixels
+        assert xy.max(axis=0) == pytest.approx([59.5, 29.5], abs=0.05)
+
+    def test_the_payload_says_how_large_a_pixel_is(self):
+        content = png(picture((20, 10, 40, 20)))
+        large = {"analyzer": "dark_regions", "smallest_um2": "1000"}
+        assert len(of_picture(content, mpp="2", **large)["object"]) == 1
+        assert of_picture(content, mpp="0.5", **large)["object"] == []
+
+    def test_a_picture_too_coarse_is_refused_in_the_analyzers_words(self):
+        with pytest.raises(BadRequest, match="cannot be told apart"):
+            of_picture(png(picture()), analyzer="nuclei", mpp=20)
+
+    def test_a_fine_picture_is_analysed_more_coarsely_and_outlines_still_fit(self):
+        content = png(picture((40, 20, 80, 40)))
+        (found,) = of_picture(content, analyzer="dark_regions", mpp=0.25, smallest_um2=0)["object"]
+        xy = np.array([(p["x"] * WIDTH, p["y"] * HEIGHT) for p in found["boundingPoly"]])
+        assert xy.min(axis=0) == pytest.approx([42, 22], abs=0.05)
+        assert xy.max(axis=0) == pytest.approx([118, 58], abs=0.05)
+
+    def test_classes_are_labels_and_conclusions_a_summary(self):
+        tissue = png(slides.immunohistochemistry().pixels[..., ::-1])
+        document = of_picture(tissue, analyzer="dab_positivity")
+        titles = {each.title for each in ANALYZERS["dab_positivity"].classes}
+        assert {each["label"] for each in document["object"]} == titles
+        assert "H-score" in document["summary"]
+
+    def test_a_density_map_is_told_to_the_vendor(self):
+        tissue = png(slides.immunohistochemistry().pixels[..., ::-1])
+        density = of_picture(tissue, analyzer="density", stain="H-DAB")["vendor"]["density"]
+        levels = np.array(density["levels"])
+        assert levels.shape == (6, 6)
+        assert (levels.max(), density["cellPx"], density["x"], density["y"]) == (255, 100, 0, 0)
+        assert density["perMm2"] > 1000
+
+    def test_more_objects_than_any_result_can_hold_are_refused(self, monkeypatch):
+        few = dataclasses.replace(photo._LIMITS, objects=1)
+        monkeypatch.setattr(photo, "_LIMITS", few)
+        content = png(picture((20, 10, 40, 20), (100, 10, 40, 20)))
+        with pytest.raises(TooLarge, match="2 objects were found"):
+            of_picture(content, analyzer="dark_regions")
+
+    @pytest.mark.parametrize("downsample", [1, 2, 4, 7])
+    def test_pictures_of_a_photo_are_means_and_its_edge_is_repeated(self, downsample):
+        pixels = np.random.default_rng(seed=1).integers(0, 256, (30, 41, 3), dtype=np.uint8)
+        box = Box(3, 2, 38, 28)
+        rows, columns = -(-box.height // downsample), -(-box.width // downsample)
+        part = pixels[box.y : box.bottom, box.x : box.right]
+        missing = (0, rows * downsample - box.height), (0, columns * downsample - box.width), (0, 0)
+        means = np.pad(part, missing, mode="edge").reshape(rows, downsample, columns, downsample, 3).mean(axis=(1, 3))
+        read = photo.Photo(pixels, 0.5).picture(box, downsample)
+        assert read == pytest.approx(means, abs=0.51)
+
+
+def film(monkeypatch, samples, duration_ms=10_000, broken_at=None):
+    """A video of pictures by their times; the one at broken_at cannot be read."""
+    video = Video(Path("film.mp4"), WIDTH, HEIGHT, duration_ms, 25.0, duration_ms // 40)
+
+    def frames(given, start_ms, stop_ms, step_ms):
+        assert given is video
+        for at_ms in range(-(-start_ms // step_ms) * step_ms, stop_ms, step_ms):
+            if at_ms == broken_at:
+                raise StreamBroken(f"a video that breaks off at {at_ms} ms", at_ms)
+            if at_ms in samples:
+                yield at_ms, samples[at_ms]
+
+    monkeypatch.setattr(engines.video, "frames", frames)
+    return video
+
+
+def told(document):
+    return [(each["startTimeMs"], each["stopTimeMs"], each["object"]["boundingPoly"][0]) for each in document["series"]]
+
+
+class TestOfSegment:
+    STILL = picture((20, 10, 40, 20))
+    MOVED = picture((120, 10, 40, 20))
+    LEFT, RIGHT = {"x": 0.1, "y": 0.1}, {"x": 0.6, "y": 0.1}
+
+    def of_segment(self, video, start_ms=0, stop_ms=10_000, offset_ms=0, deadline=None, **payload):
+        return sent(engine(**payload).of_segment(video, start_ms, stop_ms, offset_ms, deadline or later()))
+
+    def test_what_stays_is_told_once_from_the_first_sample_to_the_step_after_the_last(self, monkeypatch):
+        video = film(monkeypatch, {1000: self.STILL, 2000: self.STILL, 3000: self.STILL, 4000: picture()})
+        assert told(self.of_segment(video)) == [(1000, 4000, self.LEFT)]
+
+    def test_what_moves_away_is_told_of_each_place(self, monkeypatch):
+        video = film(monkeypatch, {0: self.STILL, 1000: self.MOVED})
+        assert told(self.of_segment(video)) == [(0, 1000, self.LEFT), (1000, 2000, self.RIGHT)]
+
+    def test_times_are_of_the_asset(self, monkeypatch):
+        video = film(monkeypatch, {1000: self.STILL})
+        assert told(self.of_segment(video, offset_ms=60_000)) == [(61_000, 62_000, self.LEFT)]
+
+    def test_only_samples_of_the_segment_are_looked_at(self, monkeypatch):
+        video = film(monkeypatch, dict.fromkeys(range(0, 10_000, 500), self.STILL))
+        assert told(self.of_segment(video, 2_000, 4_000, sampleMs=500)) == [(2_000, 4_000, self.LEFT)]
+
+    def test_nothing_is_told_beyond_the_end_of_the_file(self, monkeypatch):
+        video = film(monkeypatch, {0: self.STILL, 1000: self.STILL}, duration_ms=1_400)
+        assert told(self.of_segment(video)) == [(0, 1_400, self.LEFT)]
+
+    def test_a_segment_without_objects_is_an_empty_series(self, monkeypatch):
+        video = film(monkeypatch, {0: picture(), 1000: picture()})
+        assert self.of_segment(video, analyzer="portraits")["series"] == []
+
+    def test_an_analyzer_looks_at_frames_too(self, monkeypatch):
+        video = film(monkeypatch, {0: self.STILL, 1000: self.STILL})
+        (item,) = self.of_segment(video, analyzer="dark_regions", mpp=1)["series"]
+        assert (item["startTimeMs"], item["stopTimeMs"]) == (0, 2000)
+        assert item["object"]["label"] == "dark regions"
+
+    def test_work_ends_at_the_deadline_between_samples(self, monkeypatch):
+        video = film(monkeypatch, {0: self.STILL})
+        with pytest.raises(DeadlineExceeded, match="looking at the video"):
+            self.of_segment(video, deadline=Deadline.after(0))
+
+    def test_a_video_that_breaks_off_is_a_failure_that_the_toolkit_knows(self, monkeypatch):
+        video = film(monkeypatch, {0: self.STILL}, broken_at=2000)
+        with pytest.raises(Failure, match="breaks off at 2000 ms") as failed:
+            self.of_segment(video)
+        assert failed.value.reason == "stream_read_error"
+
+
+class TestDrawing:
+    def canvas(self, document, at_ms=None):
+        plain = picture()
+        drawn = cv2.imdecode(np.frombuffer(drawing(plain, document, at_ms), np.uint8), cv2.IMREAD_COLOR)
+        assert drawn.shape == plain.shape
+        return (np.abs(drawn.astype(int) - plain).max(axis=2) > 60).nonzero()
+
+    def test_an_outline_is_drawn_where_the_object_is(self):
+        rows, columns = self.canvas(of_picture(png(picture((100, 50, 40, 20)))))
+        assert (columns.min(), columns.max(), rows.max()) == pytest.approx((100, 140, 70), abs=3)
+
+    def test_of_a_series_what_is_there_at_a_time_is_drawn(self):
+        document = of_picture(png(picture((100, 50, 40, 20))), (1000, 2000))
+        assert len(self.canvas(document, 2000)[0]) == 0
+        assert len(self.canvas(document, 1000)[0]) == len(self.canvas(document)[0]) > 0
+
+    def test_a_picture_without_objects_stays_as_it_is(self):
+        assert len(self.canvas(of_picture(png(picture())))[0]) == 0
+
+    def test_the_picture_given_is_not_drawn_on(self):
+        plain = picture((100, 50, 40, 20))
+        drawing(plain, of_picture(png(plain)))
+        assert (plain == picture((100, 50, 40, 20))).all()

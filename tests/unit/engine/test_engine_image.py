@@ -1,0 +1,104 @@
+"""The Dockerfile and the manifest say the same as the relay, and what Veritone's documentation asks for."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from urllib.parse import urlsplit
+
+import pytest
+
+from annohooks.aiware import form, media
+from local.template import ROOT
+
+ENGINE = ROOT / "engine"
+
+
+@pytest.fixture(scope="module")
+def instructions() -> list[tuple[str, str]]:
+    """Instruction and arguments, comments left out and continued lines joined."""
+    lines = [line for line in (ENGINE / "Dockerfile").read_text().splitlines() if not line.startswith("#")]
+    joined = re.sub(r"\\\n\s*", "", "\n".join(lines))
+    return [tuple(line.split(None, 1)) for line in joined.splitlines() if line]
+
+
+@pytest.fixture(scope="module")
+def environment(instructions) -> dict[str, str]:
+    words = [word for name, arguments in instructions if name == "ENV" for word in shlex.split(arguments)]
+    return dict(word.split("=", 1) for word in words)
+
+
+@pytest.fixture(scope="module")
+def manifest() -> dict:
+    return json.loads((ENGINE / "manifest.json").read_text())
+
+
+def test_toolkit_runs_the_relay(instructions):
+    assert instructions[-1] == ("ENTRYPOINT", '["/opt/aiware/engine", "python3", "/relay.py"]')
+    copied = [arguments for name, arguments in instructions if name == "COPY"]
+    assert copied == [
+        "--from=toolkit /opt/aiware/engine /opt/aiware/engine",
+        "manifest.json /var/manifest.json",
+        "relay.py /relay.py",
+    ]
+    stages = [arguments for name, arguments in instructions if name == "FROM"]
+    assert stages == ["veritone/aiware-engine-toolkit AS toolkit", "python:3.13-slim"]
+
+
+def test_everything_copied_stands_beside_the_dockerfile(instructions):
+    copied = [arguments.split()[0] for name, arguments in instructions if name == "COPY" and "--from" not in arguments]
+    assert all((ENGINE / name).is_file() for name in copied)
+
+
+@pytest.mark.parametrize(
+    ("name", "path"), [("VERITONE_WEBHOOK_READY", "/ready"), ("VERITONE_WEBHOOK_PROCESS", "/process")]
+)
+def test_toolkit_is_told_the_port_and_the_path_of_the_relay(environment, relay, name, path):
+    url = urlsplit(environment[name])
+    assert (url.scheme, url.port, url.path) == ("http", relay.PORT, path)
+    assert relay.is_local(url.hostname)
+
+
+def test_chunk_is_left_to_annohooks_and_no_engine_is_in_test_mode(environment):
+    assert environment["VERITONE_DISABLE_CHUNK_DOWNLOAD"] == "true"
+    assert "VERITONE_TESTMODE" not in environment
+
+
+def test_every_setting_of_ours_is_one_that_the_relay_reads(environment):
+    ours = {name for name in environment if name.startswith("ANNOHOOKS_")}
+    assert ours == {"ANNOHOOKS_URL", "ANNOHOOKS_SECRET_FILE", "ANNOHOOKS_RELAY_USER"}
+    source = (ENGINE / "relay.py").read_text()
+    assert all(f'"{name}"' in source for name in ours)
+
+
+def test_readme_names_every_setting():
+    read = set(re.findall(r'"(ANNOHOOKS_[A-Z_]+)"', (ENGINE / "relay.py").read_text()))
+    assert set(re.findall(r"`(ANNOHOOKS_[A-Z_]+)`", (ENGINE / "README.md").read_text())) == read
+
+
+def test_secret_is_mounted_not_copied_or_passed_as_an_argument(instructions, environment):
+    (mounted,) = [arguments for name, arguments in instructions if "type=secret" in arguments]
+    assert mounted.endswith(f"--mode=0400 /run/secrets/annohooks {environment['ANNOHOOKS_SECRET_FILE']}")
+    assert [arguments for name, arguments in instructions if name == "ARG"] == ["ANNOHOOKS_URL"]
+
+
+def test_manifest_has_the_fields_that_are_required_and_knows_no_others(manifest):
+    required = {"engineId", "category", "preferredInputFormat", "outputFormats", "clusterSize"}
+    optional = {"engineMode", "externalCalls", "supportedInputFormats", "initialConcurrency", "maxConcurrency"}
+    assert set(manifest) == required | optional
+    assert manifest["engineMode"] == "chunk"  # the Test Console opens for no other
+    assert manifest["preferredInputFormat"] in manifest["supportedInputFormats"]
+    assert len(set(manifest["supportedInputFormats"])) == len(manifest["supportedInputFormats"])
+    assert all(media.kind(mime_type) in ("picture", "video") for mime_type in manifest["supportedInputFormats"])
+    assert manifest["clusterSize"] in ("small", "medium", "large")
+    assert all(urlsplit(url).scheme == "https" for url in manifest["externalCalls"])
+
+
+def test_readme_names_what_to_fill_in_the_manifest(manifest):
+    left_open = set(re.findall(r"YOUR-[A-Z-]+", json.dumps(manifest)))
+    assert left_open <= set(re.findall(r"YOUR-[A-Z-]+", (ENGINE / "README.md").read_text()))
+
+
+def test_relay_refuses_what_annohooks_would(relay):
+    assert relay.MOST_BODY_BYTES == form.MAX_BODY_BYTES

@@ -1,0 +1,289 @@
+"""The relay's settings, its reading of a form and of messages, and the state it keeps."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import dataclasses
+import json
+import os
+import pwd
+import sys
+import time
+from itertools import groupby
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from local.template import ROOT
+
+SET = {"ANNOHOOKS_URL": "https://api.example.org/prod/", "ANNOHOOKS_SECRET": "s3cret: é"}
+
+
+def test_relay_needs_nothing_but_the_standard_library():
+    tree = ast.parse((ROOT / "engine" / "relay.py").read_text(), feature_version=(3, 9))
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = {alias.name for node in imports if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in imports if isinstance(node, ast.ImportFrom)}
+    assert {name.partition(".")[0] for name in names} <= sys.stdlib_module_names
+
+
+# Settings
+
+
+def test_settings_are_what_the_environment_says(relay, tmp_path):
+    chosen = relay.settings(SET | {"ANNOHOOKS_USER": "x", "ANNOHOOKS_RELAY_STATE": str(tmp_path)})
+    assert chosen.url == "https://api.example.org/prod"
+    assert chosen.authorization == "Basic " + base64.b64encode("x:s3cret: é".encode()).decode()
+    assert (chosen.port, chosen.state, chosen.user) == (8888, tmp_path, "")
+    assert "s3cret" not in repr(chosen)
+    assert chosen.authorization not in repr(chosen)
+
+
+def test_secret_may_be_a_file_that_ends_with_a_line(relay, tmp_path):
+    (tmp_path / "secret").write_text("s3cret\n")
+    chosen = relay.settings(SET | {"ANNOHOOKS_SECRET": "", "ANNOHOOKS_SECRET_FILE": str(tmp_path / "secret")})
+    assert chosen.authorization == "Basic " + base64.b64encode(b"aiware:s3cret").decode()
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8300", "http://localhost:8300/x", "http://[::1]:1", "https://a/b"])
+def test_api_may_be_local_or_https(relay, url):
+    assert relay.settings(SET | {"ANNOHOOKS_URL": url}).url == url
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ANNOHOOKS_URL", ""),
+        ("ANNOHOOKS_URL", "http://api.example.org"),
+        ("ANNOHOOKS_URL", "ftp://127.0.0.1"),
+        ("ANNOHOOKS_URL", "api.example.org"),
+        ("ANNOHOOKS_URL", "https://user:canary@api.example.org"),
+        ("ANNOHOOKS_URL", "https://api.example.org/?key=canary"),
+        ("ANNOHOOKS_URL", "https://api.example.org/#x"),
+        ("ANNOHOOKS_URL", "https://api.example.org:x"),
+        ("ANNOHOOKS_URL", "https://api.example.org/ x"),
+        ("ANNOHOOKS_URL", "https://[::1"),
+        ("ANNOHOOKS_SECRET", ""),
+        ("ANNOHOOKS_USER", "a:b"),
+        ("ANNOHOOKS_RELAY_PORT", "http"),
+        ("ANNOHOOKS_RELAY_PORT", "65536"),
+    ],
+)
+def test_setting_that_is_wrong_is_named_and_not_quoted(relay, name, value):
+    with pytest.raises(relay.Misconfigured, match=name) as error:
+        relay.settings(SET | {name: value})
+    assert "canary" not in str(error.value)
+
+
+def test_secret_file_that_is_no_text_is_refused(relay, tmp_path):
+    (tmp_path / "secret").write_bytes(b"\xff\xfe")
+    with pytest.raises(relay.Misconfigured, match="ANNOHOOKS_SECRET_FILE"):
+        relay.settings(SET | {"ANNOHOOKS_SECRET": "", "ANNOHOOKS_SECRET_FILE": str(tmp_path / "secret")})
+
+
+def test_pauses_grow_and_stay_within_their_bound(relay):
+    pace = relay.Pace()
+    for tries in (0, 1, 5, 10**6):
+        longest = min(30, 0.5 * 2 ** min(tries, 16))
+        assert all(longest / 2 <= pace.pause_s(tries) <= longest for _ in range(20))
+
+
+# Giving root up
+
+
+def test_relay_gives_root_up_and_keeps_its_folder(relay, monkeypatch, tmp_path):
+    given_up = []
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    for name in ("chown", "setgroups", "setgid", "setuid"):
+        monkeypatch.setattr(os, name, lambda *given, name=name, **_: given_up.append((name, *given)))
+    nobody = pwd.getpwnam("nobody")
+    relay.become("nobody", tmp_path / "state")
+    assert given_up == [
+        ("chown", tmp_path / "state", nobody.pw_uid, nobody.pw_gid),
+        ("setgroups", []),
+        ("setgid", nobody.pw_gid),
+        ("setuid", nobody.pw_uid),
+    ]
+    assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize(("user", "who"), [("", 0), ("nobody", 1000)])
+def test_relay_that_is_not_root_or_not_told_stays_who_it_is(relay, monkeypatch, tmp_path, user, who):
+    monkeypatch.setattr(os, "geteuid", lambda: who)
+    monkeypatch.setattr(os, "setuid", lambda _: pytest.fail("became another"))
+    relay.become(user, tmp_path / "state")
+    assert not (tmp_path / "state").exists()
+
+
+def test_relay_does_not_go_on_as_root_when_the_user_is_missing(relay, monkeypatch, tmp_path):
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with pytest.raises(relay.Misconfigured, match="ANNOHOOKS_RELAY_USER"):
+        relay.become("no-such-user-anywhere", tmp_path)
+
+
+# Forms
+
+NAMES = ("heartbeatWebhook", "resultWebhook", "maxTTL")
+
+
+def form(boundary: str, *parts: tuple[str, bytes]) -> bytes:
+    lines = [
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'.encode() + value + b"\r\n"
+        for name, value in parts
+    ]
+    return b"".join(lines) + f"--{boundary}--\r\n".encode()
+
+
+@given(
+    before=st.lists(st.tuples(st.from_regex(r"[a-z-]{1,20}", fullmatch=True), st.binary(max_size=60)), max_size=4),
+    ports=st.tuples(*[st.none() | st.integers(1, 65535)] * 2),
+    max_ttl=st.none() | st.integers(0, 10**6),
+    chunk=st.binary(max_size=300),
+)
+def test_webhooks_of_any_form_are_found(relay, before, ports, max_ttl, chunk):
+    urls = [None if port is None else f"http://localhost:{port}/x/task?y=1" for port in ports]
+    parts = [*before, *((name, (url or "").encode()) for name, url in zip(NAMES[:2], urls, strict=True))]
+    if max_ttl is not None:
+        parts.append(("maxTTL", str(max_ttl).encode()))
+    found = relay.webhooks('multipart/form-data; boundary="b0"', form("b0", *parts, ("chunk", chunk)))
+    assert [found.heartbeat, found.result] == urls
+    assert found.max_ttl_s == (max_ttl or 0)
+
+
+@given(stop=st.integers(0, 200))
+def test_form_cut_off_anywhere_is_refused(relay, stop):
+    whole = form("b", ("heartbeatWebhook", b"http://localhost:1/h"), ("maxTTL", b"60"))
+    cut = whole[: min(stop, len(whole) - 3)]  # the very last line's end may be missing
+    with pytest.raises(relay.BadForm):
+        relay.webhooks("multipart/form-data; boundary=b", cut)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_field_that_matters_may_not_be_given_twice(relay, name):
+    value = b"60" if name == "maxTTL" else b"http://localhost:1/"
+    with pytest.raises(relay.BadForm, match=f"{name} is given twice"):
+        relay.webhooks("multipart/form-data; boundary=b", form("b", (name, value), ("x", b""), (name, value)))
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["", "application/json", "multipart/form-data", "multipart/mixed; boundary=b", "text/plain; boundary=b"],
+)
+def test_form_of_another_type_is_refused(relay, content_type):
+    with pytest.raises(relay.BadForm, match="Content-Type"):
+        relay.webhooks(content_type, form("b"))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"x" + form("b", ("maxTTL", b"1")),
+        form("b", ("maxTTL", b"1")) + b"x",
+        b"--b\r\nno headers\r\n--b--\r\n",
+        b"--bX\r\n\r\n\r\n--b--\r\n",
+        form("c", ("maxTTL", b"1")),
+    ],
+)
+def test_form_that_is_broken_is_refused(relay, body):
+    with pytest.raises(relay.BadForm):
+        relay.webhooks("multipart/form-data; boundary=b", body)
+
+
+@pytest.mark.parametrize("max_ttl", [b"", b"abc", b"-1", b"nan", b"inf", b"\xff", b"1e999"])
+def test_time_limit_that_is_none_counts_as_unsaid(relay, max_ttl):
+    found = relay.webhooks("multipart/form-data; boundary=b", form("b", ("maxTTL", max_ttl)))
+    assert found.max_ttl_s == 0
+
+
+# Messages
+
+
+@given(st.lists(st.sampled_from(["running", "result", "complete"])))
+def test_collapsing_leaves_one_running_heartbeat_of_those_in_a_row_the_newest(relay, kinds):
+    found = [
+        relay.Message(number, "result" if kind == "result" else "heartbeat", b"", body={"status": kind})
+        for number, kind in enumerate(kinds, 1)
+    ]
+    expected = []
+    for running, group in groupby(found, lambda message: message.running):
+        in_a_row = list(group)
+        expected += in_a_row[-1:] if running else in_a_row
+    assert list(relay.collapsed(found)) == expected
+
+
+def test_messages_that_were_had_before_are_trouble(relay):
+    content = json.dumps({"messages": [{"sequence": 3, "webhook": "result", "body": {}}], "done": False}).encode()
+    assert [message.sequence for message in relay.messages(content, 2)[0]] == [3]
+    with pytest.raises(relay.Trouble):
+        relay.messages(content, 3)
+
+
+def test_message_is_json_or_the_bytes_of_another_type(relay):
+    given = [
+        {"sequence": 1, "webhook": "result", "body": {"output": "é"}},
+        {"sequence": 2, "webhook": "result", "base64": "/9j/", "content_type": "multipart/form-data; boundary=b"},
+    ]
+    (plain, other), done = relay.messages(json.dumps({"messages": given, "done": True}).encode(), 0)
+    assert (json.loads(plain.content), plain.content_type) == ({"output": "é"}, "application/json")
+    assert (other.content, other.content_type) == (b"\xff\xd8\xff", "multipart/form-data; boundary=b")
+    assert done
+
+
+# State
+
+
+@pytest.fixture
+def job(relay):
+    return relay.Job("job-1", "http://localhost:1/h", "http://localhost:1/r", time.time() + 100, after=3, beat={"x": 1})
+
+
+def test_job_is_kept_whole_and_for_nobody_else(relay, tmp_path, job):
+    store = relay.Store(tmp_path / "state")
+    store.save(job)
+    assert list(store.jobs()) == [job]
+    assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
+    store.forget(job.name)
+    assert list((tmp_path / "state").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"heartbeat": "http://169.254.169.254/"},
+        {"result": "https://example.org/"},
+        {"result": ""},
+        {"heartbeat": 7},
+        {"name": "job-2"},
+        {"expires_at": 0},
+        {"expires_at": 1e300},
+        {"expires_at": "soon"},
+        {"after": "3"},
+        {"after": True},
+        {"beat": []},
+        {"more": 1},
+    ],
+    ids=str,
+)
+def test_state_that_is_broken_too_old_or_leads_elsewhere_is_removed(relay, tmp_path, job, changed):
+    path = tmp_path / "job-1.json"
+    path.write_text(json.dumps(dataclasses.asdict(job) | changed))
+    assert list(relay.Store(tmp_path).jobs()) == []
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff", b"null"])
+def test_state_that_is_no_state_is_removed(relay, tmp_path, content):
+    (tmp_path / "job-1.json").write_bytes(content)
+    assert list(relay.Store(tmp_path).jobs()) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_state_that_was_half_written_leaves_the_one_before(relay, tmp_path, job, monkeypatch):
+    store = relay.Store(tmp_path)
+    store.save(job)
+    monkeypatch.setattr(relay.Path, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    store.save(dataclasses.replace(job, after=4))
+    assert list(store.jobs()) == [job]
