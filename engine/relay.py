@@ -512,6 +512,7 @@ class Collector:
             except UnknownJob:
                 self._fail("external_error", "annohooks does not know this job any more.")
             except Trouble as trouble:
+                self._go_on()
                 if not troubles:
                     log.warning("job %s: no messages from annohooks: %s", self.job.name, trouble)
                 self._pause(troubles)

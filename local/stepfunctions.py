@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 import threading
@@ -20,6 +21,9 @@ from moto.core.config import default_user_config
 from local.lambdas import Context, Handler, instances, load
 from local.listener import Running
 from local.template import Function, StateMachine
+
+# For each error that a state machine catches, moto writes out the state's whole definition.
+logging.getLogger("moto.stepfunctions").setLevel(logging.CRITICAL)
 
 ACCOUNT = "123456789012"
 _ROLE = f"arn:aws:iam::{ACCOUNT}:role/annohooks-local"

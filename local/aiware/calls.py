@@ -34,7 +34,6 @@ class Calls:
 
     def make(self, task: Task) -> None:
         """Calls until an answer counts; the task has left CALLING then."""
-        task.called_at_s = self.clock()
         fault = self.faults.meeting(PROCESS)
         if fault == "overlapping":
             with ThreadPoolExecutor(MOST_CALLS) as pool:
@@ -50,7 +49,6 @@ class Calls:
 
     def once(self, task: Task, headers: Mapping[str, str], body: bytes, *, agent: str, host: str) -> None:
         """One call, whatever comes of it."""
-        task.called_at_s = self.clock()
         self.settle(task, self._sent(task, headers, body, "", agent=agent, host=host))
 
     def settle(self, task: Task, found: Outcome) -> None:

@@ -212,7 +212,7 @@ class Toolkit(Running):
         self, number: int, url: str, chunk: bytes | None, fields: dict[str, str], before: Task | None = None
     ) -> Task:
         attempt = before.attempt + 1 if before else 1
-        task = Task(number, attempt, self.origin, url, fields, chunk, self._changed, before)
+        task = Task(number, attempt, self.origin, url, fields, chunk, self._changed, self._clock(), before)
         self.tasks.append(task)
         described = {} if chunk is None else {"bytes": len(chunk), "sha256": hashlib.sha256(chunk).hexdigest()}
         self._note("process", task=number, attempt=attempt, url=url, fields=fields, chunk=described)

@@ -57,6 +57,7 @@ class Task:
     fields: dict[str, str]
     chunk: bytes | None = field(repr=False)
     changed: threading.Condition = field(repr=False)
+    called_at_s: float
     requeued_from: Task | None = field(default=None, repr=False)
     state: State = "CALLING"
     answers: list[Answer] = field(default_factory=list, repr=False)
@@ -68,7 +69,6 @@ class Task:
     job: str | None = None
     failure: str = ""
     failure_message: str = ""
-    called_at_s: float = 0.0
     acked_at_s: float | None = None
     heard_at_s: float = 0.0
     heartbeats: list[Message] = field(default_factory=list, repr=False)

@@ -186,8 +186,6 @@ def _heartbeat_problems(task: Task, body: Mapping[str, Any]) -> Iterator[str]:
         count, counted = body.get(name, 0), before.get(name, 0)
         if count < counted:
             yield f"{name} fell from {counted} to {count}"
-        elif count < 0:
-            yield f"{name} is {count}"
     written, (least, most) = body.get("messagesWritten", 0), _expected(task, str(body["status"]))
     if not least <= written <= most:
         yield f"messagesWritten of a heartbeat ({body['status']}) is {written}, with {task.accepted} results accepted"

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import tempfile
 from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import boto3
-import cv2
 import pytest
-import skimage.data
+
+from clips import video
 
 from local import stack, stepfunctions
 from local.aiware import MediaServer, Task, Toolkit
@@ -81,16 +78,3 @@ def engine(aiware_stack: Stack) -> Iterator[Engine]:
     media.faults.clear()
     stepfunctions.mishaps.clear()
     assert toolkit.violations == []
-
-
-@cache
-def video(seconds: int = 4, fps: int = 4) -> bytes:
-    """A face that does not move, as an MP4 of 256 x 256 pixels."""
-    picture = cv2.resize(skimage.data.astronaut()[:, :, ::-1], (256, 256), interpolation=cv2.INTER_AREA)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "video.mp4"
-        writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, (256, 256))
-        for _ in range(seconds * fps):
-            writer.write(picture)
-        writer.release()
-        return path.read_bytes()

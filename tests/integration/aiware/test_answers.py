@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import boto3
 import pytest
 import urllib3
+from clips import video
 
 from local import stack
 from local.aiware import samples
@@ -47,7 +48,7 @@ def test_a_video_is_acknowledged_with_maxttl(engine):
 
 
 def test_without_webhooks_a_video_is_answered_in_the_request(engine):
-    address = engine.media.add("short.mp4", samples.face_jpeg() and video_of_a_face(), "video/mp4")
+    address = engine.media.add("short.mp4", video(), "video/mp4")
     task = engine.toolkit.process(
         f"{engine.url}/process", webhooks=False, cacheURI=address, chunkMimeType="video/mp4", maxTTL=None
     )
@@ -112,10 +113,16 @@ def test_a_chunk_of_4_4_mib_passes(engine):
 
 
 def test_a_larger_chunk_is_refused_with_the_remedy(engine):
-    chunk = samples.face_jpeg() + bytes(4_700_000)
+    chunk = samples.face_jpeg().ljust(4_700_000, b"\0")
     task = engine.toolkit.process(f"{engine.url}/process", chunk=chunk, **IMAGE)
     assert (task.state, task.status) == ("ERROR", 413)
     assert "VERITONE_DISABLE_CHUNK_DOWNLOAD" in task.failure_message
+
+
+def test_a_chunk_that_never_reaches_the_function_is_told_what_may_be_wrong(engine):
+    task = engine.toolkit.process(f"{engine.url}/process", chunk=bytes(5 * 2**20), **IMAGE)
+    assert (task.state, task.status) == ("ERROR", 503)
+    assert "4.4 MiB" in task.failure_message
 
 
 # ---- ready

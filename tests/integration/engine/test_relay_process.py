@@ -63,6 +63,7 @@ def test_signal_ends_it_cleanly_in_the_midst_of_a_job(run, api, toolkit, tmp_pat
     said, _ = process.communicate(timeout=15)
     assert process.returncode == 0
     assert "Traceback" not in said
+    assert "WARNING" not in said
     assert [path.name for path in (tmp_path / "state").iterdir()] == [f"{JOB}.json"]
 
 

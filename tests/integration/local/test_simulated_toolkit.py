@@ -246,9 +246,17 @@ class TestAnswers:
         with Engine() as engine:
             task = toolkit.process(engine.url)
         assert (task.state, task.estimate_s, task.job, task.calls) == ("ACKED", 600, "job-1", 1)
-        assert task.acked_after_s is not None
-        assert task.acked_after_s > 0
         assert toolkit.violations == []
+
+    def test_how_long_the_acknowledgement_took_is_known(self) -> None:
+        clock = Clock()
+
+        def work() -> None:
+            clock.now_s += 1.5
+
+        with Toolkit(clock=clock) as toolkit, Engine(FORBIDDEN, ACK) as engine:
+            engine.meanwhile = work
+            assert toolkit.process(engine.url).acked_after_s == 3
 
     @pytest.mark.parametrize("status", [202, 400, 401, 403, 413, 500, 503])
     def test_every_other_status_is_an_error_after_three_calls(self, toolkit: Toolkit, status: int) -> None:

@@ -216,7 +216,10 @@ class TestCalls:
             toolkit.faults.plan("answer_lost")
             task = toolkit.process(engine.url)
         assert (task.state, task.calls, len(task.answers)) == ("ACKED", 2, 1)
+        failed(task)
         assert toolkit.violations == []
+        heartbeat(task)
+        assert toolkit.violations == ["task 1: a heartbeat (running) after the end (failed)"]
 
     def test_all_three_calls_come_at_once(self, toolkit: Toolkit) -> None:
         with Engine() as engine:

@@ -16,7 +16,6 @@ from annohooks.aiware import engine as engines
 from annohooks.aiware import photo
 from annohooks.aiware.drawing import drawing
 from annohooks.aiware.engine import choose
-from annohooks.aiware.failures import Failure
 from annohooks.aiware.parameters import chosen
 from annohooks.core.deadline import Deadline
 from annohooks.core.errors import BadRequest, DeadlineExceeded, TooLarge
@@ -204,7 +203,7 @@ class TestOfPicture:
             of_picture(b"no picture")
 
     def test_a_picture_of_too_many_pixels_is_refused(self, monkeypatch):
-        monkeypatch.setattr(photo, "MOST_PIXELS", 100)
+        monkeypatch.setattr(engines, "MOST_PIXELS", 100)
         with pytest.raises(BadRequest, match=r"over the limit"):
             of_picture(png(picture()))
 
@@ -276,13 +275,15 @@ class TestAnalyzers:
 
 def film(monkeypatch, samples, duration_ms=10_000, broken_at=None):
     """A video of pictures by their times; the one at broken_at cannot be read."""
-    video = Video(Path("film.mp4"), WIDTH, HEIGHT, duration_ms, 25.0, duration_ms // 40)
+    times_ms = np.arange(0.0, duration_ms, 40.0)
+    keys = np.arange(0, len(times_ms), 10)
+    video = Video(Path("film.mp4"), WIDTH, HEIGHT, duration_ms, 25.0, len(times_ms), times_ms, keys, is_whole=True)
 
     def frames(given, start_ms, stop_ms, step_ms):
         assert given is video
         for at_ms in range(-(-start_ms // step_ms) * step_ms, stop_ms, step_ms):
             if at_ms == broken_at:
-                raise StreamBroken(f"a video that breaks off at {at_ms} ms", at_ms)
+                raise StreamBroken(at_ms)
             if at_ms in samples:
                 yield at_ms, samples[at_ms]
 
@@ -337,11 +338,11 @@ class TestOfSegment:
         with pytest.raises(DeadlineExceeded, match="looking at the video"):
             self.of_segment(video, deadline=Deadline.after(0))
 
-    def test_a_video_that_breaks_off_is_a_failure_that_the_toolkit_knows(self, monkeypatch):
+    def test_a_video_that_breaks_off_is_told_of_by_the_time_it_does(self, monkeypatch):
         video = film(monkeypatch, {0: self.STILL}, broken_at=2000)
-        with pytest.raises(Failure, match="breaks off at 2000 ms") as failed:
+        with pytest.raises(StreamBroken) as broken:
             self.of_segment(video)
-        assert failed.value.reason == "stream_read_error"
+        assert broken.value.reached_ms == 2000
 
 
 class TestDrawing:

@@ -194,7 +194,7 @@ def _objects(
     points = [{"x": x, "y": y} for x, y in (polygons.xy / _steps(size)).tolist()]
     scores = found.scores[polygons.number]
     known = np.isfinite(scores).tolist()
-    confidences = np.clip(np.round(scores, 4), 0, 1).tolist()
+    confidences = np.round(np.clip(scores, 0, 1), 4).tolist()
     numbers = polygons.number.tolist()
     objects = []
     for index, (start, stop) in enumerate(pairwise(polygons.offsets.tolist())):

@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-from annohooks.aiware import aion, failures, photo
+from annohooks.aiware import aion, photo
 from annohooks.aiware.parameters import chosen
 from annohooks.aiware.photo import Seen
 from annohooks.core.deadline import Deadline
@@ -18,7 +18,10 @@ from annohooks.imaging.analyzers import ANALYZERS, Analyzer
 from annohooks.imaging.decode import NotAPicture, Picture
 from annohooks.imaging.detectors.base import Detector, Kind
 from annohooks.imaging.tracking import Tracker
-from annohooks.imaging.video import StreamBroken, Video
+from annohooks.imaging.video import Video
+
+MOST_PIXELS = 64_000_000
+"""Of a picture."""
 
 E = TypeVar("E", Analyzer[Any, Any], Detector[Any])
 
@@ -57,9 +60,9 @@ class Engine:
         or one too coarse for the analyzer; TooLarge for a result that would be; DeadlineExceeded.
         """
         try:
-            picture = decode.picture(content, photo.MOST_PIXELS)
+            picture = decode.picture(content, MOST_PIXELS)
         except NotAPicture as error:
-            raise BadRequest(f"The media cannot be used: it is {error}.") from None
+            raise BadRequest(f"The media cannot be used: {error}.") from None
         seen = self.look(picture, deadline)
         height, width = picture.shape[:2]
         is_timed = times_ms[1] > times_ms[0]
@@ -71,16 +74,13 @@ class Engine:
         """The AION document of a video's samples from start_ms until before stop_ms.
 
         start_ms, stop_ms: from the start of the file, which lies offset_ms after that of the asset; the document has
-        times of the asset. What is in a sample is told until the next, or until the file ends. Raises
-        Failure `stream_read_error` for a file that breaks off, TooLarge, and DeadlineExceeded between samples.
+        times of the asset. What is in a sample is told until the next, or until the file ends. Raises TooLarge,
+        DeadlineExceeded between samples, and what `imaging.video.frames` does.
         """
         tracker = Tracker(self.step_ms)
-        try:
-            for at_ms, picture in video.frames(source, start_ms, stop_ms, self.step_ms):
-                deadline.check("looking at the video")
-                tracker.add(at_ms, self.look(picture, deadline).found)
-        except StreamBroken as error:
-            raise failures.failure("stream_read_error", f"The video cannot be used: it is {error}.") from None
+        for at_ms, picture in video.frames(source, start_ms, stop_ms, self.step_ms):
+            deadline.check("looking at the video")
+            tracker.add(at_ms, self.look(picture, deadline).found)
         appearances = [
             replace(each, stop_ms=max(each.start_ms, min(each.stop_ms, source.duration_ms)))
             for each in tracker.finish()

@@ -17,11 +17,8 @@ from annohooks.imaging.decode import Picture
 from annohooks.imaging.detections import Detections
 from annohooks.imaging.region import Box, Region, Shape
 
-MOST_PIXELS = 64_000_000
-"""Of a picture."""
-
 # No more would fit into a document, however simple.
-_LIMITS = segmentation.Limits(region_px=MOST_PIXELS, objects=50_000, vertices=2_000_000)
+_LIMITS = segmentation.Limits(objects=50_000, vertices=2_000_000)
 
 
 class Photo:

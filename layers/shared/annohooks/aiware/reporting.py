@@ -214,7 +214,7 @@ class Reporter:
             return
         why = failure("other", "The job was stopped.") if status == "ABORTED" else failures.told(status, "")
         try:
-            if job.stage == "completing":
+            if job.stage in ("finishing", "completing"):  # every result is posted
                 self.complete({"job": job_id}, deadline)
             else:
                 self.fail({"job": job_id, "error": why.reason, "cause": _cause(why)}, deadline)

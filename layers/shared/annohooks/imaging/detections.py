@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -72,20 +73,23 @@ def overlaps(box: FloatArray, boxes: FloatArray) -> FloatArray:
     sides = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
     common = sides.clip(0).prod(axis=1)
     either = (box[2:] - box[:2]).prod() + (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) - common
-    return np.divide(common, either, out=np.zeros(len(boxes)), where=either > 0)
+    overlap: FloatArray = np.divide(common, either, out=np.zeros(len(boxes)), where=either > 0)
+    return overlap
 
 
-def distinct(boxes: FloatArray, scores: FloatArray, most_iou: float, classes: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+def distinct(
+    boxes: FloatArray, scores: FloatArray, most_iou: float, classes: NDArray[np.int64] | None = None
+) -> NDArray[np.int64]:
     """The numbers of the boxes that overlap none of a higher score by more than most_iou, the highest score first.
 
-    boxes: [M, 4], x0, y0, x1, y1. scores: [M], above 0. classes: [M]; only boxes of the same class are compared.
+    boxes: [M, 4], x0, y0, x1, y1. scores: [M], above 0. classes: [M]; only boxes of one class are compared.
     Source: greedy non-maximum suppression, Neubeck and Van Gool 2006 (cv2.dnn.NMSBoxes).
     """
     if not len(boxes):
         return np.empty(0, np.int64)
-    sized = np.hstack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]])
+    sized: Any = np.hstack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]])  # cv2 takes arrays, which its types do not say
+    given: Any = scores
     if classes is None:
-        kept = cv2.dnn.NMSBoxes(sized, scores, 0.0, most_iou)
-    else:
-        kept = cv2.dnn.NMSBoxesBatched(sized, scores, classes, 0.0, most_iou)
-    return np.asarray(kept, np.int64)
+        return np.asarray(cv2.dnn.NMSBoxes(sized, given, 0.0, most_iou), np.int64)
+    of_class: Any = classes
+    return np.asarray(cv2.dnn.NMSBoxesBatched(sized, given, of_class, 0.0, most_iou), np.int64)

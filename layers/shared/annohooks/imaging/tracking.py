@@ -1,19 +1,24 @@
-"""Detections of one picture after the other, joined to appearances: what stayed in one place for how long."""
+"""Detections of one picture after the other, joined over time."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from annohooks.imaging.detections import Detections
+import numpy as np
+
+from annohooks.imaging.detections import Detections, overlaps
 from annohooks.imaging.outlines import FloatArray
+
+_SAME_OBJECT_IOU = 0.2  # what a box has in common with that in the sample before, at least; less of it than of its place
+_MOST_MISSED = 1  # samples in a row in which a detector may miss an object that is there
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Appearance:
-    """An object that stayed where it is.
+    """An object that stays where it is for a time.
 
-    start_ms, stop_ms: half open. xy: float64 [k, 2], its ring when its score was highest. track: the same number for
-    appearances of the same object, which moved.
+    start_ms, stop_ms: half open. xy: float64 [k, 2], its ring when it was first seen there. score: its highest in that
+    time, NaN if never known. track: a number that appearances share which are one object in several places.
     """
 
     start_ms: int
@@ -24,11 +29,90 @@ class Appearance:
     track: int
 
 
+class _Track:
+    """An object as it was seen last, and the place it is in."""
+
+    def __init__(self, number: int, label: str) -> None:
+        self.number, self.label = number, label
+        self.box: FloatArray
+        self.place: FloatArray
+        self.xy: FloatArray
+        self.start_ms = self.seen_ms = 0
+        self.score = float("nan")
+
+    def arrive(self, at_ms: int, xy: FloatArray, box: FloatArray, score: float) -> None:
+        """It is in a new place."""
+        self.place, self.xy, self.start_ms, self.score = box, xy, at_ms, score
+        self.stay(at_ms, box, score)
+
+    def stay(self, at_ms: int, box: FloatArray, score: float) -> None:
+        self.box, self.seen_ms = box, at_ms
+        self.score = float(np.fmax(self.score, score))
+
+
 class Tracker:
-    """Joins the detections of samples that are step_ms apart."""
+    """Joins the detections of samples that are step_ms apart.
 
-    def __init__(self, step_ms: int, iou: float = 0.5) -> None: ...
+    An object is one of the same label that its box in the sample before overlaps most. It appears in one place as long
+    as its box overlaps that in which it was first seen there by at least iou, so that this ring is right for the whole
+    time; then it appears in another place, in the same track. One sample in which it is missed does not end either.
+    """
 
-    def add(self, at_ms: int, detections: Detections) -> None: ...
+    def __init__(self, step_ms: int, iou: float = 0.5) -> None:
+        """step_ms: between samples; an appearance lasts so long after the last sample it is seen in."""
+        self._step_ms, self._iou = step_ms, iou
+        self._same_iou = min(iou, _SAME_OBJECT_IOU)
+        self._tracks: list[_Track] = []
+        self._numbers = 0
+        self._done: list[Appearance] = []
 
-    def finish(self) -> list[Appearance]: ...
+    def add(self, at_ms: int, detections: Detections) -> None:
+        """What was found in the sample at at_ms, which is later than those before."""
+        oldest_ms = at_ms - (1 + _MOST_MISSED) * self._step_ms
+        for track in self._tracks:
+            if track.seen_ms < oldest_ms:
+                self._leave(track)
+        self._tracks = [track for track in self._tracks if track.seen_ms >= oldest_ms]
+        boxes = detections.boxes()
+        found = self._matched(detections, boxes)
+        for index, label in enumerate(detections.labels):
+            track, box, score = found.get(index), boxes[index], float(detections.scores[index])
+            if track is None:
+                track = _Track(self._numbers, label)
+                self._numbers += 1
+                self._tracks.append(track)
+            elif overlaps(track.place, box[None])[0] >= self._iou:
+                track.stay(at_ms, box, score)
+                continue
+            else:
+                self._leave(track, at_ms)
+            track.arrive(at_ms, detections.ring(index), box, score)
+
+    def finish(self) -> list[Appearance]:
+        """All appearances, by start and track; the tracker is then empty."""
+        for track in self._tracks:
+            self._leave(track)
+        done, self._done, self._tracks = self._done, [], []
+        return sorted(done, key=lambda each: (each.start_ms, each.track))
+
+    def _matched(self, detections: Detections, boxes: FloatArray) -> dict[int, _Track]:
+        """The tracks of detections that go on, by the number of the detection; the closest pair first."""
+        pairs = []
+        labels = np.array(detections.labels, object)
+        for order, track in enumerate(self._tracks):
+            common = np.where(labels == track.label, overlaps(track.box, boxes), 0.0)
+            pairs += [(-common[index], order, index) for index in np.flatnonzero(common >= self._same_iou).tolist()]
+        found: dict[int, _Track] = {}
+        taken: set[int] = set()
+        for _, order, index in sorted(pairs):
+            if order not in taken and index not in found:
+                found[index] = self._tracks[order]
+                taken.add(order)
+        return found
+
+    def _leave(self, track: _Track, before_ms: float = float("inf")) -> None:
+        """It is no longer where it was, at the latest from before_ms on."""
+        stop_ms = int(min(track.seen_ms + self._step_ms, before_ms))
+        self._done.append(
+            Appearance(track.start_ms, stop_ms, track.xy, track.label, track.score, track.number)
+        )

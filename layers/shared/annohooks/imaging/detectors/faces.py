@@ -9,13 +9,13 @@ from typing import Annotated
 import cv2
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from annohooks.imaging.decode import Picture
 from annohooks.imaging.detections import Detections, distinct, overlaps
 from annohooks.imaging.detectors.base import Detector, Parameters
 from annohooks.imaging.outlines import FloatArray
 
+_FOLDER = Path(cv2.__file__).with_name("data")
 _CASCADES = ("haarcascade_frontalface_alt2.xml", "haarcascade_frontalface_default.xml")
 # What their last stages ask for, from where weights count; the second's are five times as large as the first's.
 _LEAST_WEIGHTS = (53.755569, -2.992838)
@@ -68,7 +68,7 @@ class Faces(Detector[FaceParameters]):
 
 
 def _loaded() -> _Pair:
-    first, second = (cv2.CascadeClassifier(str(Path(cv2.data.haarcascades, name))) for name in _CASCADES)
+    first, second = (cv2.CascadeClassifier(str(_FOLDER / name)) for name in _CASCADES)
     return first, second
 
 
