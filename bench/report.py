@@ -7,21 +7,42 @@ from statistics import median
 from typing import NamedTuple
 
 
+PER_SECOND = "/s"
+"""How a unit ends of which more is better."""
+
+
 class Row(NamedTuple):
-    """ours, theirs: medians, in unit, the less the better; ratio: how many times better ours is."""
+    """ours, theirs: medians, in unit; less is better, or more if it is per second. ratio: how many times better ours is.
+
+    theirs: what is promised, where there is no other side; None, as is the ratio, where nothing is either.
+    """
 
     name: str
     ours: float
-    theirs: float
-    ratio: float
+    theirs: float | None
+    ratio: float | None
+    unit: str
+    note: str
+
+
+class Measured(NamedTuple):
+    """What becomes a row where there is no other side. suffix: of the row's name. promised: in unit, or None."""
+
+    suffix: str
+    value: float
+    promised: float | None
     unit: str
     note: str
 
 
 def row(name: str, ours: Sequence[float], theirs: Sequence[float], unit: str, note: str) -> Row:
-    """A row of what each run of either side took."""
-    our, their = median(ours), median(theirs)
-    return Row(name, _significant(our, 4), _significant(their, 4), _significant(their / our, 3), unit, note)
+    """A row of what each run of either side took, or did per second. theirs: may be empty."""
+    our = median(ours)
+    if not theirs:
+        return Row(name, _significant(our, 4), None, None, unit, note)
+    their = median(theirs)
+    ratio = our / their if unit.endswith(PER_SECOND) else their / our
+    return Row(name, _significant(our, 4), _significant(their, 4), _significant(ratio, 3), unit, note)
 
 
 def merged(earlier: Iterable[Row], now: Iterable[Row]) -> list[Row]:
@@ -31,7 +52,7 @@ def merged(earlier: Iterable[Row], now: Iterable[Row]) -> list[Row]:
 
 
 def table(rows: Iterable[Row]) -> str:
-    lines = [Row._fields, *([str(value) for value in row[:-1]] + [row.note] for row in rows)]
+    lines = [Row._fields, *(["" if value is None else str(value) for value in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
 

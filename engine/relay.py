@@ -456,8 +456,9 @@ class Collector:
         """Begins to collect, once."""
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, daemon=True)
+                thread.start()
+                self._thread = thread
 
     def report_to(self, job: Job) -> None:
         """From now on to the webhooks that the same job was given last."""
@@ -478,8 +479,10 @@ class Collector:
             self._polling.abort()
 
     def join(self, until: float) -> None:
-        if self._thread is not None:
-            self._thread.join(max(0, until - time.monotonic()))
+        with self._lock:
+            thread = self._thread
+        if thread is not None:
+            thread.join(max(0, until - time.monotonic()))
 
     def _save(self) -> None:
         with self._lock:

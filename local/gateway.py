@@ -22,7 +22,12 @@ _BINARY = "multipart/form-data"
 _API_TIMEOUT_S = 29.0  # API Gateway's own, unless the template raises it
 _MOST_BYTES = 6 * 1024 * 1024  # of a synchronous event and its answer, Lambda's limit
 _MOST_REQUEST_BYTES = 10 * 1024 * 1024  # of a request, API Gateway's limit
-_ENDED_MESSAGE = '{"message": "The service did not answer in time, or the request is over 4.4 MiB. Please try again later, or send less."}'
+_ENDED_MESSAGE = json.dumps(
+    {
+        "message": "The service did not answer in time, or the request is over 4.4 MiB. "
+        "Please try again later, or send less."
+    }
+)
 
 
 @dataclass(frozen=True)

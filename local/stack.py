@@ -28,6 +28,8 @@ KILI_SECRET = "sample-secret-for-kili"
 """What events/kili/*.json carry as their Authorization header."""
 AIWARE_SECRET = "sample-secret-for-aiware"
 """The password in the engine's webhook URLs, and in events/aiware/*.json."""
+TOOLKITS = 6
+"""Instances of the toolkit whose webhooks are allowed from the start, for chunks that are queued again."""
 RESOURCES = {
     "AWS::Partition": "aws",
     "StagingBucket": BUCKET,
@@ -89,7 +91,7 @@ def running(
                 slides.studio(), level_offset=level_offset, sample_token=sample_token, bind=bind, port=slidescore_port
             ) as slidescore,
             Kili(bind=bind, port=kili_port) as kili,
-            Toolkit(bind=bind) as toolkit,
+            Toolkit(bind=bind, instances=TOOLKITS) as toolkit,
             MediaServer(bind=bind, port=media_port) as media,
         ):
             samples.fill(kili)

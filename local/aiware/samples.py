@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from local import slides
+from local.aiware.media import MediaServer
 
 Pixels = NDArray[np.uint8]
 Box = tuple[float, float, float, float]
@@ -75,6 +76,12 @@ def video(seconds: int = 60) -> Video:
             faces.append(face)
         writer.release()
         return Video(path.read_bytes(), tuple(faces))
+
+
+def fill(media: MediaServer) -> None:
+    """Puts a picture and a minute of video on a server, under the names that events/aiware and `make serve` know."""
+    media.add("face.jpg", face_jpeg(), "image/jpeg")
+    media.add("minute.mp4", video().content, "video/mp4")
 
 
 SCENE_FRAMES = 5 * FPS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ import urllib3
 
 from annohooks.imaging.analyzers import ANALYZERS
 from local import demo, slides
+from local.aiware import Toolkit, samples
 from local.demo import __main__ as whole_demo
+from local.demo import aiware as demo_of_aiware
 from local.demo import kili as demo_of_kili
 from local.demo import slidescore as demo_of_slidescore
 from local.kili import Kili
@@ -37,9 +40,29 @@ def test_every_event_has_a_reply_and_every_reply_an_event() -> None:
     assert EVENTS.keys() == REPLIES.keys()
 
 
+@pytest.fixture(scope="module")
+def sampled(running_stack: Stack) -> None:
+    """The media server has what the events name."""
+    samples.fill(running_stack.media)
+
+
+@pytest.fixture
+def toolkit(running_stack: Stack, sampled: None) -> Iterator[Toolkit]:
+    """The stack's toolkit. Nobody may call it, or answer it, against its protocol."""
+    toolkit = running_stack.toolkit
+    toolkit.violations.clear()
+    yield toolkit
+    assert toolkit.violations == []
+
+
+PLATFORMS = {"aiware": demo_of_aiware, "kili": demo_of_kili, "slidescore": demo_of_slidescore}
+
+
 @pytest.mark.parametrize("name", EVENTS)
-def test_an_event_gets_its_reply(name: str, running_stack: Stack, slidescore: SlideScore, kili: Kili) -> None:
-    platform = {"slidescore": demo_of_slidescore, "kili": demo_of_kili}[name.partition("/")[0]]
+def test_an_event_gets_its_reply(
+    name: str, running_stack: Stack, slidescore: SlideScore, kili: Kili, toolkit: Toolkit
+) -> None:
+    platform = PLATFORMS[name.partition("/")[0]]
     assert list(platform.differences(platform.post(running_stack, read(name)), REPLIES[name])) == []
 
 
@@ -116,7 +139,11 @@ def test_the_demo_finds_nothing_off_and_draws_what_was_found(
     assert all(path.stem in shown for path in EVENTS.values())
 
     with_results = {name.partition("/")[2] for name, reply in REPLIES.items() if reply.get("results")}
-    assert {path.stem for path in demo.OUT.glob("*.png")} == with_results | {"kili_motorcycle"}
+    assert {path.stem for path in demo.OUT.glob("*.png")} == with_results | {
+        "kili_motorcycle",
+        "aiware_face",
+        "aiware_minute",
+    }
 
     field = slides.immunohistochemistry().pixels
     blue, green, red = changed("nuclei_in_a_rectangle", field).astype(int).T
@@ -132,6 +159,12 @@ def test_the_demo_finds_nothing_off_and_draws_what_was_found(
     assert 0.5 < len(over) / (0.4 * width * 0.4 * height) < 1.1
     assert len(np.unique(over // 32, axis=0)) > 50  # many colours
 
+    left, _, right, bottom = samples.FACE
+    assert outlined("aiware_face") == pytest.approx((left, right, bottom), abs=12)
+    film = samples.video()
+    faces = [np.array(face)[[0, 2, 3]] * (film.width, film.width, film.height) for face in film.faces[:100] if face]
+    assert min(np.abs(face - outlined("aiware_minute")).max() for face in faces) < 25
+
 
 MAPPED = (300, 200, 2600, 1800)
 """The region of events/slidescore/density_in_a_rectangle.json, on a slide that is drawn at 0.4."""
@@ -144,3 +177,12 @@ def changed(name: str, plain: slides.Pixels) -> np.ndarray[Any, np.dtype[np.uint
     smooth = cv2.INTER_CUBIC if drawn.shape[0] > plain.shape[0] else cv2.INTER_AREA
     expected = cv2.resize(plain[:, :, ::-1], drawn.shape[1::-1], interpolation=smooth)
     return np.asarray(drawn[np.any(drawn != expected, axis=2)])
+
+
+def outlined(name: str) -> tuple[int, int, int]:
+    """Left, right and bottom of what the demo outlined in a picture."""
+    drawn = cv2.imread(str(demo.OUT / f"{name}.png"))
+    assert drawn is not None
+    rows, columns = np.nonzero(np.all(drawn == demo_of_aiware.OUTLINE, axis=2))
+    sides = columns[rows > rows.max() - 20]  # its name is above it, and may be wider
+    return sides.min(), sides.max(), rows.max()

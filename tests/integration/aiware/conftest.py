@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import boto3
 import pytest
-
 from clips import video
 
 from local import stack, stepfunctions
@@ -55,12 +55,29 @@ class Engine:
             },
         )
 
+    def video(self) -> bytes:
+        """Four seconds of a face."""
+        return video()
+
+    def forget(self, task: Task) -> None:
+        """The record of a task's job is lost."""
+        table = boto3.resource("dynamodb").Table(stack.RESOURCES["JobsTable"])
+        table.delete_item(Key={"job": task.job, "sequence": 0})
+
     def executions(self, task: Task) -> list[dict[str, Any]]:
         """Of a task's job, all attempts."""
         client = boto3.client("stepfunctions")
         found = client.list_executions(stateMachineArn=stack.RESOURCES["AiwareEngine"])["executions"]
         assert task.job is not None
         return [each for each in found if each["name"].startswith(task.job.rpartition("-")[0])]
+
+    def ended(self, task: Task) -> list[str]:
+        """The statuses of those executions, once none is running."""
+        client = boto3.client("stepfunctions")
+        for execution in self.executions(task):
+            while client.describe_execution(executionArn=execution["executionArn"])["status"] == "RUNNING":
+                threading.Event().wait(0.05)
+        return [execution["status"] for execution in self.executions(task)]
 
     def record(self, task: Task) -> dict[str, Any]:
         """Of a task's job, as it is in the table."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 
-import boto3
 import pytest
 from clips import video
 
@@ -35,15 +34,6 @@ def assert_one_last_word(task) -> None:
     assert [beat.body["status"] for beat in task.heartbeats[:-1]] == ["running"] * (len(task.heartbeats) - 1)
 
 
-def ended(engine, task) -> list[str]:
-    """The statuses of the job's executions, once none is running."""
-    client = boto3.client("stepfunctions")
-    for execution in engine.executions(task):
-        while client.describe_execution(executionArn=execution["executionArn"])["status"] == "RUNNING":
-            threading.Event().wait(0.05)
-    return [execution["status"] for execution in engine.executions(task)]
-
-
 def test_results_come_in_order_and_then_the_last_word(engine):
     task = engine.process(startOffsetMS=60_000, endOffsetMS=64_000).wait(40)
     assert_complete(task)
@@ -52,7 +42,7 @@ def test_results_come_in_order_and_then_the_last_word(engine):
     items = [item for result in task.results for item in result.body["output"]["series"]]
     assert {item["object"]["type"] for item in items} == {"face"}
     assert all(60_000 <= item["startTimeMs"] < item["stopTimeMs"] <= 64_000 for item in items)
-    assert ended(engine, task) == ["SUCCEEDED"]
+    assert engine.ended(task) == ["SUCCEEDED"]
 
 
 def test_results_carry_metadata_and_the_output_folder(engine):
@@ -123,10 +113,12 @@ def test_result_whose_answer_is_lost_is_sent_again_with_the_same_index(engine):
 def test_a_toolkit_that_never_comes_back_ends_the_job(engine):
     engine.media.faults.add("drip")
     task = engine.process(maxTTL=50).wait(20, until=lambda task: bool(task.heartbeats))
-    engine.toolkit.faults.add("heartbeat_500")
-    assert ended(engine, task) == ["FAILED"]
-    record = engine.record(task)
-    assert (record["stage"], record["failure_reason"]) == ("lost", "external_error")
+    engine.toolkit.vanish()
+    assert engine.ended(task) == ["FAILED"]
+    while (record := engine.record(task))["stage"] != "lost":  # the watchdog tries once more
+        threading.Event().wait(0.1)
+    assert record["failure_reason"] == "external_error"
+    engine.toolkit.violations.clear()  # a toolkit that is gone hears of no end
 
 
 def test_process_twice_at_once_is_one_job(engine):
@@ -134,14 +126,14 @@ def test_process_twice_at_once_is_one_job(engine):
     task = engine.process().wait(40)
     assert_complete(task)
     assert task.calls == 3
-    assert ended(engine, task) == ["SUCCEEDED"]
+    assert engine.ended(task) == ["SUCCEEDED"]
 
 
 def test_an_acknowledgement_that_is_lost_is_given_again(engine):
     engine.toolkit.faults.plan("answer_lost", times=2)
     task = engine.process().wait(40)
     assert_complete(task)
-    assert (task.calls, ended(engine, task)) == (3, ["SUCCEEDED"])
+    assert (task.calls, engine.ended(task)) == (3, ["SUCCEEDED"])
 
 
 def test_the_same_chunk_after_the_end_is_not_done_again(engine):
@@ -174,7 +166,7 @@ def test_worker_killed_mid_segment_for_good_fails_the_job(engine):
     stepfunctions.mishaps.append(Mishap("analyse", times=50))
     task = engine.process().wait(60)
     assert_failed(task, "system_error", "out of memory")
-    assert ended(engine, task) == ["FAILED"]
+    assert engine.ended(task) == ["FAILED"]
 
 
 @pytest.mark.parametrize("error", ["Lambda.TooManyRequestsException", "Sandbox.Timedout"])

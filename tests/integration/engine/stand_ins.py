@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -196,5 +197,5 @@ class Started(Process):
 
     def wait_until_forgotten(self) -> None:
         for collector in list(self.server.relay._collectors.values()):
-            collector._thread.join(WAIT_S)
+            collector.join(time.monotonic() + WAIT_S)
         assert self.kept() == []

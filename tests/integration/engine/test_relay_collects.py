@@ -105,7 +105,7 @@ def test_no_job_is_taken_beyond_what_the_relay_can_collect(api, toolkit, start, 
 # Trouble with the toolkit
 
 
-@pytest.mark.parametrize("trouble", [[500], [503, 500, 429, 408], [0], [0, 500, 0]], ids=str)
+@pytest.mark.parametrize("trouble", [[500], [503, 500, 502, 504], [429, 408, 429, 408], [0], [0, 500, 0]], ids=str)
 def test_message_the_toolkit_could_not_take_comes_again_and_nothing_overtakes_it(api, toolkit, start, trouble):
     toolkit.planned = {"result": list(trouble), "heartbeat": list(trouble)}
     api.says(running(), result(1), result(2), complete(2))
@@ -222,6 +222,7 @@ def test_toolkit_waits_as_long_as_the_relay_does(api, toolkit, start):
 
 # Trouble with annohooks
 
+# The messages of these would be the third.
 TROUBLE = {
     "503": Reply(503, b"later"),
     "500": Reply(500, b"broken"),
@@ -230,14 +231,14 @@ TROUBLE = {
     "301": Reply(301, headers={"Location": "/elsewhere"}),
     "hangs up": None,
     "no JSON": Reply(200, b"<html>"),
-    "NaN": Reply(200, b'{"messages": [{"sequence": 1, "webhook": "result", "body": {"a": NaN}}], "done": false}'),
+    "NaN": Reply(200, b'{"messages": [{"sequence": 3, "webhook": "result", "body": {"a": NaN}}], "done": false}'),
     "no object": Reply(200, b"[]"),
-    "no body": Reply(200, b'{"messages": [{"sequence": 1, "webhook": "result"}], "done": false}'),
-    "other webhook": Reply(200, b'{"messages": [{"sequence": 1, "webhook": "ready", "body": {}}], "done": false}'),
-    "out of order": Reply(200, b'{"messages": [{"sequence": 0, "webhook": "result", "body": {}}], "done": false}'),
+    "no body": Reply(200, b'{"messages": [{"sequence": 3, "webhook": "result"}], "done": false}'),
+    "other webhook": Reply(200, b'{"messages": [{"sequence": 3, "webhook": "ready", "body": {}}], "done": false}'),
+    "out of order": Reply(200, b'{"messages": [{"sequence": 2, "webhook": "result", "body": {}}], "done": false}'),
     "no base64": Reply(
         200,
-        b'{"messages": [{"sequence": 1, "webhook": "result", "base64": "?", "content_type": ""}], "done": false}',
+        b'{"messages": [{"sequence": 3, "webhook": "result", "base64": "?", "content_type": ""}], "done": false}',
     ),
     "no number": Reply(200, b'{"messages": [{"sequence": true, "webhook": "result", "body": {}}], "done": false}'),
     "cut short": Reply(200, b'{"messages": [', announced_bytes=500),
@@ -372,6 +373,46 @@ def test_last_word_said_to_a_toolkit_that_is_gone_is_said_to_the_newest(api, too
     assert [word for word in toolkit.words if word != "running"] == ["complete"]
 
 
+def test_failure_that_was_said_is_not_the_last_word_to_those_who_come_after(api, toolkit, start):
+    with Toolkit() as first:
+        first.always["result"] = 413
+        relay = start()
+        relay.process(**first.webhooks)
+        collector = relay.server.relay._collectors[JOB]
+        poll = collector._poll
+
+        def late(wait_s):
+            if "failed" in first.words and not toolkit.taken:
+                relay.process(**toolkit.webhooks)  # queued again, before the job is forgotten
+            return poll(wait_s)
+
+        collector._poll = late
+        api.says(result(1), complete(1))
+        toolkit.wait(lambda: "complete" in toolkit.words)
+    assert [word for word in toolkit.words if word != "running"] == [1, "complete"]
+
+
+def test_refusals_of_a_toolkit_that_is_gone_do_not_count_for_the_newest(api, toolkit, start):
+    with Toolkit() as first:
+        first.always["result"] = 400
+        toolkit.planned["result"] = [400, 400]
+        relay = start()
+        relay.process(**first.webhooks)
+        collector = relay.server.relay._collectors[JOB]
+        attempt = collector._try
+
+        def counted(*given):
+            status = attempt(*given)
+            if len(first.refused) == 2:
+                relay.process(**toolkit.webhooks)
+            return status
+
+        collector._try = counted
+        api.says(result(1), complete(1))
+        toolkit.wait(lambda: "complete" in toolkit.words)
+    assert [word for word in toolkit.words if word != "running"] == [1, "complete"]
+
+
 # Restarts of the relay
 
 
@@ -390,7 +431,7 @@ def test_relay_that_is_restarted_goes_on_where_it_was(api, toolkit, start):
 
 
 def test_relay_that_stopped_before_the_last_acknowledgement_says_nothing_twice(api, toolkit, start):
-    first = start()
+    first = start(beat_s=0)
     api.says(result(1), complete(1))
     whole = json.dumps({"messages": api.jobs[JOB], "done": True}).encode()
     api.planned["messages"] = [Reply(200, whole), *[Reply(503)] * 10_000]
@@ -400,14 +441,17 @@ def test_relay_that_stopped_before_the_last_acknowledgement_says_nothing_twice(a
     first.stop()
     assert JOB not in api.acknowledged
     api.planned.clear()
+    api.calls.clear()
     second = start()
     api.wait(lambda: api.acknowledged.get(JOB) == 2)
+    assert api.calls[0].query == {"wait": "0", "after": "2"}
     second.wait_until_forgotten()
-    assert toolkit.words == [1, "complete"]
+    assert toolkit.words[-2:] == [1, "complete"]
+    assert set(toolkit.words[:-2]) <= {"running"}
 
 
 def test_long_poll_does_not_keep_a_relay_from_ending(api, toolkit, start):
-    relay = start(wait_s=20, end_s=20)
+    relay = start(wait_s=60, end_s=20)
     relay.process(**toolkit.webhooks)
     api.wait(lambda: api.called("/messages"))
     (collector,) = relay.server.relay._collectors.values()

@@ -201,10 +201,13 @@ def test_form_that_is_cut_short_is_refused(api, start):
     assert api.calls == []
 
 
-def test_form_must_say_how_long_it_is(api, start):
+@pytest.mark.parametrize(
+    "head", [b"", b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", b"Content-Length: -5\r\n"]
+)
+def test_form_must_say_how_long_it_is(api, start, head):
     relay = start()
     with socket.create_connection(("127.0.0.1", relay.port)) as connection:
-        connection.sendall(b"POST /process HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+        connection.sendall(b"POST /process HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n")
         assert connection.recv(100).startswith(b"HTTP/1.1 411 ")
     assert api.calls == []
 

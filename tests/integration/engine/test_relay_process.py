@@ -38,6 +38,7 @@ def run(api, tmp_path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
                 stderr=subprocess.STDOUT,
                 text=True,
             )
+            started.callback(process.stdout.close)
             started.callback(process.wait)
             started.callback(process.kill)
             return process

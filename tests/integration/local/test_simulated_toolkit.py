@@ -492,6 +492,7 @@ class TestRequeue:
             result(first, 1)
             second = toolkit.requeue(first, maxTTL=77)
             assert (first.state, second.state, second.attempt) == ("REQUEUED", "ACKED", 2)
+            assert toolkit.origins == origins
             changed = {name for name in first.fields if first.fields[name] != second.fields[name]}
             assert changed == {"heartbeatWebhook", "resultWebhook", "maxTTL"}
             assert second.fields["resultWebhook"].startswith(origins[1])
@@ -571,3 +572,13 @@ class TestRecord:
         assert lines[0]["fields"] == task.fields
         assert [line["status"] for line in lines if "status" in line] == [503, 200, 204, 204, 204]
         assert [line["at_s"] for line in lines] == sorted(line["at_s"] for line in lines)
+
+    def test_so_are_polls_and_what_the_clock_ends(self) -> None:
+        clock = Clock()
+        with Toolkit(clock=clock) as toolkit, Engine(Reply(200), ACK) as engine:
+            toolkit.ready(engine.url)
+            task = toolkit.process(engine.url)
+            clock.now_s += 91
+            task.wait()
+        assert toolkit.records[0] == {"at_s": 1000.0, "what": "ready", "url": engine.url, "status": 200}
+        assert toolkit.records[-1] == {"at_s": 1091.0, "what": "expired", "task": 1, "failure": "heartbeat_timeout"}

@@ -14,7 +14,7 @@ from annohooks.aiware.messages import JSON
 from annohooks.aiware.settings import Settings
 from annohooks.core.deadline import Deadline
 from annohooks.core.errors import AnnohooksError, Unavailable
-from annohooks.core.http import Outbound, Upstream, UpstreamStatus
+from annohooks.core.http import ConnectionFailed, Outbound, UpstreamStatus, UpstreamTimeout
 from annohooks.core.observability import redacted
 from annohooks.core.staging import Staging
 
@@ -23,7 +23,6 @@ Webhook = Literal["heartbeat", "result"]
 PLATFORM = "the Engine Toolkit"
 _TAKEN = range(200, 300)
 _LATER = (408, 425, 429)
-_REPLY_BYTES = 64 * 1024  # its answers are empty, and nobody reads them
 _RACES = 20
 _INLINE_BYTES = 100_000  # of a message in the outbox; larger ones are staged
 
@@ -79,7 +78,7 @@ def _post(url: str, webhook: Webhook, body: bytes, content_type: str, settings: 
                     body=body,
                     headers={"Content-Type": content_type},
                     accept=_TAKEN,
-                    max_bytes=_REPLY_BYTES,
+                    body_matters=False,
                 )
             return
         except AnnohooksError as error:
@@ -92,7 +91,7 @@ def _post(url: str, webhook: Webhook, body: bytes, content_type: str, settings: 
 def _may_pass(error: AnnohooksError) -> bool:
     if isinstance(error, UpstreamStatus):
         return error.reply_status >= 500 or error.reply_status in _LATER
-    return isinstance(error, Upstream)
+    return isinstance(error, (ConnectionFailed, UpstreamTimeout))
 
 
 def _refused(error: AnnohooksError, webhook: Webhook) -> Failure:

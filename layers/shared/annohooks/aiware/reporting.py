@@ -16,20 +16,20 @@ from annohooks.aiware.jobs import OVER, Change, Job, Jobs, now_ms
 from annohooks.aiware.settings import Settings
 from annohooks.aiware.staged import Staged
 from annohooks.core.deadline import Deadline
-from annohooks.core.errors import AnnohooksError, BadRequest
+from annohooks.core.errors import AnnohooksError, BadRequest, NotFound
 from annohooks.core.observability import logger
 from annohooks.core.staging import Staging
 
 _BEAT_S = 10.0
 """What a heartbeat may take at most."""
-_RESULT_S = 40.0
+_RESULT_S = 30.0
 """What a result may take, its repetitions included."""
-_LEASE_EXTRA_S = 5.0
+_LEAST_S = 0.5
+"""Nothing is begun that has less than this."""
+_LEASE_EXTRA_S = 1.0
 """A right to post ends this long after the post had to: the clocks of two functions may differ."""
 _LAST_WORD_S = 20.0
-_POLL_S = 0.2
-_LONGEST_LIMIT_S = 15.0
-_FEWEST_LIMIT_S = 1.0
+_POLL_S = 0.1
 
 
 class Reporter:
@@ -65,8 +65,7 @@ class Reporter:
         job = self._jobs.begin(payload["job"])
         if job is None:
             raise failure("other", "The job had ended before it began.")
-        left_s = (job.limit_ms - now_ms()) / 1000
-        limit_s = int(left_s - last_word_s((job.limit_ms - job.accepted_ms) / 1000))
+        limit_s = int(_left_s(job))
         if limit_s < 1:
             raise failure("other", "The work did not fit into maxTTL.")
         return {
@@ -82,11 +81,13 @@ class Reporter:
 
         A heartbeat that the toolkit refuses is made up for by the next: only long silence ends a job.
         """
-        posting_s = min(_BEAT_S, max(1.0, self._settings.aiware_heartbeat_s * 0.8))
-        job = self._jobs.take_beat(payload["job"], payload["token"], _until_ms(posting_s + _LEASE_EXTRA_S))
-        if job is None:
+        job = self._jobs.read(payload["job"])
+        posting_s = min(_BEAT_S, max(1.0, self._settings.aiware_heartbeat_s * 0.8), max(_LEAST_S, _left_s(job)))
+        taken = self._jobs.take_beat(job.job, payload["token"], _until_ms(posting_s + _LEASE_EXTRA_S))
+        if taken is None:
             machine.release(payload["token"])
             return {}
+        job = taken
         over = Change("SET #beating_until_ms = :zero", "#beat_token = :token", {"zero": 0, "token": payload["token"]})
         try:
             self._delivery.deliver(job, "heartbeat", messages.running(job), over, Deadline.after(posting_s))
@@ -119,19 +120,22 @@ class Reporter:
     def _post_ready(self, job: Job, deadline: Deadline) -> Job:
         """Posts results in order as long as the next is ready and nobody else does; the record as it is then."""
         poster = uuid.uuid4().hex
-        while job.result_next in job.ready and deadline.remaining_s() > _RESULT_S:
-            held = self._jobs.take_posting(job, poster, _until_ms(_RESULT_S + _LEASE_EXTRA_S))
+        while job.result_next in job.ready:
+            posting_s = min(_RESULT_S, deadline.remaining_s(), _left_s(job))
+            if posting_s < _LEAST_S:
+                return job
+            held = self._jobs.take_posting(job, poster, _until_ms(posting_s + _LEASE_EXTRA_S))
             if held is None:
                 return self._jobs.read(job.job)
             try:
-                posted = self._post(held, poster)
+                posted = self._post(held, poster, Deadline.after(posting_s))
             except AnnohooksError:
                 self._jobs.let_posting_go(job.job, poster)
                 raise
             job = posted or self._jobs.read(job.job)
         return job
 
-    def _post(self, job: Job, poster: str) -> Job | None:
+    def _post(self, job: Job, poster: str, until: Deadline) -> Job | None:
         result = self._staged.result(job.job, job.result_next)
         change = "SET #result_next = :after, #messages = :messages, #bytes_written = :bytes, #posting_until_ms = :zero"
         then = Change(
@@ -146,7 +150,6 @@ class Reporter:
                 "zero": 0,
             },
         )
-        until = Deadline.after(_RESULT_S)
         return self._delivery.deliver(job, "result", result.body, then, until, result.content_type)
 
     def finish(self, payload: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
@@ -209,7 +212,10 @@ class Reporter:
 
         status: of the execution, FAILED, TIMED_OUT or ABORTED.
         """
-        job = self._jobs.read(job_id)
+        try:
+            job = self._jobs.read(job_id)
+        except NotFound:  # from long ago
+            return
         if job.stage in OVER:
             return
         why = failure("other", "The job was stopped.") if status == "ABORTED" else failures.told(status, "")
@@ -223,9 +229,9 @@ class Reporter:
             logger.error("nobody could be told how a job ended", extra={"job": job_id, "reason": refusal.message})
 
 
-def last_word_s(limit_s: float) -> float:
-    """Kept free of a job's time to say that it failed: a tenth, within bounds."""
-    return min(_LONGEST_LIMIT_S, max(_FEWEST_LIMIT_S, limit_s / 10))
+def _left_s(job: Job) -> float:
+    """Seconds until the work must end."""
+    return (job.work_until_ms - now_ms()) / 1000
 
 
 def _cause(why: Failure) -> str:

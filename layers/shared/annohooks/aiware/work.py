@@ -98,7 +98,9 @@ class Worker:
             content = path.read_bytes()
             span = Span(segment, process.start_ms, process.end_ms)
             document = chosen.of_picture(content, (process.start_ms, process.end_ms), deadline)
-            return self._told(process, span, document, lambda: drawing(decode.picture(content, engine.MOST_PIXELS), document))
+            return self._told(
+                process, span, document, lambda: drawing(decode.picture(content, engine.MOST_PIXELS), document)
+            )
         source = _probed(path)
         length_ms = _segment_ms(source, chosen)
         start_ms, stop_ms = segment * length_ms, min((segment + 1) * length_ms, source.duration_ms)

@@ -138,15 +138,17 @@ class Outbound:
         accept: Container[int] = (200,),
         attempts: int = 1,
         into: BinaryIO | None = None,
+        body_matters: bool = True,
     ) -> Reply:
         """One request and its whole reply.
 
         path: absolute, with or without a query; query: appended to it; form: sent url-encoded as the body; doing: what
         messages say was under way ("reading the slide's metadata"); max_bytes: of the reply's body; accept: statuses
         to return; attempts: more than one repeats failed connections and 502, 503 and 504, for requests that may be
-        repeated; into: an open file that gets the body, from where it stands, instead of the memory. Raises
-        DeadlineExceeded, UpstreamTimeout, NotConnected, ConnectionFailed, UpstreamStatus for any other status, Upstream
-        for everything else that goes wrong, BadRequest for a header that cannot be sent.
+        repeated; into: an open file that gets the body, from where it stands, instead of the memory; body_matters:
+        False leaves the body unread, where the status says all. Raises DeadlineExceeded, UpstreamTimeout,
+        NotConnected, ConnectionFailed, UpstreamStatus for any other status, Upstream for everything else, BadRequest
+        for a header that cannot be sent.
         """
         target = f"{path}{'&' if '?' in path else '?'}{urlencode(query)}" if query else path
         sent = {"User-Agent": f"annohooks/{__version__}", **(headers or {}), "Host": self._origin.netloc}
@@ -159,7 +161,7 @@ class Outbound:
                 into.seek(start)
                 into.truncate()
             try:
-                return self._once(method, target, sent, body, doing, max_bytes, accept, into)
+                return self._once(method, target, sent, body, doing, max_bytes if body_matters else None, accept, into)
             except (ConnectionFailed, UpstreamStatus) as error:
                 repeatable = not isinstance(error, UpstreamStatus) or error.reply_status in _REPEATABLE
                 pause_s = 0.1 * 2**attempt * random.uniform(0.5, 1.0)
@@ -175,7 +177,7 @@ class Outbound:
         headers: Mapping[str, str],
         body: bytes | None,
         doing: str,
-        max_bytes: int,
+        max_bytes: int | None,
         accept: Container[int],
         into: BinaryIO | None,
     ) -> Reply:
@@ -202,7 +204,8 @@ class Outbound:
                 if response.status not in accept:
                     raise self._refusal(response.status, doing)
                 content = io.BytesIO()
-                self._read(response, doing, max_bytes, into or content)
+                if max_bytes is not None:
+                    self._read(response, doing, max_bytes, into or content)
                 return Reply(response.status, response.headers, content.getvalue())
             finally:
                 if response.connection is not None:

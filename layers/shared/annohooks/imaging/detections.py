@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from annohooks.imaging.outlines import BoolArray, FloatArray, Outlines
+from annohooks.imaging.outlines import FloatArray, Outlines
 
 
 @dataclass(frozen=True, slots=True, eq=False)

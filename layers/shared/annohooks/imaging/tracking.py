@@ -9,7 +9,9 @@ import numpy as np
 from annohooks.imaging.detections import Detections, overlaps
 from annohooks.imaging.outlines import FloatArray
 
-_SAME_OBJECT_IOU = 0.2  # what a box has in common with that in the sample before, at least; less of it than of its place
+_SAME_OBJECT_IOU = (
+    0.2  # what a box has in common with that in the sample before, at least; less of it than of its place
+)
 _MOST_MISSED = 1  # samples in a row in which a detector may miss an object that is there
 
 
@@ -74,19 +76,20 @@ class Tracker:
                 self._leave(track)
         self._tracks = [track for track in self._tracks if track.seen_ms >= oldest_ms]
         boxes = detections.boxes()
-        found = self._matched(detections, boxes)
+        going_on = self._matched(detections, boxes)
         for index, label in enumerate(detections.labels):
-            track, box, score = found.get(index), boxes[index], float(detections.scores[index])
-            if track is None:
-                track = _Track(self._numbers, label)
-                self._numbers += 1
-                self._tracks.append(track)
-            elif overlaps(track.place, box[None])[0] >= self._iou:
-                track.stay(at_ms, box, score)
+            box, score = boxes[index], float(detections.scores[index])
+            seen = going_on.get(index)
+            if seen is not None and overlaps(seen.place, box[None])[0] >= self._iou:
+                seen.stay(at_ms, box, score)
                 continue
+            if seen is not None:
+                self._leave(seen)
             else:
-                self._leave(track, at_ms)
-            track.arrive(at_ms, detections.ring(index), box, score)
+                seen = _Track(self._numbers, label)
+                self._numbers += 1
+                self._tracks.append(seen)
+            seen.arrive(at_ms, detections.ring(index), box, score)
 
     def finish(self) -> list[Appearance]:
         """All appearances, by start and track; the tracker is then empty."""
@@ -110,9 +113,8 @@ class Tracker:
                 taken.add(order)
         return found
 
-    def _leave(self, track: _Track, before_ms: float = float("inf")) -> None:
-        """It is no longer where it was, at the latest from before_ms on."""
-        stop_ms = int(min(track.seen_ms + self._step_ms, before_ms))
+    def _leave(self, track: _Track) -> None:
+        """It is no longer where it was."""
         self._done.append(
-            Appearance(track.start_ms, stop_ms, track.xy, track.label, track.score, track.number)
+            Appearance(track.start_ms, track.seen_ms + self._step_ms, track.xy, track.label, track.score, track.number)
         )

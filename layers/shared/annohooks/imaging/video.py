@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +23,8 @@ MOST_FRAMES = 5_000_000  # a day at 50 a second
 # themselves, and with files. OpenCV reads the variable each time it opens one, and can be told in no other way.
 _FORMATS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf"
 os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = f"protocol_whitelist;file|format_whitelist;{_FORMATS}"
+
+os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "-8"  # nothing: its complaints quote the file, and belong in no log
 
 _HEAD_BYTES = 3 * 192
 _MOST_CHUNKS = 100_000
@@ -78,7 +79,7 @@ def probe(path: Path) -> Video:
             is_whole = _is_whole(file, path.stat().st_size, _container(file.read(_HEAD_BYTES)))
     except OSError:
         raise NotAVideo("a file that cannot be read") from None
-    with _opened(path) as capture:
+    with _opened(path, "a video that cannot be decoded" if is_whole else "a video that ends too early") as capture:
         width, height = (int(capture.get(each)) for each in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
         if width * height > MOST_PIXELS:
             raise NotAVideo(f"a video of {width} x {height} pixels, over the limit of {MOST_PIXELS} pixels")
@@ -177,11 +178,12 @@ class _Reader:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
+def _opened(path: Path, otherwise: str = "a video that cannot be decoded") -> Iterator[cv2.VideoCapture]:
+    """FFmpeg's view of a file. Raises NotAVideo, saying `otherwise`."""
     capture = cv2.VideoCapture(str(path.resolve()), cv2.CAP_FFMPEG)
     try:
         if not capture.isOpened():
-            raise NotAVideo("a video that cannot be decoded")
+            raise NotAVideo(otherwise)
         yield capture
     finally:
         capture.release()
@@ -233,12 +235,12 @@ def _is_whole(file: BinaryIO, size: int, container: str) -> bool:
 def _length(head: bytes, container: str) -> int | None:
     """Bytes of the part that begins so, these included; None when it ends with the file, or there is no telling."""
     if container == "mp4" and head[4:8].isalnum():
-        (length,) = struct.unpack(">I", head[:4])
-        if length == 1 and len(head) == 16:
-            (length,) = struct.unpack(">Q", head[8:])
+        length = int.from_bytes(head[:4])
+        if length == 1:
+            length = int.from_bytes(head[8:])
         return length if length >= 8 else None
     if container == "avi" and head[:4] == b"RIFF":
-        (length,) = struct.unpack("<I", head[4:8])
+        length = int.from_bytes(head[4:8], "little")
         return 8 + length + length % 2
     if container == "matroska" and head[:4] in (b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67") and len(head) >= 12:
         more = 8 - head[4].bit_length()

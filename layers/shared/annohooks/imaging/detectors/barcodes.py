@@ -11,9 +11,11 @@ from annohooks.imaging.detectors.base import Detector, Parameters
 from annohooks.imaging.outlines import FloatArray
 
 _MOST_LOOKS = 20
-_LOOK_PX = 1000
-_MOST_ENLARGED = 3.0
-_MARGIN = 0.35
+_ENLARGED = 3.0
+_LOOK_PX = 900.0  # no larger, as reading takes 20 ms then
+_MARGIN = 0.35  # about a code that is looked at, in its own sides: the quiet zone, and more as corners are not exact
+
+_Found = list[tuple[FloatArray, str]]
 
 
 class Barcodes(Detector[Parameters]):
@@ -36,3 +38,46 @@ class Barcodes(Detector[Parameters]):
         xy = np.concatenate(rings).astype(np.float64) if rings else np.empty((0, 2))
         labels = tuple(text for _, text in found)
         return Detections(xy, np.arange(0, len(xy) + 1, 4, dtype=np.int64), labels, np.full(len(labels), np.nan))
+
+
+def _qr_codes(grey: cv2.typing.MatLike) -> _Found:
+    """Corners, [4, 2], and text of each."""
+    _, texts, corners, _ = cv2.QRCodeDetectorAruco().detectAndDecodeBytesMulti(grey)
+    read: _Found = []
+    looks = 0
+    for text, ring in zip(texts, () if corners is None else np.asarray(corners, np.float64), strict=False):
+        if not text and looks < _MOST_LOOKS:
+            looks += 1
+            text = _looked_at(grey, ring)
+        if text:
+            read.append((ring, _text(text)))
+    return read
+
+
+def _looked_at(grey: cv2.typing.MatLike, ring: FloatArray) -> bytes:
+    """What a code says when it is enlarged; nothing when that does not help."""
+    margin = _MARGIN * np.ptp(ring, axis=0).max()
+    height, width = grey.shape
+    left, top = (ring.min(axis=0) - margin).clip(0, (width, height)).astype(int).tolist()
+    right, bottom = (ring.max(axis=0) + margin).clip(0, (width, height)).astype(int).tolist()
+    if right <= left or bottom <= top:
+        return b""
+    scale = min(_ENLARGED, max(1.0, _LOOK_PX / max(right - left, bottom - top)))
+    piece = cv2.resize(grey[top:bottom, left:right], None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+    text, _, _ = cv2.QRCodeDetector().detectAndDecodeBytes(piece)
+    return bytes(text)
+
+
+def _text(content: bytes) -> str:
+    """A code without a declared encoding is UTF-8 as they are written, or Latin-1 as the standard has it."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def _bars(grey: cv2.typing.MatLike) -> _Found:
+    """Corners, [4, 2], and digits of each."""
+    _, texts, _, corners = cv2.barcode.BarcodeDetector().detectAndDecodeWithType(grey)
+    rings = () if corners is None else np.asarray(corners, np.float64)
+    return [(ring, text) for text, ring in zip(texts, rings, strict=False) if text]

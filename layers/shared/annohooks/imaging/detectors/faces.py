@@ -18,7 +18,7 @@ from annohooks.imaging.outlines import FloatArray
 _FOLDER = Path(cv2.__file__).with_name("data")
 _CASCADES = ("haarcascade_frontalface_alt2.xml", "haarcascade_frontalface_default.xml")
 # What their last stages ask for, from where weights count; the second's are five times as large as the first's.
-_LEAST_WEIGHTS = (53.755569, -2.992838)
+_LEAST_WEIGHTS = (53.755569, -2.992828)
 _UNITS = (1.0, 5.0)
 _WINDOW_PX = 20  # what the first cascade looks at
 _SCAN_STEP = 1.2
@@ -94,8 +94,9 @@ def _windows(
         grey, step, 0, minSize=(least, least), maxSize=(most, most), outputRejectLevels=True
     )
     places = np.asarray(found, np.float64).reshape(-1, 4)
+    order = np.lexsort(places.T)  # OpenCV's threads give them as they find them
     places[:, 2:] += places[:, :2]
-    return places, np.ravel(weights).astype(np.float64) - _LEAST_WEIGHTS[which]
+    return places[order], np.ravel(weights).astype(np.float64)[order] - _LEAST_WEIGHTS[which]
 
 
 def _look(grey: cv2.typing.MatLike, box: FloatArray, cascades: _Pair) -> tuple[FloatArray, float] | None:

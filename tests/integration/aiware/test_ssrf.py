@@ -1,0 +1,45 @@
+"""Addresses that a form may name, and that nobody may be sent to."""
+
+from __future__ import annotations
+
+import pytest
+
+INTERNAL = [
+    "http://127.0.0.1:9001/2018-06-01/runtime/invocation/next",
+    "http://169.254.169.254/latest/meta-data/",
+    "http://169.254.170.2/v2/credentials",
+    "http://[::1]/",
+    "http://[::ffff:127.0.0.1]/",
+    "http://2130706433/",
+    "http://0x7f000001/",
+    "http://127.1/",
+    "http://0/",
+    "http://localhost/",
+    "file:///etc/passwd",
+    "gopher://127.0.0.1:70/_x",
+    "ftp://127.0.0.1/x",
+    "https://allowed.example@127.0.0.1/",
+    "https://evil.example#allowed.example",
+    "https://xn--80ak6aa92e.com/",
+    "http://127.0.0.1:6379/",
+    "//127.0.0.1/x",
+    "http://127.0.0.1\r\nHost: other/",
+    "https://allowed.example/" + "a" * 3000,
+]
+
+
+@pytest.mark.parametrize("field", ["cacheURI", "heartbeatWebhook", "resultWebhook"])
+@pytest.mark.parametrize("url", INTERNAL, ids=lambda url: url[:40].replace("\r\n", " "))
+def test_an_address_that_is_not_listed_is_refused_before_anything_is_done(engine, field, url):
+    before = len(engine.media.calls)
+    task = engine.process(**{field: url})
+    assert (task.state, task.status) == ("ERROR", 403)
+    assert "does not allow" in task.failure_message
+    assert len(engine.media.calls) == before
+    assert task.job is None
+
+
+@pytest.mark.parametrize("field", ["externalCallbackWebhook", "veritoneApiBaseUrl", "redisETUrl"])
+def test_an_address_that_nobody_uses_is_of_no_consequence(engine, field):
+    task = engine.process(**{field: "http://169.254.169.254/"}).wait(40)
+    assert task.state == "COMPLETE"

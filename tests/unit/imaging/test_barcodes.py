@@ -1,0 +1,114 @@
+"""Codes drawn into real pictures, and pictures without codes."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import numpy as np
+import pytest
+import scenes
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from annohooks.imaging.detectors import DETECTORS
+
+BARCODES = DETECTORS["barcodes"]
+# ISO/IEC 15420: the bars of a digit on the right, from the left its complement (L) or that read backwards (G).
+RIGHT = ["1110010", "1100110", "1101100", "1000010", "1011100", "1001110", "1010000", "1000100", "1001000", "1110100"]
+PARITY = ["LLLLLL", "LLGLGG", "LLGGLG", "LLGGGL", "LGLLGG", "LGGLLG", "LGGGLL", "LGLGLG", "LGLGGL", "LGGLGL"]
+
+
+def detect(picture):
+    return BARCODES.detect(picture, BARCODES.parameters())
+
+
+def qr(text, module_px=4):
+    """A QR code with its quiet zone, uint8 BGR."""
+    code = cv2.copyMakeBorder(cv2.QRCodeEncoder.create().encode(text), 3, 3, 3, 3, cv2.BORDER_CONSTANT, value=255)
+    code = cv2.resize(code, None, fx=module_px, fy=module_px, interpolation=cv2.INTER_NEAREST)
+    return cv2.cvtColor(code, cv2.COLOR_GRAY2BGR)
+
+
+def ean13(digits, module_px=3):
+    """An EAN-13 of twelve digits and their check digit, with its quiet zone; and the thirteen."""
+    digits += str(-sum(int(digit) * (1, 3)[place % 2] for place, digit in enumerate(digits)) % 10)
+    left = ""
+    for parity, digit in zip(PARITY[int(digits[0])], digits[1:7], strict=True):
+        bars = RIGHT[int(digit)]
+        left += bars[::-1] if parity == "G" else bars.translate(str.maketrans("01", "10"))
+    bars = "101" + left + "01010" + "".join(RIGHT[int(digit)] for digit in digits[7:]) + "101"
+    row = np.repeat(np.array([0 if bar == "1" else 255 for bar in bars], np.uint8), module_px)
+    code = cv2.copyMakeBorder(np.tile(row, (40 * module_px, 1)), 20, 20, 40, 40, cv2.BORDER_CONSTANT, value=255)
+    return cv2.cvtColor(code, cv2.COLOR_GRAY2BGR), digits
+
+
+def placed(code, x, y, degrees=0, scene="coffee"):
+    """A code laid on a table, 1280 x 720, its middle at x, y."""
+    table = cv2.resize(scenes.picture(scene), (1280, 720))
+    height, width = code.shape[:2]
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1)
+    turn[:, 2] += x - width / 2, y - height / 2
+    there = cv2.warpAffine(np.full((height, width), 255, np.uint8), turn, (1280, 720)) > 128
+    table[there] = cv2.warpAffine(code, turn, (1280, 720))[there]
+    return cv2.GaussianBlur(table, (0, 0), 0.6)
+
+
+@pytest.mark.parametrize("degrees", [0, 12, 45, 90, 180])
+def test_qr_code_is_read_however_it_lies(degrees):
+    found = detect(placed(qr("https://example.com/a?b=1"), 500, 300, degrees))
+    assert found.labels == ("https://example.com/a?b=1",)
+    assert found.offsets.tolist() == [0, 4]
+    assert found.xy.mean(axis=0) == pytest.approx([500, 300], abs=4)
+    sides = np.linalg.norm(np.diff(found.xy, axis=0, append=found.xy[:1]), axis=1)
+    assert sides == pytest.approx(sides.mean(), rel=0.1)
+    assert np.isnan(found.scores).all()
+
+
+@pytest.mark.parametrize("degrees", [0, 5, 30, 90])
+def test_ean_is_read_however_it_lies(degrees):
+    code, digits = ean13("590123412345")
+    found = detect(placed(code, 640, 360, degrees))
+    assert found.labels == (digits,)
+    assert digits == "5901234123457"
+    assert found.xy.mean(axis=0) == pytest.approx([640, 360], abs=25)
+
+
+def test_code_of_small_modules_is_enlarged_until_it_can_be_read():
+    texts = [f"part {number}" for number in range(8)]
+    pictures = [placed(qr(text, 3), 300 + 80 * number, 300, 7 * number) for number, text in enumerate(texts)]
+    assert sum(detect(picture).labels == (text,) for picture, text in zip(pictures, texts, strict=True)) >= 7
+
+
+def test_several_codes_of_both_kinds_are_found_at_once():
+    table = placed(qr("first"), 200, 200)
+    for code, x, y in ((qr("second"), 700, 150), (ean13("400638133393")[0], 800, 500)):
+        height, width = code.shape[:2]
+        table[y : y + height, x : x + width] = code[: 720 - y, : 1280 - x]
+    assert sorted(detect(table).labels) == ["4006381333931", "first", "second"]
+
+
+@pytest.mark.parametrize("text", ["Grüße", "日本語", "🙂", "a\nb", "0123456789" * 8])
+def test_text_of_any_script_is_read(text):
+    assert detect(qr(text, 6)).labels == (text,)
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in scenes.FOLDER.glob("*.png") if path.stem != "multipage"))
+def test_pictures_without_codes_give_none(name):
+    assert detect(scenes.picture(name)).labels == ()
+
+
+@settings(max_examples=60)
+@given(st.integers(1, 90), st.integers(1, 90), st.integers(0, 2**32 - 1), st.booleans())
+def test_any_picture_is_looked_at(height, width, seed, is_flat):
+    random = np.random.default_rng(seed)
+    picture = random.integers(0, 256, (1, 1, 3) if is_flat else (height, width, 3), np.uint8)
+    found = detect(np.ascontiguousarray(np.broadcast_to(picture, (height, width, 3))))
+    assert len(found.labels) == len(found.scores) == len(found.offsets) - 1
+
+
+def test_several_threads_detect_at_once_and_each_gets_its_own():
+    texts = [f"thread {number}" for number in range(6)]
+    pictures = [placed(qr(text, 5), 300 + 100 * number, 300) for number, text in enumerate(texts)]
+    with ThreadPoolExecutor(6) as pool:
+        assert [found.labels for found in pool.map(detect, pictures)] == [(text,) for text in texts]

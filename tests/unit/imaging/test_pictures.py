@@ -1,0 +1,193 @@
+"""Pictures of any format, their size known first."""
+
+from __future__ import annotations
+
+import io
+import struct
+
+import cv2
+import numpy as np
+import pytest
+import scenes
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from annohooks.imaging import decode
+from annohooks.imaging.decode import NotAPicture
+
+WIDTH, HEIGHT = 61, 43
+SCENE = cv2.resize(scenes.picture("coffee"), (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+IMAGE = Image.fromarray(SCENE[..., ::-1])
+
+
+def by_opencv(suffix, *flags, picture=SCENE):
+    done, content = cv2.imencode(suffix, picture, flags)
+    assert done
+    return content.tobytes()
+
+
+def by_pillow(name, image=IMAGE, **chosen):
+    content = io.BytesIO()
+    image.save(content, name, **chosen)
+    return content.getvalue()
+
+
+EXACT = {
+    "PNG": by_opencv(".png"),
+    "PNG of 16 bits": by_opencv(".png", picture=SCENE.astype(np.uint16) * 257),
+    "interlaced and animated PNG": by_pillow("PNG", save_all=True, append_images=[IMAGE.rotate(90)]),
+    "lossless WebP": by_opencv(".webp", cv2.IMWRITE_WEBP_QUALITY, 101),
+    "BMP": by_opencv(".bmp"),
+    "TIFF": by_opencv(".tiff"),
+    "TIFF without compression": by_pillow("TIFF"),
+    "TIFF of a big endian machine": by_pillow("TIFF", tiffinfo={}, compression="tiff_lzw"),
+    "TIFF of two pictures": by_pillow("TIFF", save_all=True, append_images=[IMAGE.resize((9, 9))]),
+}
+CLOSE = {
+    "JPEG": by_opencv(".jpg", cv2.IMWRITE_JPEG_QUALITY, 95),
+    "WebP": by_opencv(".webp", cv2.IMWRITE_WEBP_QUALITY, 90),
+    "WebP with transparency": by_pillow("WEBP", IMAGE.convert("RGBA"), exact=True, quality=90),
+    "animated WebP": by_pillow("WEBP", save_all=True, append_images=[IMAGE.rotate(90)], quality=90),
+    "GIF": by_pillow("GIF"),
+    "animated GIF": by_pillow("GIF", save_all=True, append_images=[IMAGE.rotate(90), IMAGE.rotate(180)]),
+    "TIFF of JPEG": by_pillow("TIFF", compression="jpeg", quality=95),
+    "BMP of a palette": by_pillow("BMP", IMAGE.convert("P", palette=Image.Palette.ADAPTIVE)),
+    "PNG of a palette": by_pillow("PNG", IMAGE.convert("P", palette=Image.Palette.ADAPTIVE)),
+}
+EVERY = EXACT | CLOSE
+
+
+def content(kinds):
+    return pytest.mark.parametrize("content", kinds.values(), ids=kinds)
+
+
+@content(EXACT)
+def test_picture_is_decoded_to_its_pixels(content):
+    assert np.array_equal(decode.picture(content, WIDTH * HEIGHT), SCENE)
+
+
+@content(CLOSE)
+def test_picture_of_a_lossy_format_is_decoded_to_nearly_its_pixels(content):
+    picture = decode.picture(content, WIDTH * HEIGHT)
+    assert picture.shape == SCENE.shape
+    assert picture.dtype == np.uint8
+    assert np.abs(picture.astype(int) - SCENE).mean() < 12
+
+
+@content(EVERY)
+def test_size_is_read_from_the_head(content):
+    assert decode.is_picture(content[:12])
+    assert decode.picture_size(content) == (WIDTH, HEIGHT)
+
+
+@content(EVERY)
+def test_size_limit_is_the_largest_size_allowed(content, monkeypatch):
+    monkeypatch.setattr("cv2.imdecode", lambda *_: pytest.fail("decoded"))
+    with pytest.raises(NotAPicture, match="61 x 43 pixels is over the limit of 2622 pixels"):
+        decode.picture(content, WIDTH * HEIGHT - 1)
+
+
+@content(EVERY)
+def test_picture_that_is_cut_off_is_refused_unless_the_cut_is_behind_it(content):
+    whole = decode.picture(content, 10_000)
+    refused = 0
+    for length in range(0, len(content), max(1, len(content) // 50)):
+        try:
+            assert np.array_equal(decode.picture(content[:length], 10_000), whole)
+        except NotAPicture:
+            refused += 1
+    assert refused > 12
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+def test_picture_is_turned_as_its_camera_was_held(suffix):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    content = by_pillow({".jpg": "JPEG", ".png": "PNG", ".webp": "WEBP"}[suffix], exif=exif, quality=95)
+    picture = decode.picture(content, WIDTH * HEIGHT)
+    assert picture.shape == (WIDTH, HEIGHT, 3)
+    assert np.abs(picture.astype(int) - cv2.rotate(SCENE, cv2.ROTATE_90_CLOCKWISE)).mean() < 12
+    assert decode.picture_size(content) == (WIDTH, HEIGHT)
+
+
+def test_bmp_stored_from_the_top_and_that_of_os2_have_their_size():
+    upright = bytearray(by_opencv(".bmp"))
+    struct.pack_into("<i", upright, 22, -HEIGHT)
+    assert decode.picture_size(bytes(upright)) == (WIDTH, HEIGHT)
+    assert np.array_equal(decode.picture(bytes(upright), 10_000), SCENE[::-1])
+    row = bytes(range(12))
+    os2 = b"BM" + struct.pack("<IHHI", 26 + 24, 0, 0, 26) + struct.pack("<IHHHH", 12, 4, 2, 1, 24) + row * 2
+    assert decode.picture_size(os2) == (4, 2)
+    assert decode.picture(os2, 8)[0].ravel().tolist() == list(row)
+
+
+def test_tiff_of_two_sizes_or_of_none_is_refused():
+    content = bytearray(EXACT["TIFF without compression"])
+    (directory,) = struct.unpack_from("<I", content, 4)
+    tags = {struct.unpack_from("<H", content, directory + 2 + 12 * each)[0]: each for each in range(10)}
+    width = directory + 2 + 12 * tags[256]
+    other = directory + 2 + 12 * tags[258]
+    for tag, at, message in ((256, other, "a TIFF of two sizes"), (254, width, "a TIFF without a size")):
+        changed = content.copy()
+        struct.pack_into("<HHI", changed, at, tag, 4, 1)
+        with pytest.raises(NotAPicture, match=message):
+            decode.picture(bytes(changed), 10_000)
+
+
+BOMBS = {
+    "PNG": (16, ">II"),
+    "GIF": (6, "<HH"),
+    "BMP": (18, "<ii"),
+}
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_picture_that_claims_to_be_enormous_is_refused_undecoded(kind, monkeypatch):
+    monkeypatch.setattr("cv2.imdecode", lambda *_: pytest.fail("decoded"))
+    at, form = BOMBS[kind]
+    content = bytearray(EVERY[kind])
+    struct.pack_into(form, content, at, 60_000, 60_000)
+    with pytest.raises(NotAPicture, match="60000 x 60000 pixels is over the limit of 16000000 pixels"):
+        decode.picture(bytes(content), 16_000_000)
+
+
+NO_PICTURES = {
+    "nothing": b"",
+    "one byte": b"\xff",
+    "a login page": b"<!DOCTYPE html><html><body>Please log in</body></html>",
+    "an SVG": b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>',
+    "a PDF": b"%PDF-1.7\n",
+    "a video": b"\0\0\0\x18ftypmp42" + bytes(40),
+    "a WAV": b"RIFF\x24\0\0\0WAVEfmt " + bytes(40),
+}
+
+
+@content(NO_PICTURES)
+def test_what_is_no_picture_is_refused(content):
+    assert not decode.is_picture(content[:12])
+    for read in (decode.picture_size, lambda each: decode.picture(each, 10_000)):
+        with pytest.raises(NotAPicture, match="no JPEG, PNG, WebP, BMP, TIFF or GIF"):
+            read(content)
+
+
+@content(EVERY)
+def test_what_only_begins_like_a_picture_is_refused(content):
+    with pytest.raises(NotAPicture):
+        decode.picture(content[:12] + b"and then something else " * 20, 10**10)
+    with pytest.raises(NotAPicture, match="too early"):
+        decode.picture_size(content[:8] if content[:3] == b"GIF" else content[:12])
+
+
+@given(st.sampled_from(sorted(EVERY)), st.data())
+def test_damaged_picture_is_decoded_at_its_size_or_refused(kind, data):
+    damaged = bytearray(EVERY[kind])
+    for at in data.draw(st.lists(st.integers(0, min(len(damaged), 600) - 1), min_size=1, max_size=5)):
+        damaged[at] = data.draw(st.integers(0, 255))
+    try:
+        picture = decode.picture(bytes(damaged), 100_000)
+    except NotAPicture:
+        return
+    assert picture.ndim == 3
+    assert picture.size <= 300_000
+    assert sorted(picture.shape[:2]) == sorted(decode.picture_size(bytes(damaged)))
