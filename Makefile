@@ -14,7 +14,14 @@ LAMBDA_PYTHON ?= $(call python,sys.version_info[:2] == (3,13),python3.13 python3
 ARCHITECTURE ?= arm64
 MACHINE_ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 EVENT ?= events/slidescore/nuclei_in_a_rectangle.json
-FUNCTION ?= $(if $(findstring events/kili/,$(EVENT)),KiliFunction,SlideScoreFunction)
+# Of an event, by its folder and file.
+FUNCTION ?= $(or \
+  $(if $(findstring events/kili/,$(EVENT)),KiliFunction), \
+  $(if $(findstring events/aiware/ready,$(EVENT)),AiwareReadyFunction), \
+  $(if $(findstring events/aiware/messages,$(EVENT)),AiwareMessagesFunction), \
+  $(if $(findstring events/aiware/execution,$(EVENT)),AiwareReportFunction), \
+  $(if $(findstring events/aiware/,$(EVENT)),AiwareProcessFunction), \
+  SlideScoreFunction)
 RULES ?= functions/kili/rules.yaml
 ARGUMENTS ?=
 

@@ -7,27 +7,39 @@ import ipaddress
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import boto3
+
 from local import stack, template
+from local.aiware import events, samples
 
 _ARCHITECTURE = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
 BUILT = template.ROOT / ".aws-sam" / "invoke"
+PARAMETERS = {"AiwareDelivery": "relay"}
+"""Of template.yaml: no toolkit listens at the webhooks that a sample event names."""
+MOST_OF_A_JOB_S = 60
 
 
 def main() -> int:
-    """Returns what SAM returns, or 1 when the function failed."""
+    """Returns what SAM returns, or 1 when the function failed.
+
+    What a picture or a video for aiWARE becomes is a job of the local stack, whose functions are in this process.
+    """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("function", help="its name in template.yaml")
     parser.add_argument("event", type=Path, help="a file of events/")
     chosen = parser.parse_args()
     bind, seen_as = _host()
-    with stack.running(bind) as running:
+    with stack.running(bind, parameters=PARAMETERS) as running:
         running.slidescore.origin = running.slidescore.origin.replace(bind, seen_as)
         running.kili.storage = running.kili.storage.replace(bind, seen_as)
+        running.media.origin = running.media.origin.replace(bind, seen_as)
         variables = {
             "AWS_ENDPOINT_URL": running.aws.replace(bind, seen_as),
             "SLIDESCORE_ORIGINS": running.slidescore.origin,
@@ -35,17 +47,23 @@ def main() -> int:
             "KILI_ENDPOINT": running.kili.endpoint.replace(bind, seen_as),
             "KILI_STORAGE_ORIGINS": running.kili.storage,
             "KILI_TABLE": stack.RESOURCES["IdempotencyTable"],
+            "AIWARE_TABLE": stack.RESOURCES["JobsTable"],
+            "AIWARE_STATE_MACHINE": stack.RESOURCES["AiwareEngine"],
+            "AIWARE_DELIVERY": PARAMETERS["AiwareDelivery"],
+            "AIWARE_MEDIA_ORIGINS": running.media.origin,
         }
         local_template = _with_environment(chosen.function, variables)
-        event = _filled(json.loads(chosen.event.read_text()), running)
+        event = filled(json.loads(chosen.event.read_text()), running)
         command = [os.environ.get("SAM", "sam"), "local", "invoke", chosen.function, "--template", str(local_template)]
         command += ["--event", "-", "--region", running.environment["AWS_REGION"], "--skip-pull-image"]
         command += ["--parameter-overrides", f"Architecture={_ARCHITECTURE}"]
         done = subprocess.run(command, input=json.dumps(event), stdout=subprocess.PIPE, text=True, check=False)
         print(done.stdout)
+        if job := re.search(r'"x-annohooks-job": *"([^"]+)"', done.stdout, re.IGNORECASE):
+            print(f"job {job[1]}: {ended(job[1])}", file=sys.stderr)
         for violation in running.slidescore.violations + running.kili.violations:
             print(f"protocol: {violation}", file=sys.stderr)
-        return done.returncode or int('"statusCode"' not in done.stdout)
+        return done.returncode or int(has_failed(event, done.stdout))
 
 
 def _host() -> tuple[str, str]:
@@ -72,13 +90,37 @@ def _with_environment(function: str, environment: dict[str, str]) -> Path:
     return path
 
 
-def _filled(event: dict[str, Any], running: stack.Stack) -> dict[str, Any]:
-    """The event with the simulated platform's address and a token it knows."""
-    if event["path"] != "/slidescore" or event["body"] is None:
-        return event
-    own = {"host": running.slidescore.origin, "apitoken": running.slidescore.token()}
-    body = {key: own.get(key, value) for key, value in json.loads(event["body"]).items()}
-    return {**event, "body": json.dumps(body)}
+def filled(event: dict[str, Any], running: stack.Stack) -> dict[str, Any]:
+    """The event with the addresses of the simulated platforms, and a token that Slide Score's knows."""
+    if event.get("path") == "/slidescore" and event["body"] is not None:
+        own = {"host": running.slidescore.origin, "apitoken": running.slidescore.token()}
+        body = {key: own.get(key, value) for key, value in json.loads(event["body"]).items()}
+        return {**event, "body": json.dumps(body)}
+    if event.get("path") == "/aiware/process" and events.MEDIA.encode() in events.form(event):
+        samples.fill(running.media)
+        return events.addressed(event, media=running.media.origin)
+    return event
+
+
+def ended(job: str) -> str:
+    """The status of a job's execution once it is not running any more, or after a minute."""
+    machine = stack.RESOURCES["AiwareEngine"].replace(":stateMachine:", ":execution:")
+    client, until = boto3.client("stepfunctions"), time.monotonic() + MOST_OF_A_JOB_S
+    while True:
+        status: str = client.describe_execution(executionArn=f"{machine}:{job}")["status"]
+        if status != "RUNNING" or time.monotonic() > until:
+            return status
+        time.sleep(0.1)
+
+
+def has_failed(event: dict[str, Any], answer: str) -> bool:
+    """Whether what a function returned, as SAM prints it, is not what the caller of that event takes.
+
+    API Gateway takes a status; the state machine and EventBridge take anything but an error.
+    """
+    if "httpMethod" in event:
+        return '"statusCode"' not in answer
+    return not answer.strip() or '"errorType"' in answer
 
 
 if __name__ == "__main__":

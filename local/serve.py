@@ -10,8 +10,14 @@ import threading
 from pathlib import Path
 
 from local import stack
+from local.aiware import samples
 
-API_PORT, AWS_PORT, SLIDESCORE_PORT, KILI_PORT = 8300, 8301, 8302, 8303
+API_PORT, AWS_PORT, SLIDESCORE_PORT, KILI_PORT, MEDIA_PORT = 8300, 8301, 8302, 8303, 8304
+PARAMETERS = {"KiliRules": "rules.yaml", "AiwareDelivery": "relay"}
+"""Of template.yaml, where others are not chosen: those of a deployment."""
+WEBHOOK = "http://localhost:33194"
+"""Of a toolkit in the engine's container: nothing is posted there from here."""
+SECRETS = f"{stack.SECRET}, {stack.KILI_SECRET} and {stack.AIWARE_SECRET}"
 
 
 def main() -> None:
@@ -28,12 +34,13 @@ def main() -> None:
         help="of template.yaml, such as KiliDryRun=true",
     )
     chosen = parser.parse_args()
-    parameters = {"KiliRules": "rules.yaml"} | dict(each.split("=", 1) for each in chosen.parameter if "=" in each)
+    parameters = PARAMETERS | dict(each.split("=", 1) for each in chosen.parameter if "=" in each)
     ports = {
         "api_port": API_PORT,
         "aws_port": AWS_PORT,
         "slidescore_port": SLIDESCORE_PORT,
         "kili_port": KILI_PORT,
+        "media_port": MEDIA_PORT,
     }
     for port in ports.values():
         if taken(chosen.bind, port):
@@ -46,12 +53,16 @@ def main() -> None:
         models=chosen.models,
         **ports,
     ) as running:
+        samples.fill(running.media)
         images = ", ".join(map(str, running.slidescore.slides))
+        face, minute = map(running.media.url, ("face.jpg", "minute.mp4"))
         print(f"webhooks      {running.origin}/slidescore, {running.origin}/kili")
+        print(f"aiWARE engine {running.engine}/ready, {running.engine}/process")
         print(f"questions     {running.origin}/slidescore/questions")
         print(f"Slide Score   {running.slidescore.origin}   (simulated; slides {images})")
         print(f"Kili          {running.kili.endpoint}   (simulated; API key {running.kili.api_key})")
-        print(f"AWS           {running.aws}   (embedded; secrets {stack.SECRET} and {stack.KILI_SECRET})")
+        print(f"media         {face}, {minute}")
+        print(f"AWS           {running.aws}   (embedded; secrets {SECRETS})")
         print(
             f"""
 Post a sample event:
@@ -59,6 +70,18 @@ Post a sample event:
   curl --data-binary @- {running.origin}/slidescore
   python3 -c 'import json; print(json.load(open("events/kili/two_mistakes.json"))["body"])' |
   curl --data-binary @- -H 'Authorization: {stack.KILI_SECRET}' {running.origin}/kili
+
+Ask the engine what is in a picture, and in a minute of video:
+  ENGINE={running.engine} MINUTE={minute}
+  curl -o face.jpg {face}
+  curl -F chunkMimeType=image/jpeg -F chunk=@face.jpg $ENGINE/process
+  curl -F chunkMimeType=video/mp4 -F cacheURI=$MINUTE $ENGINE/process
+With webhooks, the video is a job, named in the header X-Annohooks-Job; its messages wait for the relay, or for you:
+  curl -i -F chunkMimeType=video/mp4 -F cacheURI=$MINUTE -F 'payload={{"segmentMs": 10000}}' \\
+    -F heartbeatWebhook={WEBHOOK} -F resultWebhook={WEBHOOK} $ENGINE/process
+  curl "$ENGINE/jobs/JOB/messages?after=0&wait=20"
+The relay of engine/ between a toolkit and this engine (engine/README.md):
+  ANNOHOOKS_URL={running.origin} ANNOHOOKS_SECRET={stack.AIWARE_SECRET} python3 engine/relay.py
 
 Ctrl-C ends it.""",
             flush=True,

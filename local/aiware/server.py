@@ -114,7 +114,12 @@ class Toolkit(Running):
 
     def vanish(self) -> None:
         """The instance goes away for good, as when its container ends: its webhooks are refused from now on."""
-        self._here().vanish()
+        with self._changed:
+            for task in self.tasks:
+                if task.origin == self.origin and not task.over:
+                    task.state, task.excused = "REQUEUED", True
+            self._here().vanish()
+            self._changed.notify_all()
 
     # ---- what it asks of an engine
 

@@ -12,7 +12,7 @@ import pytest
 from clips import video
 
 from local import stack, stepfunctions
-from local.aiware import MediaServer, Task, Toolkit
+from local.aiware import MediaServer, Task, Toolkit, samples
 from local.stack import Stack
 
 PARAMETERS = {"AiwareHeartbeatSeconds": "1", "AiwarePatienceSeconds": "4"}
@@ -58,6 +58,10 @@ class Engine:
     def video(self) -> bytes:
         """Four seconds of a face."""
         return video()
+
+    def picture(self) -> bytes:
+        """A face, as a JPEG."""
+        return samples.face_jpeg()
 
     def forget(self, task: Task) -> None:
         """The record of a task's job is lost."""

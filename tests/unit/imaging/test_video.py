@@ -435,6 +435,12 @@ def test_video_of_too_many_frames_is_refused(videos, monkeypatch):
         video.probe(videos["mp4"])
 
 
+def test_video_whose_times_go_on_for_ever_is_refused(folder, videos):
+    endless = scenes.at_times(videos["webm"], folder / "endless.webm", [0, 40, 80, 200_000_000])
+    with pytest.raises(NotAVideo, match="a video that lasts longer than 48 hours"):
+        video.probe(endless)
+
+
 @pytest.fixture
 def server():
     """A socket that notes who connects; asking `connected` waits until what connected before has been noted."""

@@ -128,9 +128,9 @@ class Outbox:
             sequence = job.last + 1
             message = self._message(job.job, sequence, webhook, body, content_type)
             item = {"job": job.job, "expires": job.expires, **msgspec.structs.asdict(message)}
-            change = then.change.replace("SET ", "SET #last = :next, ", 1)
-            when = f"#last = :last AND {then.when}"
-            values = {**then.values, "last": job.last, "next": sequence}
+            change = then.change.replace("SET ", "SET #last = :newest, ", 1)
+            when = f"#last = :previous AND {then.when}"
+            values = {**then.values, "previous": job.last, "newest": sequence}
             record = {"job": job.job, "sequence": 0}
             if self._jobs.table.put_and_update(item, record, change, when, **values):
                 return self._jobs.read(job.job)

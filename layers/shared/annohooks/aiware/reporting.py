@@ -28,7 +28,7 @@ _LEAST_S = 0.5
 """Nothing is begun that has less than this."""
 _LEASE_EXTRA_S = 1.0
 """A right to post ends this long after the post had to: the clocks of two functions may differ."""
-_LAST_WORD_S = 20.0
+_LAST_WORD_S = 8.0
 _POLL_S = 0.1
 
 
@@ -132,7 +132,9 @@ class Reporter:
             except AnnohooksError:
                 self._jobs.let_posting_go(job.job, poster)
                 raise
-            job = posted or self._jobs.read(job.job)
+            if posted is None:  # the right was lost, or the job has ended
+                return self._jobs.read(job.job)
+            job = posted
         return job
 
     def _post(self, job: Job, poster: str, until: Deadline) -> Job | None:

@@ -17,13 +17,13 @@ from annohooks.imaging.decode import Picture
 from annohooks.imaging.outlines import FloatArray
 
 MOST_PIXELS = 8192 * 4320
-MOST_FRAMES = 5_000_000  # a day at 50 a second
+MOST_FRAMES = 10_000_000
+MOST_HOURS = 48
 
 # FFmpeg opens what a playlist names, be it another file or a server. It is left with formats that hold their pictures
 # themselves, and with files. OpenCV reads the variable each time it opens one, and can be told in no other way.
 _FORMATS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf"
 os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = f"protocol_whitelist;file|format_whitelist;{_FORMATS}"
-
 os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "-8"  # nothing: its complaints quote the file, and belong in no log
 
 _HEAD_BYTES = 3 * 192
@@ -51,10 +51,10 @@ class StreamBroken(NotAVideo):
 class Video:
     """A video file that can be read.
 
-    width, height: of its pictures, turned as the file says. duration_ms: from the first picture to the end of the last.
-    fps: pictures per second, on average. frames: how many there are. times_ms: float64 [frames], when each is shown,
-    counted from the first, ascending. keys: int64 [K], which of them need no other to be decoded. is_whole: False for a
-    file that ends before the end it announces.
+    width, height: of its pictures, turned as the file says. duration_ms: to the end of the last picture. fps: pictures
+    per second, on average. frames: how many there are. times_ms: float64 [frames], when each is shown, from the video's
+    start on, ascending. keys: int64 [K], which of them need no other to be decoded. is_whole: False for a file that
+    ends before the end it announces.
     """
 
     path: Path
@@ -72,7 +72,8 @@ def probe(path: Path) -> Video:
     """What a file holds, from reading it through without decoding it.
 
     Raises NotAVideo for anything but MP4, QuickTime, Matroska, WebM, AVI, MPEG-TS, MPEG-PS, FLV, Ogg and ASF, told by
-    their content, and for those without pictures, with larger ones than MOST_PIXELS, or with more than MOST_FRAMES.
+    their content, and for those without pictures, with larger ones than MOST_PIXELS, with more than MOST_FRAMES, or
+    longer than MOST_HOURS.
     """
     try:
         with path.open("rb") as file:
@@ -92,6 +93,8 @@ def probe(path: Path) -> Video:
     else:
         duration_ms = 1000 / fps if fps > 0 else 0.0
     duration = max(1, round(duration_ms))
+    if duration > MOST_HOURS * 3_600_000:
+        raise NotAVideo(f"a video that lasts longer than {MOST_HOURS} hours")
     return Video(
         path, width, height, duration, 1000 * len(times_ms) / duration, len(times_ms), times_ms, keys, is_whole
     )
@@ -100,7 +103,7 @@ def probe(path: Path) -> Video:
 def frames(video: Video, start_ms: int, stop_ms: int, step_ms: int) -> Iterator[tuple[int, Picture]]:
     """The picture shown at each multiple of step_ms with start_ms <= at < stop_ms, as (at, picture); not to be altered.
 
-    at counts from the video's first picture; there are none from its end on. Decodes what it has to and no more: goes
+    at counts from the video's start; there are none from its end on. Decodes what it has to and no more: goes
     to a key frame where that takes fewer frames than going on, which is a matter of their distance and of step_ms.
     Raises StreamBroken, after all pictures before it, where the file breaks off or can no longer be decoded.
     """

@@ -56,7 +56,10 @@ class Faces(Detector[FaceParameters]):
         self._idle: deque[_Pair] = deque()  # a cascade holds the picture it works on, so each request has its own
 
     def detect(self, picture: Picture, parameters: FaceParameters) -> Detections:
-        cascades = self._idle.pop() if self._idle else _loaded()
+        try:
+            cascades = self._idle.pop()
+        except IndexError:
+            cascades = _loaded()
         try:
             boxes, evidence = _faces(picture, parameters.smallest_face, cascades)
         finally:
@@ -76,8 +79,7 @@ def _faces(picture: Picture, smallest_face: float, cascades: _Pair) -> tuple[Flo
     """Boxes [M, 4] in pixels of the picture, several for a face, and how much evidence there is for each, [M]."""
     grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
     scale = min(1.0, _WINDOW_PX / (smallest_face * min(grey.shape)))
-    # Never below one pixel a side: a picture may be a thousand times as wide as high.
-    small = grey if scale == 1 else _scaled(grey, scale)
+    small = _scaled(grey, scale)
     boxes, weights = _windows(cascades, 0, small, _SCAN_STEP)
     boxes *= np.tile(np.divide(grey.shape, small.shape)[::-1], 2)
     found = [_look(grey, box, cascades) for box in boxes[distinct(boxes, weights, most_iou=0.4)[:_MOST_CANDIDATES]]]
@@ -121,6 +123,8 @@ def _look(grey: cv2.typing.MatLike, box: FloatArray, cascades: _Pair) -> tuple[F
 
 
 def _scaled(grey: cv2.typing.MatLike, scale: float) -> cv2.typing.MatLike:
-    """Resampled; at least one pixel a side."""
+    """Resampled; at least one pixel a side, of pictures a thousand times as wide as high."""
+    if scale == 1:
+        return grey
     height, width = (max(1, round(side * scale)) for side in grey.shape)
     return cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
