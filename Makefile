@@ -70,9 +70,10 @@ size: .venv/installed .tools/sam/installed lambda-python  ## Build for both arch
 	$(call sam-build,x86_64,.aws-sam/size/x86_64)
 	.venv/bin/python bench/size.py --lambda-python $(LAMBDA_PYTHON) --parameter SlideScoreOrigins=https://slides.example.org .aws-sam/size/arm64 .aws-sam/size/x86_64
 
-contract: .tools/slidescore-sdk/installed .tools/kili-sdk/installed  ## Let the vendors' own SDKs judge our side and our simulated platforms.
+contract: .tools/slidescore-sdk/installed .tools/kili-sdk/installed .tools/aion/installed .tools/aion-schemas/installed  ## Let the vendors' own SDKs and schemas judge our side and our simulated platforms (needs npm).
 	.tools/slidescore-sdk/bin/python -m pytest tests/contract/slidescore
 	.tools/kili-sdk/bin/python -m pytest tests/contract/kili
+	AION_SCHEMAS=.tools/aion-schemas/package/schemas/vtn-standard .tools/aion/bin/python -m pytest tests/contract/aiware
 
 bench: .venv/installed .tools/slidescore-sdk/installed .tools/kili-sdk/installed  ## Measure beside what users would otherwise run; writes bench/results.json.
 	SLIDESCORE_SDK_PYTHON=.tools/slidescore-sdk/bin/python KILI_SDK_PYTHON=.tools/kili-sdk/bin/python .venv/bin/python -m bench
@@ -92,11 +93,18 @@ clean:  ## Remove everything that make made.
 .tools/sam/installed: .ci/sam.txt
 .tools/slidescore-sdk/installed: tests/contract/slidescore/requirements.txt requirements.txt layers/runtime/requirements.txt layers/imaging/requirements.txt
 .tools/kili-sdk/installed: tests/contract/kili/requirements.txt requirements.txt layers/runtime/requirements.txt layers/imaging/requirements.txt
+.tools/aion/installed: tests/contract/aiware/requirements.txt requirements.txt layers/runtime/requirements.txt layers/imaging/requirements.txt
 
 %/installed:
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer with venv was found. Say where one is: make PYTHON=/path/to/python3 ..." >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/python -m pip install --quiet -r $<
+	@touch $@
+
+# Veritone's own schemas, as the vendor publishes them.
+.tools/aion-schemas/installed: Makefile
+	rm -rf $(@D) && mkdir -p $(@D)
+	cd $(@D) && npm pack --silent veritone-json-schemas@1.2.0 && tar xzf veritone-json-schemas-1.2.0.tgz
 	@touch $@
 
 # ---- building

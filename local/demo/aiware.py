@@ -20,7 +20,7 @@ from local.demo import EVENTS, say
 PARAMETERS = {"AiwareHeartbeatSeconds": "1", "AiwareSegmentsAtOnce": "2"}
 """Of template.yaml: the job takes seconds, and is to be heard of more than once, whatever the machine."""
 SEGMENT_MS, SAMPLE_MS = 10_000, 250
-LIMIT_S = 60
+LIMIT_S = 120
 OUTLINE = (80, 200, 80)  # BGR
 
 _ROW = "{:<39} {:>6}  {}"
@@ -123,7 +123,7 @@ def picture_at_once(running: stack.Stack) -> Iterator[str]:
         f"{running.engine}/process", chunk=samples.face_jpeg(), chunkMimeType="image/jpeg", maxTTL=LIMIT_S
     )
     found = objects(task.output or {})
-    say(f"\na picture: {', '.join(map(caption, found))}, answered at once ({task.state})")
+    say(f"\na picture: {', '.join(map(caption, found)) or 'no objects'}, answered at once ({task.state})")
     if task.state != "DONE_SYNC" or [each["type"] for each in found] != ["face"]:
         yield f"{task.state}, {len(found)} objects: {task.failure_message or task.text[:200]}"
         return
@@ -182,9 +182,13 @@ def line(message: Message, seconds: float) -> str:
     if "status" in body:
         told = (body["status"], body["messagesWritten"], body["infoMs"])
         return _MESSAGE.format(f"{seconds:.2f}", "heartbeat", *told)
-    span = f"{body['startOffsetMs'] / 1000:g} to {body['endOffsetMs'] / 1000:g} s"
-    found = objects(body["output"])
-    return _MESSAGE.format(f"{seconds:.2f}", f"result {body['index']}", "", "", f"{span}: {len(found)} objects")
+    told = ("", "", f"{span(body)}: {len(objects(body['output']))} objects")
+    return _MESSAGE.format(f"{seconds:.2f}", f"result {body['index']}", *told)
+
+
+def span(result: Document) -> str:
+    """Which part of the video a result is about."""
+    return f"{result['startOffsetMs'] / 1000:g} to {result['endOffsetMs'] / 1000:g} s"
 
 
 # ---- drawing
@@ -202,10 +206,8 @@ def first_frame(film: bytes, result: Document) -> NDArray[np.uint8]:
         capture.set(cv2.CAP_PROP_POS_MSEC, at_ms)
         _, pixels = capture.read()
         capture.release()
-    span = f"{result['startOffsetMs'] / 1000:g} to {result['endOffsetMs'] / 1000:g} s"
-    return drawn(
-        pixels, there, f"{at_ms / 1000:g} s into the video; result {result['index']}, {span}: {len(series)} objects"
-    )
+    title = f"{at_ms / 1000:g} s into the video; result {result['index']}, {span(result)}: {len(series)} objects"
+    return drawn(pixels, there, title)
 
 
 def drawn(pixels: NDArray[np.uint8], found: Iterable[Document], title: str) -> NDArray[np.uint8]:
@@ -216,8 +218,9 @@ def drawn(pixels: NDArray[np.uint8], found: Iterable[Document], title: str) -> N
         ring = np.array([(point["x"] * width, point["y"] * height) for point in each["boundingPoly"]])
         outline = np.rint(ring).astype(np.int32)
         cv2.polylines(picture, [outline], True, OUTLINE, 3, cv2.LINE_AA)
-        x, y = outline.min(axis=0).tolist()
         (length, tall), _ = cv2.getTextSize(caption(each), _FONT, 0.6, 1)
+        x, y = outline.min(axis=0).tolist()
+        y = max(y, tall + 12)  # within the picture
         cv2.rectangle(picture, (x - 1, y - tall - 12), (x + length + 12, y), OUTLINE, cv2.FILLED)
         cv2.putText(picture, caption(each), (x + 5, y - 7), _FONT, 0.6, _WHITE, 1, cv2.LINE_AA)
     panel = np.full((_PANEL_PX, width, 3), 255, np.uint8)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -107,27 +106,16 @@ def test_the_frame_is_that_of_which_a_result_is_surest_with_what_is_there_at_tha
     assert not np.array_equal(drawn[below], frames[number - 1][below])
 
 
-class TestAJobThatGoesWrong:
-    @pytest.fixture(autouse=True)
-    def few_samples(self, running_stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-        monkeypatch.setattr(demo, "OUT", tmp_path)
-        monkeypatch.setattr(aiware, "SAMPLE_MS", 5_000)
-        samples.fill(running_stack.media)
-        yield
-        running_stack.toolkit.faults.clear()
-        running_stack.media.faults.clear()
-
-    def test_is_said_to_be_off_and_not_drawn(self, running_stack: Stack, tmp_path: Path) -> None:
-        running_stack.toolkit.faults.add("result_400")
-        problems = list(aiware.minute_of_video(running_stack))
-        assert any("the job is FAILED: external_error" in problem for problem in problems)
-        assert any("results [], not [1, 2, 3, 4, 5, 6]" in problem for problem in problems)
-        assert list(tmp_path.iterdir()) == []
-
-    def test_is_shown_to_its_end(self, running_stack: Stack, capfd: pytest.CaptureFixture[str]) -> None:
-        running_stack.media.faults.add("status_404")
-        (failed, *_) = aiware.minute_of_video(running_stack)
-        assert failed.startswith("the job is FAILED: url_not_found")
-        first, *_, last = (line.split() for line in capfd.readouterr().out.splitlines()[3:])
-        assert first[1:3] == ["heartbeat", "running"]
-        assert last[1:3] == ["heartbeat", "failed"]
+def test_a_job_that_goes_wrong_is_shown_to_its_end_and_said_to_be_off(
+    running_stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr(aiware, "say", shown.append)
+    monkeypatch.setattr(demo, "OUT", tmp_path)
+    running_stack.media.faults.add("status_404")
+    problems = list(aiware.minute_of_video(running_stack))
+    assert len(problems) == 2
+    assert problems[0].startswith("the job is FAILED: url_not_found")
+    assert problems[1] == "results [], not [1, 2, 3, 4, 5, 6]"
+    assert shown[-1].split()[1:3] == ["heartbeat", "failed"]
+    assert list(tmp_path.iterdir()) == []
