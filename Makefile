@@ -84,7 +84,7 @@ invoke: .venv/installed .tools/sam/installed lambda-python  ## Run one event in 
 
 clean:  ## Remove everything that make made.
 	rm -rf .venv .tools .aws-sam out .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	find bench functions layers local tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find bench engine functions layers local tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ---- virtual environments, each made anew when its requirements change
 

@@ -109,7 +109,7 @@ def running(
             os.environ.update(environment)
             _provision(chosen, models, kili.api_key)
             with (
-                StepFunctions(functions, template.state_machines(RESOURCES), environment, port),
+                StepFunctions(functions, template.state_machines(RESOURCES), environment),
                 Gateway(functions, environment, bind, api_port) as gateway,
             ):
                 aws_url = environment["AWS_ENDPOINT_URL"]

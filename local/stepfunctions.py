@@ -17,6 +17,7 @@ from typing import Any
 import boto3
 from moto.awslambda_simple.models import LambdaSimpleBackend
 from moto.core.config import default_user_config
+from moto.server import ThreadedMotoServer
 
 from local.lambdas import Context, Handler, instances, load
 from local.listener import Running
@@ -96,10 +97,9 @@ class StepFunctions(Running):
         functions: Iterable[Function],
         machines: Iterable[StateMachine],
         environment: Mapping[str, str],
-        aws_port: int,
     ) -> None:
-        # moto's interpreter calls Lambda over HTTP, and finds the port in its own variable.
-        os.environ["MOTO_PORT"] = str(aws_port)
+        # moto's interpreter calls Lambda at localhost, wherever the embedded AWS listens: another door to the same.
+        self._lambda = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
         default_user_config["stepfunctions"] = {"execute_state_machine": True}
         default_user_config["lambda"] = {"use_docker": False}
         LambdaSimpleBackend.invoke = _invoke  # type: ignore[method-assign]
@@ -117,6 +117,8 @@ class StepFunctions(Running):
         self._watching = threading.Thread(target=self._watch, daemon=True)
 
     def start(self) -> None:
+        self._lambda.start()
+        os.environ["MOTO_PORT"] = str(self._lambda.get_host_and_port()[1])
         client = boto3.client("stepfunctions")
         there = {each["name"] for each in client.list_state_machines()["stateMachines"]}
         for machine in self._machines:
@@ -132,6 +134,7 @@ class StepFunctions(Running):
         self._ended.set()
         self._watching.join()
         self._threads.shutdown(wait=False, cancel_futures=True)
+        self._lambda.stop()
 
     def _watch(self) -> None:
         """EventBridge: an event for each execution that ended with a status that a rule names."""
