@@ -5,7 +5,7 @@
 The two are the Pythons of virtual environments with the requirements of tests/contract; the benchmarks named may need
 only one. Each run of each side is a fresh process, and the sides take turns: what else the machine does strikes both.
 Every benchmark makes two rows, the time of its work and, as NAME_memory, the most memory that the process took,
-imports and input included.
+imports and input included. Those of the whole local stack, which have no other side, make the rows that they say.
 """
 
 from __future__ import annotations
@@ -22,31 +22,42 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bench.inputs import PICTURES
+from bench.invocation import TRACE
 from bench.kili import Kili
-from bench.report import Row, merged, row, table
+from bench.report import PER_SECOND, Measured, Row, merged, row, table
 from local.template import ROOT, functions
 
 RESULTS = ROOT / "bench" / "results.json"
 PARAMETERS = {"SlideScoreOrigins": "https://slides.example.org"}
-RESOURCES = {"StagingBucket": "staging", "IdempotencyTable": "idempotency"}
-TRACE = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
+RESOURCES = {
+    "StagingBucket": "staging",
+    "IdempotencyTable": "idempotency",
+    "JobsTable": "jobs",
+    "AiwareEngine": "arn:aws:states:eu-west-1:123456789012:stateMachine:engine",
+}
 
 
 class Vendor(NamedTuple):
-    """function: ours in template.yaml. python: the variable that says where the Python with the vendor's SDK is.
+    """function: ours in template.yaml. python: the variable that says where the Python with the vendor's SDK is, None
+    where there is no SDK: then it is this Python.
 
     libraries: distributions by name, which both sides have and whose versions matter to the figures.
     """
 
     function: str
-    python: str
+    python: str | None
     libraries: Mapping[str, str]
 
 
-SLIDESCORE = Vendor(
-    "SlideScoreFunction", "SLIDESCORE_SDK_PYTHON", {"OpenCV": "opencv-python-headless", "NumPy": "numpy"}
-)
+PIXELS = {"OpenCV": "opencv-python-headless", "NumPy": "numpy"}
+FLASK = {"Flask": "flask"}
+SLIDESCORE = Vendor("SlideScoreFunction", "SLIDESCORE_SDK_PYTHON", PIXELS)
 KILI = Vendor("KiliFunction", "KILI_SDK_PYTHON", {})
+AIWARE_READY = Vendor("AiwareReadyFunction", None, FLASK)
+AIWARE_PROCESS = Vendor("AiwareProcessFunction", None, FLASK)
+AIWARE_REPORT = Vendor("AiwareReportFunction", None, FLASK)
+AIWARE_WORK = Vendor("AiwareWorkFunction", None, FLASK | PIXELS)
 
 
 class Benchmark(NamedTuple):
@@ -55,6 +66,7 @@ class Benchmark(NamedTuple):
     other: what ours stands beside, theirs or floor; inputs_of_other: what it is given besides.
     warm_up: runs of each side before those that count, so that .pyc files are written and files in memory.
     with_kili: the simulated Kili runs meanwhile, and each run is given, as a file, the event of a label of its own.
+    rate: how many things the work is done on, and what they are; the row is of things per second then.
     """
 
     function: str
@@ -66,9 +78,16 @@ class Benchmark(NamedTuple):
     inputs_of_other: tuple[str, ...] = ()
     vendor: Vendor = SLIDESCORE
     with_kili: bool = False
+    rate: tuple[int, str] | None = None
 
 
-BENCHMARKS = {
+class Scenario(NamedTuple):
+    """What is measured on the whole local stack. arguments: of bench.aiware."""
+
+    arguments: tuple[str, ...]
+
+
+BENCHMARKS: dict[str, Benchmark] = {
     "import_slidescore": Benchmark("import_slidescore", warm_up=1),
     "anno2_polygons_1k": Benchmark("anno2_polygons", ("nuclei_1k",)),
     "anno2_polygons_10k": Benchmark("anno2_polygons", ("nuclei_10k",), runs_of_other=3),
@@ -84,6 +103,28 @@ BENCHMARKS = {
     "region_4000_floor": Benchmark("region", ("tissue",), other="floor", inputs_of_other=("tissue_members",)),
     "import_kili": Benchmark("import_kili", warm_up=1, vendor=KILI),
     "kili_event_cold": Benchmark("kili_event", warm_up=1, vendor=KILI, with_kili=True),
+    "import_aiware_ready": Benchmark("import_aiware_ready", warm_up=1, vendor=AIWARE_READY),
+    "import_aiware_process": Benchmark("import_aiware_process", warm_up=1, vendor=AIWARE_PROCESS),
+    "import_aiware_report": Benchmark("import_aiware_report", warm_up=1, vendor=AIWARE_REPORT),
+    "import_aiware_work": Benchmark("import_aiware_work", warm_up=1, vendor=AIWARE_WORK),
+    "aiware_images": Benchmark(
+        "images", ("face_pictures",), other="floor", vendor=AIWARE_WORK, rate=(PICTURES, "pictures")
+    ),
+    "aiware_video_frames": Benchmark(
+        "video_frames", ("video_720p",), other="floor", vendor=AIWARE_WORK, rate=(60, "sampled frames")
+    ),
+    "aiware_video_frames_seeking": Benchmark(
+        "video_frames_seeking", ("video_720p",), other="floor", vendor=AIWARE_WORK, rate=(60, "sampled frames")
+    ),
+}
+
+SCENARIOS = {
+    "aiware_ack_s": Scenario(("ack",)),
+    "aiware_heartbeat_gap": Scenario(("heartbeat_gap",)),
+    "aiware_heartbeat_gap_relay": Scenario(("heartbeat_gap_relay",)),
+    "aiware_job_1": Scenario(("job", "1")),
+    "aiware_job_10": Scenario(("job", "10")),
+    "aiware_job_100": Scenario(("job", "100")),
 }
 
 
@@ -133,7 +174,8 @@ class Sides:
         if side == "theirs":
             home = self._folder / "home"
             home.mkdir(exist_ok=True)
-            return Path(self._pythons[vendor.python]).absolute(), _environment(ROOT) | {"HOME": str(home)}
+            python = self._pythons[vendor.python] if vendor.python else sys.executable
+            return Path(python).absolute(), _environment(ROOT) | {"HOME": str(home)}
         function = self._functions[vendor.function]
         # LAMBDA_TASK_ROOT is how Powertools knows that it runs in Lambda and needs the X-Ray SDK, which wants a trace.
         in_lambda = {"LAMBDA_TASK_ROOT": str(function.folder), "_X_AMZN_TRACE_ID": TRACE}
@@ -178,12 +220,35 @@ def measured(name: str, benchmark: Benchmark, sides: Sides) -> list[Row]:
                 )
                 if turn >= 0:
                     runs[side].append(run)
-    time = ([run["seconds"] for run in of] for of in runs.values())
+    number, things = benchmark.rate or (1, "")
+    seconds = ([run["seconds"] for run in of] for of in runs.values())
     memory = ([run["peak_mb"] for run in of] for of in runs.values())
+    time = ([number / each for each in of] if things else of for of in seconds)
     return [
-        row(name, *time, "s", _note(runs)),
+        row(name, *time, f"{things}{PER_SECOND}" if things else "s", _note(runs)),
         row(f"{name}_memory", *memory, "MB", f"imports and input included; {_note(runs)}"),
     ]
+
+
+def played(name: str, scenario: Scenario) -> list[Row]:
+    """The rows of what happened on the local stack."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.aiware", *scenario.arguments],
+        env=_environment(ROOT / "layers" / "shared", ROOT),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        sys.exit(f"{name} failed:\n{done.stderr}")
+    found = [Measured(*each) for each in json.loads(done.stdout)]
+    on = f"Python {platform.python_version()}; {os.cpu_count()} CPUs {platform.machine()}"
+    rows = []
+    for each in found:
+        promised = [] if each.promised is None else [each.promised]
+        rows.append(row(f"{name}{each.suffix}", [each.value], promised, each.unit, f"{each.note}; {on}"))
+        _say(f"{rows[-1].name}: {rows[-1].ours} {each.unit}")
+    return rows
 
 
 def _note(runs: dict[str, list[dict[str, Any]]]) -> str:
@@ -196,12 +261,14 @@ def _note(runs: dict[str, list[dict[str, Any]]]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=f"Benchmarks: {', '.join(BENCHMARKS)}.")
+    there = [*BENCHMARKS, *SCENARIOS]
+    parser = argparse.ArgumentParser(prog="python -m bench", description=f"Benchmarks: {', '.join(there)}.")
     parser.add_argument("names", nargs="*", metavar="NAME", help="which to run; all when none is named")
-    names = parser.parse_args().names or list(BENCHMARKS)
-    if unknown := [name for name in names if name not in BENCHMARKS]:
-        parser.error(f"no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
-    needed = {BENCHMARKS[name].vendor.python for name in names if BENCHMARKS[name].other == "theirs"}
+    names = parser.parse_args().names or there
+    if unknown := [name for name in names if name not in there]:
+        parser.error(f"no benchmark {', '.join(unknown)}; there are {', '.join(there)}")
+    chosen = [BENCHMARKS[name] for name in names if name in BENCHMARKS]
+    needed = {of.vendor.python for of in chosen if of.other == "theirs" and of.vendor.python}
     if missing := sorted(variable for variable in needed if not os.environ.get(variable)):
         parser.error(f"{' and '.join(missing)} must say where the Python with the vendor's SDK is; `make bench` does")
     if (load := os.getloadavg()[0]) > 1:
@@ -209,7 +276,7 @@ def main() -> None:
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder, Sides(Path(folder), os.environ) as sides:
         for name in names:
-            rows += measured(name, BENCHMARKS[name], sides)
+            rows += measured(name, BENCHMARKS[name], sides) if name in BENCHMARKS else played(name, SCENARIOS[name])
             earlier = [Row(**kept) for kept in json.loads(RESULTS.read_text())] if RESULTS.exists() else []
             kept = [row._asdict() for row in merged(earlier, rows)]
             RESULTS.write_text(json.dumps(kept, indent=2) + "\n")

@@ -21,13 +21,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 from unittest import mock
 from urllib.parse import parse_qs
 
-from bench import prices
+from bench import inputs, prices
 from bench.instances import Instances, Invocation, instances
 from bench.report import Measured
 from local import stack, template
@@ -177,14 +178,11 @@ def video(minutes: int) -> bytes:
     """MP4 of 640 x 360 px, 10 frames a second: the minute of `make demo`, one after the other."""
     import cv2
 
-    minute = samples.video(60)
+    frames = inputs.frames()
+    size = samples.WIDTH, samples.HEIGHT
     with tempfile.TemporaryDirectory() as folder:
-        source, made = Path(folder, "minute.mp4"), Path(folder, "video.mp4")
-        source.write_bytes(minute.content)
-        capture = cv2.VideoCapture(str(source))
-        frames = [capture.read()[1] for _ in minute.faces]
-        capture.release()
-        writer = cv2.VideoWriter(str(made), cv2.VideoWriter.fourcc(*"mp4v"), minute.fps, (minute.width, minute.height))
+        made = Path(folder, "video.mp4")
+        writer = cv2.VideoWriter(str(made), cv2.VideoWriter.fourcc(*"mp4v"), samples.FPS, size)
         for _ in range(minutes):
             for frame in frames:
                 writer.write(frame)
@@ -246,7 +244,7 @@ def heartbeat_gap(delivery: str = "direct") -> list[Measured]:
             raise ValueError(f"the job is {task.state}: {here.stack.toolkit.violations} {here.instances.errors}")
         at_s = [beat.at_s for beat in task.heartbeats]
         first_s = at_s[0] - (task.acked_at_s or 0.0)
-    gaps = [after - before for before, after in zip(at_s, at_s[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(at_s)]
     note = (
         f"no other side, theirs is what is promised; ours: {len(gaps)} gaps of {min(gaps):.2f} to {max(gaps):.2f} s at "
         f"an interval of {INTERVAL_S} s, delivered by {delivery}; the first heartbeat {first_s:.2f} s after the "
@@ -284,10 +282,10 @@ def job(minutes: int) -> list[Measured]:
         f"{minutes} segments of {SEGMENT_S} s, faces in 60 samples of each, {len(content) / 1e6:.1f} MB, {PROCESSORS} "
         f"segments at once on {PROCESSORS} CPUs, by the relay"
     )
+    of_dynamodb = sum(number for (service, _), number in requests.items() if service == "dynamodb")
     counted = (
-        f"{transitions} state transitions; {of_functions}; DynamoDB {needed['dynamodb_write_units']:,.0f} write units, "
-        f"{needed['dynamodb_read_units']:,.0f} read units in {sum(n for (of, _), n in requests.items() if of == 'dynamodb')} "
-        f"requests; S3 {needed['s3_writes']:.0f} writes, {needed['s3_reads']:.0f} reads; API {needed['api']:.0f} requests"
+        f"{transitions} state transitions; {of_functions}; DynamoDB {needed.writes} write and {needed.reads} read units "
+        f"in {of_dynamodb} requests; S3 {needed.s3_writes} writes, {needed.s3_reads} reads; API {needed.api} requests"
     )
     total = sum(costs.values())
     shares = ", ".join(f"{service} {dollars / total:.0%}" for service, dollars in costs.items())
@@ -313,7 +311,7 @@ def _items_once_collected() -> list[dict[str, Any]]:
         items: list[dict[str, Any]] = []
         for page in table.get_paginator("scan").paginate(TableName=stack.RESOURCES["JobsTable"]):
             items += page["Items"]
-        record = next(item for item in items if item["sequence"]["N"] == "0")
+        record = next(item for item in items if _is_record(item))
         if record["collected"] == record["last"]:
             return items
         if time.monotonic() > until:
@@ -321,29 +319,29 @@ def _items_once_collected() -> list[dict[str, Any]]:
         threading.Event().wait(0.1)
 
 
-def requested(
-    requests: Counter[tuple[str, str]], items: list[dict[str, Any]], api: int
-) -> dict[str, float]:
-    """In the units that are paid. The record is taken as large as it was at the end, for each of its writes and reads."""
+def requested(requests: Counter[tuple[str, str]], items: list[dict[str, Any]], api: int) -> prices.Requests:
+    """In the units that are paid. items: the job's record, and its messages, which were written and read once.
+
+    The record is taken to be as large as it is at the end for each of its writes and reads.
+    """
     tokens = {name: {"S": "x" * TASK_TOKEN_BYTES} for name in ("beat_token", "limit_token")}
-    sizes = [size_bytes(item | (tokens if item["sequence"]["N"] == "0" else {})) for item in items]
-    record = next(size for size, item in zip(sizes, items, strict=True) if item["sequence"]["N"] == "0")
-    messages = [size for size, item in zip(sizes, items, strict=True) if item["sequence"]["N"] != "0"]
-
-    def number(*operations: str) -> int:
-        return sum(requests["dynamodb", operation] for operation in operations)
-
-    in_kb, laid_in = math.ceil(record / 1024), sum(math.ceil(size / 1024) for size in messages)
-    plain, transactions = number("PutItem", "UpdateItem"), number("TransactWriteItems")
-    return {
-        "dynamodb_write_units": in_kb * (plain + 2 * transactions) + 2 * laid_in,
-        "dynamodb_read_units": math.ceil(record / 4096) * number("GetItem")
-        + number("Query")
+    record = next(size_bytes(item | tokens) for item in items if _is_record(item))
+    messages = [size_bytes(item) for item in items if not _is_record(item)]
+    alone = requests["dynamodb", "PutItem"] + requests["dynamodb", "UpdateItem"]
+    in_transactions = 2 * requests["dynamodb", "TransactWriteItems"]
+    return prices.Requests(
+        writes=math.ceil(record / 1024) * (alone + in_transactions) + 2 * sum(math.ceil(of / 1024) for of in messages),
+        reads=math.ceil(record / 4096) * requests["dynamodb", "GetItem"]
+        + requests["dynamodb", "Query"]
         + sum(messages) // 4096,
-        "s3_writes": sum(requests["s3", method] for method in ("PUT", "POST", "LIST")),
-        "s3_reads": sum(requests["s3", method] for method in ("GET", "HEAD")),
-        "api": api,
-    }
+        s3_writes=sum(requests["s3", method] for method in ("PUT", "POST", "LIST")),
+        s3_reads=sum(requests["s3", method] for method in ("GET", "HEAD")),
+        api=api,
+    )
+
+
+def _is_record(item: dict[str, dict[str, Any]]) -> bool:
+    return bool(item["sequence"]["N"] == "0")
 
 
 def size_bytes(item: dict[str, dict[str, Any]]) -> int:
@@ -377,10 +375,8 @@ def functions_ran(name: str, invocations: list[Invocation]) -> prices.Ran:
 def _described(name: str, ran: prices.Ran, invocations: list[Invocation]) -> str:
     of = [each for each in invocations if each.function == name]
     short = name.removeprefix("Aiware").removesuffix("Function").lower()
-    starts = sum(each.start_s > 0 for each in of)
-    return (
-        f"{short} {ran.number} times in {starts} processes, {ran.gb_s:.3f} GB-s, {max(each.peak_mb for each in of):.0f} MB"
-    )
+    starts, peak_mb = sum(each.start_s > 0 for each in of), max(each.peak_mb for each in of)
+    return f"{short} {ran.number} times in {starts} processes, {ran.gb_s:.3f} GB-s, {peak_mb:.0f} MB"
 
 
 SCENARIOS: dict[str, Callable[..., list[Measured]]] = {

@@ -16,6 +16,9 @@ OUTLINE_VERTICES = 20
 CELL_PX = 100
 COMB_HEIGHT_PX = 100
 FAR_PX = 100_000
+PICTURES = 60
+VIDEO_FPS = 20
+VIDEO_SIZE = (1280, 720)
 
 
 def tissue() -> bytes:
@@ -63,6 +66,53 @@ def tissue_members() -> bytes:
                     if name.endswith(".br"):
                         members.writestr(f"{nth}/{name.removesuffix('.br')}", brotli.decompress(packed.read(name)))
     return plain.getvalue()
+
+
+def face_pictures() -> bytes:
+    """A zip of JPEGs of 640 x 360 px, real pictures moved about; there is a face in about half of them."""
+    import zipfile
+
+    given = frames()
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as stored:
+        for nth in range(PICTURES):
+            stored.writestr(f"{nth:03}.jpg", _jpeg(given[nth * len(given) // PICTURES]))
+    return made.getvalue()
+
+
+def video_720p() -> bytes:
+    """The minute that the same pictures are, as MP4 of 1280 x 720 px: 20 frames a second, every other one a mean."""
+    import tempfile
+
+    import cv2
+
+    given = frames()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "video.mp4")
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), VIDEO_FPS, VIDEO_SIZE)
+        for frame, following in zip(given, [*given[1:], given[-1]], strict=True):
+            for shown in (frame, cv2.addWeighted(frame, 0.5, following, 0.5, 0)):
+                writer.write(cv2.resize(shown, VIDEO_SIZE, interpolation=cv2.INTER_CUBIC))
+        writer.release()
+        return path.read_bytes()
+
+
+def frames():
+    """Of the minute of video of `make demo`, 10 a second."""
+    import tempfile
+
+    import cv2
+
+    from local.aiware import samples
+
+    minute = samples.video(60)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "minute.mp4")
+        path.write_bytes(minute.content)
+        capture = cv2.VideoCapture(str(path))
+        read = [capture.read()[1] for _ in minute.faces]
+        capture.release()
+    return read
 
 
 def nuclei(number: int) -> bytes:
@@ -121,6 +171,8 @@ INPUTS: dict[str, Callable[[], bytes]] = {
     "tissue": tissue,
     "tissue_members": tissue_members,
     "ihc": ihc,
+    "face_pictures": face_pictures,
+    "video_720p": video_720p,
     "nuclei_1k": partial(nuclei, 1_000),
     "nuclei_10k": partial(nuclei, 10_000),
     "nuclei_100k": partial(nuclei, 100_000),

@@ -21,6 +21,31 @@ def import_kili() -> Callable[[], str]:
     return work
 
 
+def import_aiware_ready() -> Callable[[], str]:
+    return _importing("function")
+
+
+def import_aiware_process() -> Callable[[], str]:
+    return _importing("function, OpenCV left to the first picture that is analysed at once")
+
+
+def import_aiware_report() -> Callable[[], str]:
+    return _importing("function")
+
+
+def import_aiware_work() -> Callable[[], str]:
+    return _importing("function, OpenCV and detectors")
+
+
+def _importing(what: str) -> Callable[[], str]:
+    def work() -> str:
+        import app
+
+        return f"{what}, its tracer as in Lambda" if app.handler else ""
+
+    return work
+
+
 def kili_event(file: str) -> Callable[[], str]:
     """From nothing imported to the answer to one event."""
 
@@ -164,3 +189,56 @@ def analysis(content: bytes) -> Callable[[], tuple]:
         return found.outlines, uploaded, msgspec.json.encode(answer)
 
     return work
+
+
+def images(file: str) -> Callable[[], str]:
+    """Each picture of a zip to AION, faces."""
+    from bench.floor import pictures
+
+    contents, engine, deadline = pictures(file), _engine(), _deadline()
+
+    def work() -> str:
+        documents = [engine.of_picture(content, (0, 0), deadline) for content in contents]
+        return f"{sum(len(document['object']) for document in documents)} faces as AION"
+
+    return work
+
+
+def video_frames(file: str) -> Callable[[], str]:
+    """A video to AION, faces in a picture each second."""
+    from pathlib import Path
+
+    from annohooks.imaging import video
+    from bench.floor import SAMPLE_MS
+
+    engine, deadline = _engine(sampleMs=SAMPLE_MS), _deadline()
+
+    def work() -> str:
+        source = video.probe(Path(file))
+        document = engine.of_segment(source, 0, source.duration_ms, 0, deadline)
+        return f"probed, sampled, {len(document['series'])} appearances of faces as AION"
+
+    return work
+
+
+def video_frames_seeking(file: str) -> Callable[[], str]:
+    return video_frames(file)
+
+
+def _engine(**payload: object):
+    """The one that a payload without an analyzer gets, its cascades read."""
+    import numpy as np
+
+    from annohooks.aiware import engine
+    from annohooks.core.deadline import Deadline
+    from annohooks.imaging.detectors import DETECTORS
+
+    chosen = engine.choose(payload, "faces", DETECTORS)
+    chosen.look(np.zeros((100, 100, 3), np.uint8), Deadline.after(600))
+    return chosen
+
+
+def _deadline():
+    from annohooks.core.deadline import Deadline
+
+    return Deadline.after(600)

@@ -8,7 +8,7 @@ eu-west-1 (13 % above us-east-1) among them. Not counted: logs, traces, storage 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection
 from typing import NamedTuple
 
 LAMBDA_GB_S = 0.0000133334
@@ -34,6 +34,16 @@ class Ran(NamedTuple):
     disk_gb_s: float
 
 
+class Requests(NamedTuple):
+    """writes, reads: of DynamoDB, in its units. api: requests through API Gateway."""
+
+    writes: int
+    reads: int
+    s3_writes: int
+    s3_reads: int
+    api: int
+
+
 def billed_s(seconds: float, cpu_s: float, memory_mb: int) -> float:
     """What an invocation takes with a function's share of a processor, from what it took with a whole one.
 
@@ -44,16 +54,14 @@ def billed_s(seconds: float, cpu_s: float, memory_mb: int) -> float:
     return math.ceil((seconds + cpu_s * (1 / share - 1)) * 1000) / 1000
 
 
-def cost(ran: Iterable[Ran], transitions: int, requests: Mapping[str, float]) -> dict[str, float]:
-    """By service. requests: dynamodb_write_units, dynamodb_read_units, s3_writes, s3_reads and api, as they were."""
-    ran = list(ran)
+def cost(ran: Collection[Ran], transitions: int, requests: Requests) -> dict[str, float]:
+    """By service."""
     return {
         "Lambda": sum(
             of.gb_s * LAMBDA_GB_S + of.disk_gb_s * LAMBDA_DISK_GB_S + of.number * LAMBDA_REQUEST for of in ran
         ),
         "Step Functions": transitions * STEP_FUNCTIONS_TRANSITION,
-        "DynamoDB": requests["dynamodb_write_units"] * DYNAMODB_WRITE_UNIT
-        + requests["dynamodb_read_units"] * DYNAMODB_READ_UNIT,
-        "S3": requests["s3_writes"] * S3_WRITE + requests["s3_reads"] * S3_READ,
-        "API Gateway": requests["api"] * API_REQUEST,
+        "DynamoDB": requests.writes * DYNAMODB_WRITE_UNIT + requests.reads * DYNAMODB_READ_UNIT,
+        "S3": requests.s3_writes * S3_WRITE + requests.s3_reads * S3_READ,
+        "API Gateway": requests.api * API_REQUEST,
     }

@@ -6,15 +6,14 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import NamedTuple
 
-
 PER_SECOND = "/s"
 """How a unit ends of which more is better."""
 
 
 class Row(NamedTuple):
-    """ours, theirs: medians, in unit; less is better, or more if it is per second. ratio: how many times better ours is.
+    """ours, theirs: medians, in unit; less is better, or more if it is per second.
 
-    theirs: what is promised, where there is no other side; None, as is the ratio, where nothing is either.
+    theirs: what is promised where there is no other side, None if nothing is. ratio: how many times better ours is.
     """
 
     name: str

@@ -44,6 +44,59 @@ def import_kili() -> Callable[[], str]:
     return work
 
 
+def import_aiware_ready() -> Callable[[], str]:
+    return _engine()
+
+
+def import_aiware_report() -> Callable[[], str]:
+    return _engine()
+
+
+def import_aiware_process() -> Callable[[], str]:
+    return _engine()
+
+
+def import_aiware_work() -> Callable[[], str]:
+    return _engine(with_pixels=True)
+
+
+def _engine(*, with_pixels: bool = False) -> Callable[[], str]:
+    """What Veritone's published engines in Python import, and their routes; not the models that they load, too.
+
+    with_pixels: the one for pictures has NumPy besides, Keras, for which OpenCV stands here, and gevent, which is left
+    out. Source: V3-Engine-Examples, python/sentiment; engine-toolkit, python_imagenet.
+    """
+
+    def work() -> str:
+        import json
+        import urllib.request
+
+        from flask import Flask, jsonify, make_response, request
+
+        if with_pixels:
+            import cv2
+            import numpy as np
+
+        app = Flask(__name__)
+
+        @app.route("/ready", methods=["GET"])
+        def ready():
+            return make_response("OK", 200)
+
+        @app.route("/process", methods=["POST"])
+        def process():
+            payload = json.loads(request.form["payload"])
+            with urllib.request.urlopen(request.form["cacheURI"]) as media:
+                content = media.read()
+            if with_pixels:
+                content = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+            return jsonify({"object": [], "vendor": [payload, len(content)]})
+
+        return f"Flask application with ready and process{', NumPy and OpenCV' if with_pixels else ''}"
+
+    return work
+
+
 def kili_event(file: str) -> Callable[[], str]:
     """From nothing imported to the answer to one event."""
 

@@ -459,3 +459,42 @@ def test_nothing_is_sent_to_a_private_address_that_was_not_listed(serve, slides_
     with pytest.raises(Forbidden):
         Outbound(origin, Deadline.after(5), platform="Slide Score")
     assert server.connections == 0
+
+
+def test_a_body_goes_into_a_file_from_where_it_stands(serve, outbound, tmp_path):
+    server = serve(answering(reply(body=b"the media")))
+    with (tmp_path / "media").open("w+b") as file:
+        file.write(b"before ")
+        got = outbound(server.url).request("GET", "/", doing="asking", into=file)
+        assert got.body == b""
+        file.seek(0)
+        assert file.read() == b"before the media"
+
+
+def test_what_a_broken_attempt_left_in_the_file_is_gone_with_the_next(serve, outbound):
+    file = io.BytesIO()
+
+    def answer(connection, request):
+        if len(server.requests) > 1:
+            connection.sendall(reply(body=b"it"))
+            return True
+        connection.sendall(reply(body=b"half of", Content_Length=100))
+        return False
+
+    server = serve(answer)
+    outbound(server.url).request("GET", "/", doing="asking", into=file, attempts=2)
+    assert (file.getvalue(), len(server.requests)) == (b"it", 2)
+
+
+def test_a_file_gets_no_more_than_is_allowed(serve, outbound):
+    server = serve(answering(reply(body=bytes(100))))
+    file = io.BytesIO()
+    with pytest.raises(Upstream, match="more than 10 bytes"):
+        outbound(server.url).request("GET", "/", doing="asking", into=file, max_bytes=10)
+    assert file.getvalue() == b""
+
+
+def test_an_answer_whose_body_does_not_matter_is_taken_by_its_status(serve, outbound):
+    server = serve(answering(reply("200 OK", b"drip", Content_Length=10**9)))
+    got = outbound(server.url).request("POST", "/", doing="asking", body=b"{}", body_matters=False)
+    assert (got.status, got.body) == (200, b"")

@@ -78,3 +78,26 @@ def test_one_client_serves_the_process():
     Staging("staging").put("a", CONTENT)
     Staging("staging").put("b", CONTENT)
     assert s3.client.cache_info().misses == 1
+
+
+def test_a_file_is_staged_and_fetched_whole(tmp_path):
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_bytes(CONTENT)
+    bucket = Staging("staging")
+    assert bucket.put_file("media", source) == Staged("media", len(CONTENT))
+    bucket.fetch("media", target)
+    assert target.read_bytes() == bucket.content("media") == CONTENT
+
+
+@pytest.mark.parametrize(
+    "use", [lambda bucket, path: bucket.content("gone"), lambda bucket, path: bucket.fetch("gone", path)]
+)
+def test_what_was_never_staged_is_unavailable(use, tmp_path):
+    with pytest.raises(Unavailable, match="could not be read"):
+        use(Staging("staging"), tmp_path / "x")
+
+
+def test_a_file_that_cannot_be_staged_is_unavailable(tmp_path):
+    (tmp_path / "x").write_bytes(CONTENT)
+    with pytest.raises(Unavailable, match="could not be written"):
+        Staging("no-such-bucket").put_file("x", tmp_path / "x")

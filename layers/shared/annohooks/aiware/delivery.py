@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+import uuid
 from typing import Literal, Protocol
 
 import msgspec
@@ -25,6 +26,7 @@ _TAKEN = range(200, 300)
 _LATER = (408, 425, 429)
 _RACES = 20
 _INLINE_BYTES = 100_000  # of a message in the outbox; larger ones are staged
+_MOST_BYTES = {True: 5_200_000, False: 4_400_000}  # JSON or not: quoted as Lambda's answer, 6,291,456 are the most
 
 
 class Delivery(Protocol):
@@ -84,7 +86,7 @@ def _post(url: str, webhook: Webhook, body: bytes, content_type: str, settings: 
         except AnnohooksError as error:
             pause_s = min(pause_s * 2, 4) * random.uniform(0.5, 1)
             if not _may_pass(error) or deadline.remaining_s() < pause_s + 0.5:
-                raise _refused(error, webhook) from None
+                raise _refusal(error, webhook) from None
             time.sleep(pause_s)
 
 
@@ -94,10 +96,17 @@ def _may_pass(error: AnnohooksError) -> bool:
     return isinstance(error, (ConnectionFailed, UpstreamTimeout))
 
 
-def _refused(error: AnnohooksError, webhook: Webhook) -> Failure:
+def _refusal(error: AnnohooksError, webhook: Webhook) -> Failure:
     if isinstance(error, UpstreamStatus) and error.reply_status == 413:
-        return failure("other", f"The Engine Toolkit finds a {webhook} too large. Shorter segments (segmentMs) help.")
-    return failure("external_error", error.message)
+        return too_large(webhook)
+    refusal = failure("external_error", error.message)
+    refusal.may_pass = _may_pass(error)
+    return refusal
+
+
+def too_large(webhook: Webhook) -> Failure:
+    """What ends a job of which a message is more than its way takes."""
+    return failure("other", f"A {webhook} is too large for the Engine Toolkit. Shorter segments (segmentMs) help.")
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -124,6 +133,8 @@ class Outbox:
         self, job: Job, webhook: Webhook, body: bytes, then: Change, deadline: Deadline, content_type: str = JSON
     ) -> Job | None:
         """Lays the message in behind the last. Raises Unavailable when others always are faster."""
+        if len(body) > _MOST_BYTES[content_type == JSON]:
+            raise too_large(webhook)
         for _ in range(_RACES):
             sequence = job.last + 1
             message = self._message(job.job, sequence, webhook, body, content_type)
@@ -145,7 +156,8 @@ class Outbox:
     def _message(self, job: str, sequence: int, webhook: Webhook, body: bytes, content_type: str) -> Message:
         if content_type == JSON and len(body) <= _INLINE_BYTES:
             return Message(sequence, webhook, body.decode())
-        staged = self._staging.put(f"aiware/{job}/messages/{sequence:08}", body)
+        # A number that another message may win: the key is its own.
+        staged = self._staging.put(f"aiware/{job}/messages/{sequence:08}-{uuid.uuid4()}", body)
         return Message(sequence, webhook, key=staged.key, content_type=content_type)
 
 

@@ -5,6 +5,7 @@ Source: the protocol reference, section 1.6.
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,13 +48,19 @@ _SEE_LOG = "Something unexpected went wrong; the log of this engine says where."
 _OUT_OF_TIME = "The work did not fit into maxTTL."
 _TOO_SLOW = "A step of the work took longer than a function may run. Shorter segments (segmentMs) help."
 _ENDED = "A function ended in the middle of its work, most likely out of memory. Give it more, or send smaller media."
+_BUSY = "There was no function to spare for the work. A higher concurrency of the account helps."
+_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]+")
 
 
 class Failure(AnnohooksError):
-    """What ends a job; the class's name is its failureReason, so that Step Functions match it."""
+    """What ends a job; the class's name is its failureReason, so that Step Functions match it.
+
+    may_pass: whether the same may be well in a while.
+    """
 
     reason: ClassVar[str]
+    may_pass = False
 
 
 _CLASSES = {reason: type(reason, (Failure,), {"reason": reason}) for reason in REASONS}
@@ -71,7 +78,7 @@ def of(error: Exception) -> Failure:
         return error
     if isinstance(error, AnnohooksError):
         return failure(_reason(error), error.message)
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and error.errno in _DISK:
         return failure("file_write_error", "The media could not be kept on the function's disk.")
     return failure("internal_error", _SEE_LOG)
 
@@ -120,6 +127,8 @@ def told(error: str, cause: str) -> Failure:
         return failure("internal_error", _TOO_SLOW)
     if error in ("Runtime.ExitError", "Runtime.OutOfMemory", "Lambda.Unknown"):
         return failure("system_error", _ENDED)
+    if error == "Lambda.TooManyRequestsException":
+        return failure("rate_limited", _BUSY)
     return failure("internal_error", _SEE_LOG)
 
 

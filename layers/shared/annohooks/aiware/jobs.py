@@ -28,6 +28,7 @@ _OVERDUE_MS = 120_000
 """A job that is not over this long after its limit has nobody left who works on it."""
 _LONGEST_LAST_WORD_MS = 15_000
 _SHORTEST_LAST_WORD_MS = 2_000
+_ENDING_POLLS, _ENDING_POLL_S = 40, 0.2
 _WORKING: Final = "#stage IN (:accepted, :running)"
 _WORKING_VALUES = {"accepted": "accepted", "running": "running"}
 
@@ -91,11 +92,6 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         kept_ms = (self.limit_ms - self.accepted_ms) // 5
         return self.limit_ms - min(_LONGEST_LAST_WORD_MS, max(_SHORTEST_LAST_WORD_MS, kept_ms))
 
-    @property
-    def quiet_ms(self) -> int:
-        """When nobody may be posting any more."""
-        return max(self.beating_until_ms, self.posting_until_ms)
-
 
 class Change(NamedTuple):
     """A change of a record and the condition under which it is made, as `dynamodb.Table` takes them."""
@@ -137,26 +133,35 @@ class Jobs:
             item = {name: value for name, value in msgspec.structs.asdict(new).items() if name != "ready"}
             if self.table.put_new(item, "job"):
                 return new
-            found = self.read(job)
-            if found.stage in OVER or now > found.limit_ms + _OVERDUE_MS:
-                was_told = found.stage in ("complete", "failed")
-                if was_told and found.webhooks == webhooks and now < found.accepted_ms + _TRIES_MS:
-                    return found
-                continue
-            if found.webhooks == webhooks:
+            found = self._settled(job)
+            if was_told(found, webhooks):
                 return found
-            kept = self.apply(
-                job,
-                Change(
-                    "SET #heartbeat_webhook = :h, #result_webhook = :r, #external_webhook = :e, #heard_ms = :now",
-                    "NOT #stage IN (:complete, :failed, :lost)",
-                    {"h": webhooks.heartbeat, "r": webhooks.result, "e": webhooks.external, "now": now}
-                    | {stage: stage for stage in OVER},
-                ),
-            )
+            if found.stage in OVER or now > found.limit_ms + _OVERDUE_MS:
+                continue
+            kept = self._taken_over(found, new)
             if kept is not None:
                 return kept
         raise Unavailable("This chunk was tried too often.")
+
+    def _settled(self, job: str) -> Job:
+        """The record, once its last word is not just being said. Raises Unavailable if that takes long."""
+        for _ in range(_ENDING_POLLS):
+            found = self.read(job)
+            if found.stage not in ("completing", "failing") or now_ms() > found.limit_ms + _OVERDUE_MS:
+                return found
+            time.sleep(_ENDING_POLL_S)
+        raise Unavailable("This chunk's last attempt is just ending.")
+
+    def _taken_over(self, found: Job, new: Job) -> Job | None:
+        """The job under way, which reports to the new one's webhooks; the time of one that never began starts anew."""
+        fields = ["heartbeat_webhook", "result_webhook", "external_webhook", "heard_ms"]
+        if found.stage == "accepted":
+            fields += ["accepted_ms", "limit_ms", "estimate_s", "expires"]
+        elif found.webhooks == new.webhooks:
+            return found
+        change = "SET " + ", ".join(f"#{name} = :{name}" for name in fields)
+        values = {name: getattr(new, name) for name in fields}
+        return self.apply(found.job, Change(change, "#stage = :stage", {**values, "stage": found.stage}))
 
     def current(self, identity: str) -> Job | None:
         """The newest job of a chunk, None if there is none."""
@@ -189,10 +194,16 @@ class Jobs:
         change = "SET #segments = :segments, #bytes_read = :bytes"
         return self.apply(job, Change(change, _WORKING, {"segments": segments, "bytes": bytes_read, **_WORKING_VALUES}))
 
-    def take_beat(self, job: str, token: str, until_ms: int) -> Job | None:
-        """The right to post a heartbeat until a moment; None once the work is done. token: ends the wait after it."""
-        change = "SET #beat_token = :token, #beating_until_ms = :until"
-        return self.apply(job, Change(change, _WORKING, {"token": token, "until": until_ms, **_WORKING_VALUES}))
+    def keep_beat(self, job: str, token: str) -> Job | None:
+        """Keeps the token that ends the wait after a heartbeat; None once the work is done."""
+        return self.apply(job, Change("SET #beat_token = :token", _WORKING, {"token": token, **_WORKING_VALUES}))
+
+    def take_beat(self, job: str, until_ms: int) -> Job | None:
+        """The right to post a heartbeat until a moment; None if the one before is still under way, or the work done."""
+        values = {"until": until_ms, "now": now_ms(), **_WORKING_VALUES}
+        return self.apply(
+            job, Change("SET #beating_until_ms = :until", f"#beating_until_ms < :now AND {_WORKING}", values)
+        )
 
     def keep_limit(self, job: str, token: str) -> Job | None:
         """Keeps the token that lets go of the time limit; None once the work is done."""
@@ -252,6 +263,23 @@ class Jobs:
         when = "#stage IN (:accepted, :running, :finishing, :failing)"
         return self.apply(job, Change("SET #stage = :failing", when, values))
 
+    def take_last_word(self, job: str, poster: str, until_ms: int) -> Job | None:
+        """The right to say the last word until a moment; None as long as anybody may be posting, or once it is said."""
+        return self.apply(
+            job,
+            Change(
+                "SET #poster = :poster, #posting_until_ms = :until",
+                "#posting_until_ms < :now AND #beating_until_ms < :now AND #stage IN (:completing, :failing)",
+                {
+                    "poster": poster,
+                    "until": until_ms,
+                    "now": now_ms(),
+                    "completing": "completing",
+                    "failing": "failing",
+                },
+            ),
+        )
+
     def lost(self, job: str) -> Job | None:
         """Nobody could be told how the job ended."""
         values = {"lost": "lost", "completing": "completing", "failing": "failing"}
@@ -267,6 +295,15 @@ class Jobs:
                 {"now": now_ms(), "collected": collected},
             ),
         )
+
+
+def was_told(job: Job, webhooks: Webhooks) -> bool:
+    """Whether these webhooks were told that the job is over, or are just being told, shortly after they were named.
+
+    The chunk is one of the toolkit's three tries then, whose answer was lost, and not to be worked on again.
+    """
+    told = job.stage in ("complete", "failed", "completing", "failing")
+    return told and job.webhooks == webhooks and now_ms() < job.accepted_ms + _TRIES_MS
 
 
 def now_ms() -> int:

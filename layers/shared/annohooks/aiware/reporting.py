@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -16,7 +17,7 @@ from annohooks.aiware.jobs import OVER, Change, Job, Jobs, now_ms
 from annohooks.aiware.settings import Settings
 from annohooks.aiware.staged import Staged
 from annohooks.core.deadline import Deadline
-from annohooks.core.errors import AnnohooksError, BadRequest, NotFound
+from annohooks.core.errors import AnnohooksError, BadRequest, NotFound, Unavailable
 from annohooks.core.observability import logger
 from annohooks.core.staging import Staging
 
@@ -30,6 +31,8 @@ _LEASE_EXTRA_S = 1.0
 """A right to post ends this long after the post had to: the clocks of two functions may differ."""
 _LAST_WORD_S = 8.0
 _POLL_S = 0.1
+_TWO_POLLS_S = 45.0
+_MOST_BEATS = 2500  # each takes eight of the 25,000 events that Step Functions keep of an execution
 
 
 class Reporter:
@@ -68,11 +71,8 @@ class Reporter:
         limit_s = int(_left_s(job))
         if limit_s < 1:
             raise failure("other", "The work did not fit into maxTTL.")
-        return {
-            "job": job.job,
-            "beat_s": max(1, min(self._settings.aiware_heartbeat_s, limit_s // 3)),
-            "limit_s": limit_s,
-        }
+        beat_s = max(1, min(self._settings.aiware_heartbeat_s, limit_s // 3), math.ceil(limit_s / _MOST_BEATS))
+        return {"job": job.job, "beat_s": beat_s, "limit_s": limit_s}
 
     # ---- beside the work
 
@@ -81,23 +81,33 @@ class Reporter:
 
         A heartbeat that the toolkit refuses is made up for by the next: only long silence ends a job.
         """
-        job = self._jobs.read(payload["job"])
-        posting_s = min(_BEAT_S, max(1.0, self._settings.aiware_heartbeat_s * 0.8), max(_LEAST_S, _left_s(job)))
-        taken = self._jobs.take_beat(job.job, payload["token"], _until_ms(posting_s + _LEASE_EXTRA_S))
-        if taken is None:
+        job = self._jobs.keep_beat(payload["job"], payload["token"])
+        if job is None:
             machine.release(payload["token"])
             return {}
-        job = taken
-        over = Change("SET #beating_until_ms = :zero", "#beat_token = :token", {"zero": 0, "token": payload["token"]})
-        try:
-            self._delivery.deliver(job, "heartbeat", messages.running(job), over, Deadline.after(posting_s))
-        except Failure as refusal:
-            job = self._jobs.apply(job.job, over) or job
-            logger.warning("a heartbeat was refused", extra={"job": job.job, "reason": refusal.message})
-        silence_s = (now_ms() - job.heard_ms) / 1000
-        if silence_s > self._settings.aiware_patience_s:
-            raise failure("external_error", f"The Engine Toolkit has not answered for {silence_s:.0f} seconds.")
+        posting_s = min(_BEAT_S, payload["beat_s"] * 0.8, max(_LEAST_S, _left_s(job)))
+        until = Deadline.after(posting_s)
+        taken = self._jobs.take_beat(job.job, _until_ms(posting_s + _LEASE_EXTRA_S))
+        if taken is not None:
+            job = self._beat(taken, until)
+        if _silence_s(job) > self._patience_s(payload["beat_s"]):
+            raise failure("external_error", f"The Engine Toolkit has not answered for {_silence_s(job):.0f} seconds.")
         return {}
+
+    def _beat(self, job: Job, until: Deadline) -> Job:
+        """Posts a heartbeat. Returns the record as it is then."""
+        over = Change("SET #beating_until_ms = :zero", "#beating_until_ms = :until", {"zero": 0})
+        over.values["until"] = job.beating_until_ms
+        try:
+            return self._delivery.deliver(job, "heartbeat", messages.running(job), over, until) or job
+        except Failure as refusal:
+            logger.warning("a heartbeat was refused", extra={"job": job.job, "reason": refusal.message})
+            return self._jobs.apply(job.job, over) or job
+
+    def _patience_s(self, beat_s: float = 0.0) -> float:
+        """How long the toolkit may be silent: two beats at least, and with a relay two of its longest polls."""
+        polls_s = _TWO_POLLS_S if self._settings.aiware_delivery == "relay" else 0.0
+        return max(self._settings.aiware_patience_s, 2 * beat_s, polls_s)
 
     def limit(self, payload: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
         """Keeps the token that ends the wait for the time limit."""
@@ -114,8 +124,17 @@ class Reporter:
         """
         job = self._jobs.made(payload["job"], payload["segment"])
         if job is not None:
-            self._post_ready(job, deadline)
+            try:
+                self._post_ready(job, deadline)
+            except Failure as refusal:
+                self._bear(refusal, job)
         return {}
+
+    def _bear(self, refusal: Failure, job: Job) -> None:
+        """Raises a refusal, unless it may pass and the toolkit was heard of not long ago: then it is tried later."""
+        if not refusal.may_pass or _silence_s(self._jobs.read(job.job)) > self._patience_s():
+            raise refusal
+        logger.warning("a result was refused", extra={"job": job.job, "reason": refusal.message})
 
     def _post_ready(self, job: Job, deadline: Deadline) -> Job:
         """Posts results in order as long as the next is ready and nobody else does; the record as it is then."""
@@ -124,11 +143,12 @@ class Reporter:
             posting_s = min(_RESULT_S, deadline.remaining_s(), _left_s(job))
             if posting_s < _LEAST_S:
                 return job
+            until = Deadline.after(posting_s)
             held = self._jobs.take_posting(job, poster, _until_ms(posting_s + _LEASE_EXTRA_S))
             if held is None:
                 return self._jobs.read(job.job)
             try:
-                posted = self._post(held, poster, Deadline.after(posting_s))
+                posted = self._post(held, poster, until)
             except AnnohooksError:
                 self._jobs.let_posting_go(job.job, poster)
                 raise
@@ -160,11 +180,16 @@ class Reporter:
         while job.stage not in OVER and job.result_next < job.segments:
             if job.result_next not in job.ready:
                 raise job.noted or failure("internal_error", "The result of a segment is missing.")
-            deadline.check("posting results")
+            if deadline.remaining_s() < _RESULT_S:
+                raise Unavailable("The results are not all posted yet.")  # and this task is done again
             before = job.result_next
-            job = self._post_ready(job, deadline)
+            try:
+                job = self._post_ready(job, deadline)
+            except Failure as refusal:
+                self._bear(refusal, job)
             if job.result_next == before:  # somebody else is posting, or has died while posting
                 time.sleep(_POLL_S)
+                job = self._jobs.read(job.job)
         finished = self._jobs.finish(job.job)
         for token in (finished.beat_token, finished.limit_token) if finished else ():
             if token:
@@ -182,31 +207,51 @@ class Reporter:
 
     def complete(self, payload: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
         """Says that the job is complete, once. Nothing is said after it."""
-        job = self._jobs.completing(payload["job"])
-        if job is not None:
-            job = self._when_quiet(job)
-            self._last_word(job, messages.complete(job), "completing", "complete")
+        self._jobs.completing(payload["job"])
+        self._say(payload["job"], failure("internal_error", "The work ended without all its results."), deadline)
         return {}
 
     def fail(self, payload: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
         """Says why the job failed, once: what was noted, or what the state machine says. Nothing is said after it."""
-        job = self._jobs.failing(payload["job"])
-        if job is not None:
-            job = self._when_quiet(job)
-            why = job.noted or failures.told(payload["error"], payload["cause"])
-            self._last_word(job, messages.failed(job, why), "failing", "failed")
+        self._jobs.failing(payload["job"])
+        self._say(payload["job"], failures.told(payload["error"], payload["cause"]), deadline)
         return {}
 
-    def _when_quiet(self, job: Job) -> Job:
-        """The record once nobody posts any more: those who hold the right to, do so for a bounded time."""
-        while (left_ms := job.quiet_ms - now_ms()) > 0:
-            time.sleep(min(_POLL_S, left_ms / 1000))
-            job = self._jobs.read(job.job)
-        return job
+    def _say(self, job_id: str, why: Failure, deadline: Deadline) -> None:
+        """The last word, whichever the record says. why: it failed, if nothing was noted."""
+        job = self._may_say(job_id, deadline)
+        if job is None:
+            return
+        if job.stage == "completing":
+            self._last_word(job, messages.complete(job), "complete")
+        else:
+            self._last_word(job, messages.failed(job, job.noted or why), "failed")
 
-    def _last_word(self, job: Job, body: bytes, ending: str, over: str) -> None:
-        then = Change("SET #stage = :over", "#stage = :ending", {"over": over, "ending": ending})
-        self._delivery.deliver(job, "heartbeat", body, then, Deadline.after(_LAST_WORD_S))
+    def _may_say(self, job_id: str, deadline: Deadline) -> Job | None:
+        """The record with the right to say the last word, once nobody posts any more; None if it is said."""
+        poster = uuid.uuid4().hex
+        while True:
+            job = self._jobs.take_last_word(job_id, poster, _until_ms(_LAST_WORD_S + _LEASE_EXTRA_S))
+            if job is not None or self._jobs.read(job_id).stage not in ("completing", "failing"):
+                return job
+            deadline.check("waiting for others to end")
+            time.sleep(_POLL_S)
+
+    def _last_word(self, job: Job, body: bytes, over: str) -> None:
+        """Raises Failure when the toolkit does not take it: `other` if it has been silent for too long already."""
+        until = Deadline.after(_LAST_WORD_S)
+        values = {"over": over, "ending": job.stage, "poster": job.poster, "zero": 0}
+        change = "SET #stage = :over, #posting_until_ms = :zero"
+        then = Change(change, "#stage = :ending AND #poster = :poster", values)
+        try:
+            said = self._delivery.deliver(job, "heartbeat", body, then, until)
+        except Failure as refusal:
+            self._jobs.let_posting_go(job.job, job.poster)
+            if _silence_s(job) > self._patience_s():
+                raise failure("other", refusal.message) from None
+            raise
+        if said is None and self._jobs.read(job.job).stage not in OVER:
+            raise Unavailable("The last word of a job could not be recorded.")
         logger.info("the job is over", extra={"job": job.job, "stage": over, "results": job.messages})
 
     def watch(self, job_id: str, status: str, deadline: Deadline) -> None:
@@ -234,6 +279,11 @@ class Reporter:
 def _left_s(job: Job) -> float:
     """Seconds until the work must end."""
     return (job.work_until_ms - now_ms()) / 1000
+
+
+def _silence_s(job: Job) -> float:
+    """Seconds since the toolkit was last heard of."""
+    return (now_ms() - job.heard_ms) / 1000
 
 
 def _cause(why: Failure) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from annohooks.aiware import machine, media
-from annohooks.aiware.jobs import OVER, Job, Jobs, Webhooks
+from annohooks.aiware.jobs import OVER, Job, Jobs, Webhooks, was_told
 from annohooks.aiware.request import Process
 from annohooks.aiware.settings import Settings
 from annohooks.aiware.staged import Staged
@@ -66,7 +66,7 @@ class Webhook:
         if not process.wants_async:
             return Done(self._worker().at_once(process, self._content(process, deadline), deadline))
         job = self._jobs.current(process.identity())
-        if job is None or job.stage in OVER:
+        if job is None or (job.stage in OVER and not was_told(job, _webhooks(process))):
             answer = self._at_once(process, kind, deadline)
             if answer is not None:
                 return answer
@@ -124,7 +124,7 @@ class Webhook:
         limit_s = min(process.max_ttl_s or longest_s, longest_s)
         if limit_s < SHORTEST_TTL_S:
             raise BadRequest(f"maxTTL is {limit_s} s; no job is done in less than {SHORTEST_TTL_S} s.")
-        webhooks = Webhooks(process.heartbeat_webhook, process.result_webhook, process.external_callback_webhook)
+        webhooks = _webhooks(process)
         for _ in range(2):  # once more if the execution of a job whose record was lost had ended
             job = self._jobs.accept(process.identity(), webhooks, limit_s, estimate_s=limit_s)
             if job.stage != "accepted" or self._started(job, process):
@@ -139,3 +139,7 @@ class Webhook:
         if self._jobs.failing(job.job):
             self._jobs.lost(job.job)
         return False
+
+
+def _webhooks(process: Process) -> Webhooks:
+    return Webhooks(process.heartbeat_webhook, process.result_webhook, process.external_callback_webhook)

@@ -212,7 +212,10 @@ def _kept(job: str) -> Iterator[Path]:
         _FOLDER.mkdir(exist_ok=True)
         _in_use[path] += 1
         for other in _FOLDER.iterdir():
-            if not _in_use[other.with_suffix("")]:
+            users = _in_use[other.with_suffix("")]
+            if not users or (
+                users == 1 and other.stem == path.name and other != path
+            ):  # or what a crash left half done
                 other.unlink(missing_ok=True)
     try:
         yield path

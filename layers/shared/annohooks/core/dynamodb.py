@@ -1,7 +1,9 @@
 """DynamoDB: its client, and a table whose items are read and changed in plain Python values."""
 
+import random
 import re
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -15,7 +17,7 @@ Item = Mapping[str, Any]
 """Strings, ints, bools and sets of ints by attribute."""
 
 _NAME = re.compile(r"#(\w+)")
-_CONTENTION = {"TransactionConflict", "ConditionalCheckFailed"}
+_TRIES = 8
 
 
 @cache
@@ -66,28 +68,27 @@ class Table:
 
     def update(self, key: Item, change: str, when: str, **values: Any) -> dict[str, Any] | None:
         """Changes an item, and returns it as it is then; None, and nothing happens, if the condition does not hold."""
+        expressions = _expressions(change, when, values)
         with _errors():
             try:
-                changed = client().update_item(
-                    TableName=self._name,
-                    Key=_written(key),
-                    **_expressions(change, when, values),
-                    ReturnValues="ALL_NEW",
+                changed = _uncontended(
+                    lambda: client().update_item(
+                        TableName=self._name, Key=_written(key), **expressions, ReturnValues="ALL_NEW"
+                    )
                 )
             except client().exceptions.ConditionalCheckFailedException:
                 return None
         return _read(changed["Attributes"])
 
     def put_and_update(self, item: Item, key: Item, change: str, when: str, **values: Any) -> bool:
-        """Puts a new item and changes another; none of it if the condition does not hold, or somebody is faster."""
+        """Puts a new item and changes another; False, and nothing happens, if the condition does not hold."""
         put: Any = {"TableName": self._name, "Item": _written(item)}
         update: Any = {"TableName": self._name, "Key": _written(key), **_expressions(change, when, values)}
         with _errors():
             try:
-                client().transact_write_items(TransactItems=[{"Put": put}, {"Update": update}])
+                _uncontended(lambda: client().transact_write_items(TransactItems=[{"Put": put}, {"Update": update}]))
             except client().exceptions.TransactionCanceledException as error:
-                codes = {reason.get("Code") for reason in error.response.get("CancellationReasons", ())}
-                if codes & _CONTENTION:
+                if "ConditionalCheckFailed" in _reasons(error):
                     return False
                 raise
         return True
@@ -105,6 +106,26 @@ class Table:
                 Limit=limit,
             )
         return [_read(item) for item in found["Items"]]
+
+
+def _uncontended(act: Callable[[], Any]) -> Any:
+    """What a write returns. One that meets another's transaction on the same item is tried again, a moment later."""
+    from botocore.exceptions import ClientError
+
+    for attempt in range(1, _TRIES + 1):
+        try:
+            return act()
+        except ClientError as error:
+            if attempt == _TRIES or "TransactionConflict" not in _reasons(error):
+                raise
+            time.sleep(random.uniform(0.01, 0.02 * 2**attempt))
+    return None
+
+
+def _reasons(error: Any) -> set[str]:
+    """Why a write was not done: the error itself, and what a transaction says of its parts."""
+    parts = {str(reason.get("Code")) for reason in error.response.get("CancellationReasons", ())}
+    return parts | {error.response["Error"]["Code"].removesuffix("Exception")}
 
 
 def _expressions(change: str, when: str, values: Mapping[str, Any]) -> Any:

@@ -1,0 +1,82 @@
+"""A table in an embedded DynamoDB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from annohooks.core import dynamodb
+from annohooks.core.dynamodb import Table
+from annohooks.core.errors import Unavailable
+
+KEY = {"job": "a", "sequence": 0}
+
+
+@pytest.fixture
+def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with mock_aws():
+        dynamodb.client.cache_clear()
+        boto3.client("dynamodb").create_table(
+            TableName="jobs",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[
+                {"AttributeName": "job", "AttributeType": "S"},
+                {"AttributeName": "sequence", "AttributeType": "N"},
+            ],
+            KeySchema=[{"AttributeName": "job", "KeyType": "HASH"}, {"AttributeName": "sequence", "KeyType": "RANGE"}],
+        )
+        yield Table("jobs")
+    dynamodb.client.cache_clear()
+
+
+def test_an_item_is_read_as_it_was_put(table):
+    item = {**KEY, "text": "x", "number": 7, "yes": True, "numbers": {1, 2}}
+    assert table.put_new(item, "job")
+    assert table.get(KEY) == item
+    assert table.get({"job": "b", "sequence": 0}) is None
+
+
+def test_an_item_that_is_there_is_not_put_again(table):
+    assert table.put_new({**KEY, "text": "first"}, "job")
+    assert not table.put_new({**KEY, "text": "second"}, "job")
+    assert table.get(KEY)["text"] == "first"
+
+
+def test_a_change_is_made_only_under_its_condition(table):
+    table.put_new({**KEY, "stage": "running", "count": 1}, "job")
+    changed = table.update(KEY, "SET #count = #count + :one", "#stage = :running", one=1, running="running")
+    assert changed["count"] == 2
+    assert table.update(KEY, "SET #count = :zero", "#stage = :over", zero=0, over="over") is None
+    assert table.get(KEY)["count"] == 2
+
+
+def test_an_item_that_is_not_there_is_not_made_by_a_change(table):
+    assert table.update(KEY, "SET #count = :one", "#stage = :running", one=1, running="running") is None
+    assert table.get(KEY) is None
+
+
+def test_two_changes_are_made_together_or_not_at_all(table):
+    table.put_new({**KEY, "last": 0}, "job")
+    message = {"job": "a", "sequence": 1, "body": "{}"}
+    change = ("SET #last = :one", "#last = :zero")
+    assert table.put_and_update(message, KEY, *change, one=1, zero=0)
+    assert not table.put_and_update({**message, "sequence": 2}, KEY, *change, one=1, zero=0)
+    found = table.query("#job = :job AND #sequence > :after", 10, job="a", after=0)
+    assert [item["sequence"] for item in found] == [1]
+
+
+def test_a_table_that_is_not_there_is_told(table):
+    with pytest.raises(Unavailable):
+        Table("others").get(KEY)
+    assert table.is_there()
+
+
+def test_what_no_attribute_can_hold_is_refused(table):
+    with pytest.raises(TypeError, match="float"):
+        table.put_new({**KEY, "number": 0.5}, "job")
