@@ -4,8 +4,8 @@
 
 The two are the Pythons of virtual environments with the requirements of tests/contract; the benchmarks named may need
 only one. Each run of each side is a fresh process, and the sides take turns: what else the machine does strikes both.
-Every benchmark makes two rows, the time of its work and, as NAME_memory, the most memory that the process took,
-imports and input included. Those of the whole local stack, which have no other side, make the rows that they say.
+Most make two rows, the time of the work and, as NAME_memory, the most memory that the process took, imports and input
+included. Those of the whole local stack, which have no other side, make the rows that bench/aiware.py says.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ class Benchmark(NamedTuple):
     other: what ours stands beside, theirs or floor; inputs_of_other: what it is given besides.
     warm_up: runs of each side before those that count, so that .pyc files are written and files in memory.
     with_kili: the simulated Kili runs meanwhile, and each run is given, as a file, the event of a label of its own.
-    rate: how many things the work is done on, and what they are; the row is of things per second then.
+    rate: how many things the work is done on, and what they are; the row is of things per second then, and none is of
+    memory, since the floor keeps what its calls are given.
     """
 
     function: str
@@ -208,7 +209,7 @@ def _say(text: str) -> None:
 
 
 def measured(name: str, benchmark: Benchmark, sides: Sides) -> list[Row]:
-    """The row of the time and that of the memory."""
+    """The row of the time and that of the memory, or that of a rate."""
     wanted = {"ours": benchmark.runs_of_ours, benchmark.other: benchmark.runs_of_other}
     runs: dict[str, list[dict[str, Any]]] = {side: [] for side in wanted}
     for turn in range(-benchmark.warm_up, max(wanted.values())):
@@ -220,12 +221,14 @@ def measured(name: str, benchmark: Benchmark, sides: Sides) -> list[Row]:
                 )
                 if turn >= 0:
                     runs[side].append(run)
-    number, things = benchmark.rate or (1, "")
-    seconds = ([run["seconds"] for run in of] for of in runs.values())
+    seconds = [[run["seconds"] for run in of] for of in runs.values()]
+    if benchmark.rate:
+        number, things = benchmark.rate
+        rates = ([number / each for each in of] for of in seconds)
+        return [row(name, *rates, f"{things}{PER_SECOND}", _note(runs))]
     memory = ([run["peak_mb"] for run in of] for of in runs.values())
-    time = ([number / each for each in of] if things else of for of in seconds)
     return [
-        row(name, *time, f"{things}{PER_SECOND}" if things else "s", _note(runs)),
+        row(name, *seconds, "s", _note(runs)),
         row(f"{name}_memory", *memory, "MB", f"imports and input included; {_note(runs)}"),
     ]
 

@@ -284,8 +284,8 @@ def job(minutes: int) -> list[Measured]:
     )
     of_dynamodb = sum(number for (service, _), number in requests.items() if service == "dynamodb")
     counted = (
-        f"{transitions} state transitions; {of_functions}; DynamoDB {needed.writes} write and {needed.reads} read units "
-        f"in {of_dynamodb} requests; S3 {needed.s3_writes} writes, {needed.s3_reads} reads; API {needed.api} requests"
+        f"{transitions} state transitions; {of_functions}; DynamoDB {of_dynamodb} requests, {needed.writes} write and "
+        f"{needed.reads} read units; S3 {needed.s3_writes} writes, {needed.s3_reads} reads; API {needed.api} requests"
     )
     total = sum(costs.values())
     shares = ", ".join(f"{service} {dollars / total:.0%}" for service, dollars in costs.items())

@@ -46,10 +46,13 @@ MOST_ANSWER_BYTES = 16 << 20
 MOST_DISCARDED_BYTES = 256 << 20
 MOST_CONNECTIONS = 16
 MOST_JOBS = 64
+MOST_PARTS, MOST_HEAD_BYTES = 256, 8192
+"""Of a form, and of the headers of one of its parts: what annohooks takes."""
 DAY_S, WEEK_S = 86_400, 7 * 86_400
 
 _JOB_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _URL = re.compile(r"[!-~]{1,2048}")
+_BOUNDARY = re.compile(r"[ -~]{1,70}")
 _TRANSIENT = (408, 429)
 _BUSY = (429, 502, 503, 504)
 
@@ -273,10 +276,12 @@ def webhooks(content_type: str, body: bytes) -> Webhooks:
     """The webhooks that a form names. Raises BadForm if it is broken, or one of them is not of this container."""
     head = Head()
     head["Content-Type"] = content_type
-    boundary = head.get_boundary()
-    if head.get_content_type() != "multipart/form-data" or not boundary:
-        raise BadForm("The Content-Type is not multipart/form-data with a boundary.")
-    first, *parts = (b"\r\n" + body).split(b"\r\n--" + boundary.encode())
+    boundary = head.get_boundary() or ""
+    if head.get_content_type() != "multipart/form-data" or not _BOUNDARY.fullmatch(boundary):
+        raise BadForm("The Content-Type is not multipart/form-data with a boundary of at most 70 ASCII characters.")
+    first, *parts = (b"\r\n" + body).split(b"\r\n--" + boundary.encode(), MOST_PARTS + 2)
+    if len(parts) > MOST_PARTS + 1:  # the last is what follows the final boundary
+        raise BadForm(f"The form has more than {MOST_PARTS} parts.")
     if first or not parts or parts.pop() not in (b"--", b"--\r\n"):
         raise BadForm("The form does not begin and end with its boundary.")
     found: dict[str, str] = {}
@@ -284,6 +289,8 @@ def webhooks(content_type: str, body: bytes) -> Webhooks:
         lines, end, value = part.partition(b"\r\n\r\n")
         if not lines.startswith(b"\r\n") or not end:
             raise BadForm("The form has a part without headers.")
+        if len(lines) > MOST_HEAD_BYTES:
+            raise BadForm(f"The form has a part with headers of more than {MOST_HEAD_BYTES} bytes.")
         name = BytesHeaderParser().parsebytes(lines[2:]).get_param("name", header="Content-Disposition")
         if name in ("heartbeatWebhook", "resultWebhook", "maxTTL"):
             if name in found:

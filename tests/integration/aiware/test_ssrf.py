@@ -23,18 +23,21 @@ INTERNAL = [
     "https://xn--80ak6aa92e.com/",
     "http://127.0.0.1:6379/",
     "//127.0.0.1/x",
-    "http://127.0.0.1\r\nHost: other/",
-    "https://allowed.example/" + "a" * 3000,
 ]
+NO_URLS = ["http://127.0.0.1\r\nHost: other/", "https://allowed.example/" + "a" * 3000, "https://allowed.example/ä"]
 
 
 @pytest.mark.parametrize("field", ["cacheURI", "heartbeatWebhook", "resultWebhook"])
-@pytest.mark.parametrize("url", INTERNAL, ids=lambda url: url[:40].replace("\r\n", " "))
-def test_an_address_that_is_not_listed_is_refused_before_anything_is_done(engine, field, url):
+@pytest.mark.parametrize(
+    ("url", "status"),
+    [*((url, 403) for url in INTERNAL), *((url, 400) for url in NO_URLS)],
+    ids=lambda value: str(value)[:40].replace("\r\n", " "),
+)
+def test_an_address_that_is_not_listed_is_refused_before_anything_is_done(engine, field, url, status):
     before = len(engine.media.calls)
     task = engine.process(**{field: url})
-    assert (task.state, task.status) == ("ERROR", 403)
-    assert "does not allow" in task.failure_message
+    assert (task.state, task.status) == ("ERROR", status)
+    assert ("does not allow" if status == 403 else f"`{field}` is no URL") in task.failure_message
     assert len(engine.media.calls) == before
     assert task.job is None
 

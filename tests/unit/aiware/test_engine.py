@@ -333,6 +333,15 @@ class TestOfSegment:
         assert (item["startTimeMs"], item["stopTimeMs"]) == (0, 2000)
         assert item["object"]["label"] == "dark regions"
 
+    def test_a_picture_that_is_shown_at_several_samples_is_looked_at_once(self, monkeypatch):
+        looked = []
+        detect = Spots.detect
+        monkeypatch.setattr(Spots, "detect", lambda *given: looked.append(given[1]) or detect(*given))
+        again = self.STILL.copy()
+        video = film(monkeypatch, {0: self.STILL, 1000: self.STILL, 2000: self.STILL, 3000: again})
+        assert told(self.of_segment(video)) == [(0, 4000, self.LEFT)]
+        assert [each is again for each in looked] == [False, True]
+
     def test_work_ends_at_the_deadline_between_samples(self, monkeypatch):
         video = film(monkeypatch, {0: self.STILL})
         with pytest.raises(DeadlineExceeded, match="looking at the video"):

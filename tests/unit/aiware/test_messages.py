@@ -61,6 +61,12 @@ def test_metadata_cannot_take_the_place_of_a_result_key():
     assert (found["chunkContext"], found["output"], found["index"]) == ("c", {"series": []}, 1)
 
 
+@pytest.mark.parametrize(("given", "told"), [({"outputFolderID": 7}, "7"), ({"outputFolderID": ""}, None), ({}, None)])
+def test_a_result_goes_to_the_folder_that_the_payload_names(given, told):
+    found = json.loads(messages.result(Process(payload=given), Span(0, 0, 0), {}))
+    assert found.get("outputFolderID") == told
+
+
 def test_a_drawing_is_a_form_with_the_keys_of_a_result_and_a_file():
     body, content_type = messages.drawing(PROCESS, Span(0, 0, 1000), b"\xff\xd8jpeg")
     parts = email.message_from_bytes(f"Content-Type: {content_type}\r\n\r\n".encode() + body).get_payload()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
 
 import msgspec
@@ -334,6 +335,60 @@ def test_any_form_is_read_or_refused_and_what_is_read_survives_json(asked):
         assert len(process.identity()) == 40
         assert all(process.confidential())
         assert 0 <= process.start_ms <= request.MAX_NUMBER
+
+
+# What is too large, and what is no URL
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("chunk-metadata-x", "chunk-metadata-* fields"), ("future", "unknown fields")]
+)
+def test_fields_that_anybody_may_add_have_a_limit_together_and_names_count(name, told):
+    fields = {f"{name}{number}": "é" * 499 for number in range(9)}
+    size = sum(len(each.encode()) + 998 for each in fields)
+    largest = {**fields, f"{name}-last": "x" * (64_000 - size - len(name) - 5)}
+    assert request.parse(Form(largest))
+    for larger in ({**largest, name: ""}, {**largest, f"{name}-last": largest[f"{name}-last"] + "x"}):
+        with pytest.raises(BadRequest, match=re.escape(f"{told} are too large: more than 64000 bytes")):
+            request.parse(Form(larger))
+
+
+URLS = ["cacheURI", "heartbeatWebhook", "resultWebhook", "externalCallbackWebhook"]
+
+
+@pytest.mark.parametrize("name", URLS)
+@pytest.mark.parametrize(
+    "url", ["https://example.org/" + "a" * 2029, "https://example.org/ä", "http://a\r\nHost: b/", "http://a b", "\x7f"]
+)
+def test_url_that_is_too_long_or_not_printable_is_refused_by_the_name_of_its_field(name, url):
+    with pytest.raises(BadRequest, match=f"`{name}` is no URL") as told:
+        parsed(**{name: url})
+    assert url not in told.value.message
+
+
+@pytest.mark.parametrize("name", URLS)
+def test_url_may_have_2048_characters(name):
+    assert parsed(**{name: "https://example.org/" + "~" * 2028})
+
+
+# Where results go
+
+
+@pytest.mark.parametrize(("value", "folder"), [("f-1", "f-1"), (7, "7"), (0, "0"), (-(2**53), str(-(2**53)))])
+def test_output_folder_is_a_text_or_a_whole_number(value, folder):
+    assert payload({"outputFolderID": value}).output_folder() == folder
+    assert payload({"taskPayload": {"outputFolderID": value}}).output_folder() == folder
+
+
+@pytest.mark.parametrize("value", [{}, {"outputFolderID": None}, {"outputFolderID": ""}])
+def test_output_folder_may_be_missing(value):
+    assert payload(value).output_folder() == ""
+
+
+@pytest.mark.parametrize("value", [True, False, 1.5, [], ["f"], {}, {"a": 1}, 2**53 + 1, -(2**64), 10**30])
+def test_output_folder_that_is_anything_else_is_refused(value):
+    with pytest.raises(BadRequest, match="`outputFolderID` is neither a text nor a whole number"):
+        payload({"outputFolderID": value})
 
 
 # Identity

@@ -271,9 +271,25 @@ print([name for name in ("cv2", "numpy", "boto3", "aws_xray_sdk") if name in sys
 
 def test_only_the_beginning_of_an_endless_value_is_looked_for(log):
     with redacted("x" * 1_000_000):
-        assert len(observability._redacting[-1].pattern) < 100_000
+        assert sum(map(len, observability._redacting[-1])) < 100_000
         logger.info("x" * 5000)
-    assert "x" * 4096 not in log()
+    assert "x" * 2048 not in log()
+
+
+def test_many_long_and_awkward_values_are_bounded_too(log):
+    values = [f"{number}{AWKWARD * 200}" for number in range(64)]
+    with redacted(*values):
+        assert sum(map(len, observability._redacting[-1])) < 20_000_000
+        logger.info("asked with %s and %s", values[7][:2048], quote(values[63][:2048]))
+    assert lines(log)[0]["message"] == "asked with *** and ***"
+
+
+@pytest.mark.parametrize("length", [4, 2047, 2048, 2049])
+def test_value_is_redacted_whole_up_to_the_length_that_is_looked_for(log, length):
+    value = "".join(chr(97 + number % 26) for number in range(length))
+    with redacted(value):
+        logger.info("(%s)", value)
+    assert lines(log)[0]["message"] == f"(***{value[2048:]})"
 
 
 def test_subsegment_shows_the_trace_no_error_and_the_caller_the_very_same(monkeypatch):

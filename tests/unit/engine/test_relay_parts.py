@@ -176,6 +176,30 @@ def test_form_of_another_type_is_refused(relay, content_type):
         relay.webhooks(content_type, form("b"))
 
 
+@pytest.mark.parametrize("boundary", ["b" * 71, "bé", "b\udce9", '"b\x07"', '""', "us-ascii'en'%FF"], ids=ascii)
+def test_boundary_that_is_none_is_refused(relay, boundary):
+    sign = "*" if "'" in boundary else ""
+    with pytest.raises(relay.BadForm, match="70 ASCII characters"):
+        relay.webhooks(f"multipart/form-data; boundary{sign}={boundary}", form("b"))
+
+
+def test_form_of_256_parts_is_the_largest(relay):
+    longest = "b" * 70
+    parts = [(f"x{number}", b"") for number in range(255)]
+    largest = form(longest, *parts, ("maxTTL", b"60"))
+    assert relay.webhooks(f"multipart/form-data; boundary={longest}", largest).max_ttl_s == 60
+    for more in (1, 2, 1000):
+        with pytest.raises(relay.BadForm, match="more than 256 parts"):
+            relay.webhooks("multipart/form-data; boundary=b", form("b", *parts, *[("y", b"")] * (more + 1)))
+
+
+def test_part_with_endless_headers_is_refused(relay):
+    head = b"--b\r\nContent-Disposition: form-data; name=x\r\nX: %s\r\n\r\n\r\n--b--\r\n"
+    assert relay.webhooks("multipart/form-data; boundary=b", head % (b"x" * 8000)).heartbeat is None
+    with pytest.raises(relay.BadForm, match="more than 8192 bytes"):
+        relay.webhooks("multipart/form-data; boundary=b", head % (b"x" * 8192))
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -112,3 +112,26 @@ def test_several_threads_detect_at_once_and_each_gets_its_own():
     pictures = [placed(qr(text, 5), 300 + 100 * number, 300) for number, text in enumerate(texts)]
     with ThreadPoolExecutor(6) as pool:
         assert [found.labels for found in pool.map(detect, pictures)] == [(text,) for text in texts]
+
+
+def finders(across, module_px=3):
+    """A square of finder patterns, one beside the other, uint8 BGR."""
+    one = np.full((9, 9), 255, np.uint8)
+    one[1:8, 1:8], one[2:7, 2:7], one[3:6, 3:6] = 0, 255, 0
+    return cv2.cvtColor(np.tile(np.kron(one, np.ones((module_px, module_px), np.uint8)), (across, across)), 8)
+
+
+@pytest.mark.parametrize("across", [10, 40])
+def test_qr_codes_are_not_looked_for_among_too_many_finder_patterns(across, monkeypatch):
+    monkeypatch.setattr("cv2.QRCodeDetectorAruco", lambda: pytest.fail("looked for"))
+    assert detect(finders(across)).labels == ()
+
+
+def test_a_sheet_of_fifteen_codes_is_read():
+    sheet = np.full((1000, 1700, 3), 255, np.uint8)
+    texts = [f"part {number}" for number in range(15)]
+    for number, text in enumerate(texts):
+        code = qr(text, 8)
+        y, x = 20 + number // 5 * 320, 20 + number % 5 * 330
+        sheet[y : y + code.shape[0], x : x + code.shape[1]] = code
+    assert sorted(detect(sheet).labels) == sorted(texts)

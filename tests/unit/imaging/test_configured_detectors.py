@@ -348,6 +348,17 @@ def test_file_of_several_detectors_gives_each_by_its_name():
         (text() + "    model: other.onnx\n", "line 8: model: it is there twice"),
         (text(model="!!python/name:os.system x"), "line 3: model: nothing that can be read"),
         ("detectors: [" + " " * 300_000, "more than 256000 characters"),
+        (text(mean="[.nan, 0, 0]"), "line 8: mean: not a finite number"),
+        (text(mean="[0, -.inf, 0]"), "line 8: mean: not a finite number"),
+        (text(least_confidence=".inf"), "line 8: least_confidence: not a finite number"),
+        ("detectors:\n  " + "[" * 100_000, "line 2: nested too deeply"),
+        (text(labels="[" * 900 + "]" * 900), "line 7: nested too deeply"),
+        (text(labels="&x [*x]"), "line 7: labels: nothing that can be read"),
+        (text(labels="!!bool zzz"), "line 7: labels: nothing that can be read"),
+        (text(labels='!!int ""'), "line 7: labels: nothing that can be read"),
+        (text(labels="!!timestamp zzz"), "line 7: labels: nothing that can be read"),
+        (text(labels="{[a]: b}"), "line 7: labels: nothing that can be read"),
+        ("detectors:\n  - {[a]: b}\n", "line 2: a name has to be a text"),
     ],
 )
 def test_mistake_is_told_with_its_line_and_field(written, message):

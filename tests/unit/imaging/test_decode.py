@@ -168,3 +168,15 @@ def test_damaged_jpeg_is_decoded_at_its_size_or_refused(at, damage):
         return
     assert picture.size <= 300_000
     assert picture.ndim == 3
+
+
+def test_jpeg_of_more_scans_than_any_camera_writes_is_refused_undecoded(monkeypatch):
+    """Each scan of a few bytes goes over the whole picture once more."""
+    first = PROGRESSIVE.index(b"\xff\xda")
+    scan = PROGRESSIVE[first : PROGRESSIVE.index(b"\xff", first + 2 + 12)]
+    scans = PROGRESSIVE.count(b"\xff\xda")
+    assert decode.jpeg(PROGRESSIVE, max_pixels=10_000).shape == (HEIGHT, WIDTH, 3)
+    monkeypatch.setattr("cv2.imdecode", lambda *_: pytest.fail("decoded"))
+    for hidden in (b"", segment(0xFE, END)):  # an end marker in a comment ends nothing
+        with pytest.raises(NotAPicture, match="a JPEG of more than 100 scans"):
+            decode.jpeg(PROGRESSIVE[:-2] + hidden + scan * (101 - scans) + END, max_pixels=10_000)

@@ -191,3 +191,30 @@ def test_damaged_picture_is_decoded_at_its_size_or_refused(kind, data):
     assert picture.ndim == 3
     assert picture.size <= 300_000
     assert sorted(picture.shape[:2]) == sorted(decode.picture_size(bytes(damaged)))
+
+
+def tiff(*tags, after=b""):
+    """The directory of a TIFF: its tags as (tag, type, count, value)."""
+    entries = b"".join(struct.pack("<HHII", *each) for each in sorted(tags))
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + after
+
+
+SIDES = [(256, 3, 1, 100), (257, 3, 1, 100)]
+
+
+@pytest.mark.parametrize(
+    ("tags", "told"),
+    [
+        ([*SIDES, (256, 16, 1, 20_000)], "a TIFF (of two sizes|whose size is not as TIFF has it)"),
+        ([(256, 4, 1, 100), *SIDES], "a TIFF of two sizes"),
+        ([(256, 9, 1, 20_000), SIDES[1]], "a TIFF whose size is not as TIFF has it"),
+        ([(256, 3, 2, 100), SIDES[1]], "a TIFF whose size is not as TIFF has it"),
+        ([*SIDES, (322, 4, 1, 16_384), (323, 4, 1, 16_384)], "16384 x 16384 pixels a tile"),
+        ([*SIDES, (258, 3, 1, 64), (277, 3, 1, 4)], "100 x 100 pixels of 256 bits"),
+    ],
+    ids=["another type", "twice", "signed", "two values", "large tiles", "pixels of many bits"],
+)
+def test_tiff_that_takes_more_memory_than_its_size_says_is_refused_undecoded(tags, told, monkeypatch):
+    monkeypatch.setattr("cv2.imdecode", lambda *_: pytest.fail("decoded"))
+    with pytest.raises(NotAPicture, match=told):
+        decode.picture(tiff(*tags), 20_000)

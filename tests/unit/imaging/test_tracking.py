@@ -151,3 +151,21 @@ def test_appearance_lasts_a_step_beyond_the_sample_it_is_last_seen_in(step_ms):
     tracker.add(7 * step_ms, Detections.from_boxes([BOX], ["face"]))
     (one,) = tracker.finish()
     assert (one.start_ms, one.stop_ms) == (7 * step_ms, 8 * step_ms)
+
+
+def test_thousands_of_objects_each_go_on_as_themselves():
+    corners = np.stack(np.meshgrid(np.arange(60) * 12, np.arange(60) * 12), axis=-1).reshape(-1, 2)
+    labels = [str(number % 3) for number in range(len(corners))]
+    tracker = Tracker(STEP_MS)
+    for at_ms, by in ((0, 0), (STEP_MS, 1)):
+        tracker.add(at_ms, Detections.from_boxes(np.hstack([corners + by, corners + by + 10]), labels))
+    found = tracker.finish()
+    assert spans(found) == [(0, 2 * STEP_MS, number) for number in range(3600)]
+    assert [each.label for each in found] == labels
+
+
+def test_objects_in_one_and_the_same_place_are_all_told():
+    tracker = Tracker(STEP_MS)
+    for at_ms in (0, STEP_MS):
+        tracker.add(at_ms, Detections.from_boxes([BOX] * 90, ["face"] * 90))
+    assert spans(tracker.finish()) == [(0, 2 * STEP_MS, number) for number in range(90)]

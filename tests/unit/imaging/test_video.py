@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import socket
 import threading
@@ -528,3 +529,59 @@ def test_name_of_a_file_is_never_taken_for_an_address_or_a_pattern(tmp_path, mon
         file.write_bytes(videos["mp4"].read_bytes())
         assert video.probe(file.relative_to(tmp_path)).frames == 100
     assert connected() == []
+
+
+# ---- what would take more memory than the file is worth
+
+
+def with_number(path, kind, at, number, width=4):
+    """An MP4 with another number in the first table of a kind, so many bytes after the table's flags."""
+    content = bytearray(path.read_bytes())
+    start = content.index(kind) + 8 + at
+    content[start : start + width] = number.to_bytes(width)
+    changed = path.with_name(f"changed_{kind.decode()}_{at}.mp4")
+    changed.write_bytes(content)
+    return changed
+
+
+def refused_unopened(path, captures, told):
+    del captures[:]
+    with pytest.raises(NotAVideo, match=told):
+        video.probe(path)
+    assert captures == []
+
+
+def test_mp4_of_more_samples_than_allowed_is_refused_unopened(videos, captures):
+    endless = with_number(videos["mp4"], b"stsz", 4, 60_000_000)
+    refused_unopened(endless, captures, "a video of more than 10000000 frames")
+    content = endless.read_bytes()
+    at = content.index(b"stsz") + 8
+    endless.write_bytes(content[:at] + (1).to_bytes(4) + content[at + 4 :])
+    refused_unopened(endless, captures, "a video that announces more than the file can hold")
+
+
+def test_mp4_of_more_samples_a_chunk_than_the_file_holds_is_refused_unopened(videos, captures):
+    refused_unopened(with_number(videos["mp4"], b"stsc", 8, 2**31), captures, "more than the file can hold")
+
+
+@pytest.mark.parametrize("name", [b"cmov", b"free"])
+def test_mp4_whose_index_is_hidden_is_refused_unopened(folder, videos, captures, name):
+    hidden = folder / "hidden.mp4"
+    hidden.write_bytes(videos["mp4"].read_bytes().replace(b"moov", name))
+    refused_unopened(hidden, captures, "a video whose index is compressed or hidden")
+
+
+def test_fragment_of_more_samples_than_allowed_is_refused_unopened(folder, videos, captures):
+    def box(kind, content):
+        return (8 + len(content)).to_bytes(4) + kind + content
+
+    run = box(b"trun", bytes(4) + (60_000_000).to_bytes(4))
+    fragments = folder / "fragments.mp4"
+    fragments.write_bytes(videos["mp4"].read_bytes() + box(b"moof", box(b"traf", run)))
+    refused_unopened(fragments, captures, "a video of more than 10000000 frames")
+
+
+def test_pictures_of_another_size_than_announced_are_refused(videos):
+    announced = dataclasses.replace(video.probe(videos["mp4"]), width=32, height=24)
+    with pytest.raises(NotAVideo, match="a video whose pictures are not all of 32 x 24 pixels"):
+        list(video.frames(announced, 0, 200, 40))

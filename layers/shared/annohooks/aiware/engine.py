@@ -75,12 +75,16 @@ class Engine:
 
         start_ms, stop_ms: from the start of the file, which lies offset_ms after that of the asset; the document has
         times of the asset. What is in a sample is told until the next, or until the file ends. Raises TooLarge,
-        DeadlineExceeded between samples, and what `imaging.video.frames` does.
+        DeadlineExceeded between samples, and what `imaging.video.frames` does. A picture that is shown at several
+        samples is looked at once.
         """
         tracker = Tracker(self.step_ms)
+        last: Picture | None = None
         for at_ms, picture in video.frames(source, start_ms, stop_ms, self.step_ms):
             deadline.check("looking at the video")
-            tracker.add(at_ms, self.look(picture, deadline).found)
+            if picture is not last:
+                last, found = picture, self.look(picture, deadline).found
+            tracker.add(at_ms, found)
         appearances = [
             replace(each, stop_ms=max(each.start_ms, min(each.stop_ms, source.duration_ms)))
             for each in tracker.finish()

@@ -83,8 +83,8 @@ def _about(process: Process, span: Span) -> dict[str, Any]:
     about |= {"startOffsetMs": span.start_ms, "endOffsetMs": span.stop_ms, "index": span.segment + 1}
     if process.chunk_context:
         about["chunkContext"] = process.chunk_context
-    if folder := process.parameter("outputFolderID", ""):
-        about["outputFolderID"] = str(folder)
+    if folder := process.output_folder():
+        about["outputFolderID"] = folder
     return about
 
 

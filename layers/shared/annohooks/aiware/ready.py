@@ -7,7 +7,7 @@ from collections.abc import Callable
 from annohooks.aiware import machine
 from annohooks.aiware.settings import Settings
 from annohooks.core import dynamodb, models, s3
-from annohooks.core.errors import AnnohooksError
+from annohooks.core.errors import AnnohooksError, SettingsError
 
 
 def missing(settings: Settings) -> list[str]:
@@ -18,7 +18,7 @@ def missing(settings: Settings) -> list[str]:
         "The staging bucket": lambda: s3.is_there(settings.staging_bucket),
     }
     if settings.aiware_detectors:
-        checks["The file of detectors"] = lambda: models.is_there(settings.aiware_detectors)
+        checks["The file of detectors"] = lambda: _is_understood(settings.aiware_detectors)
     absent = []
     for what, is_there in checks.items():
         try:
@@ -26,4 +26,17 @@ def missing(settings: Settings) -> list[str]:
                 absent.append(f"{what} is not there.")
         except AnnohooksError as error:
             absent.append(f"{what} cannot be looked at: {error.message}")
+        except (SettingsError, UnicodeDecodeError) as error:
+            absent.append(f"{what} has a mistake: {error}.")
     return absent
+
+
+def _is_understood(detectors: str) -> bool:
+    """Whether the file is there. Raises SettingsError or UnicodeDecodeError for what can be told without OpenCV."""
+    if not models.is_there(detectors):
+        return False
+    from annohooks.imaging import descriptions
+
+    for _ in descriptions.read(models.read(detectors).decode()):
+        pass
+    return True

@@ -19,6 +19,7 @@ MAX_NUMBER = 2**53
 """The largest whole number that JSON carries unchanged everywhere, in milliseconds 285,000 years."""
 _MAX_NESTING = 64
 _MOST_CONFIDENTIAL = 64
+_MOST_FREE_BYTES = 64_000
 
 _METADATA = "chunk-metadata-"
 _NAMES = {
@@ -49,6 +50,8 @@ _NAMES = {
 # The documents themselves write startOffsetMs, cacheUri and libraryID as well.
 _BY_NAME = {name.lower(): field for field, name in _NAMES.items()}
 _SAME_TYPE = {"image/jpg": "image/jpeg"}
+_URLS = ("cache_uri", "heartbeat_webhook", "result_webhook", "external_callback_webhook")
+_URL = re.compile(r"[!-~]{0,2048}")
 
 _NUMBER = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?(?:[eE]\+?[0-9]{1,2})?")
 _OF_ONE_INSTANCE = re.compile(r"webhook|dir(?:ectory)?$", re.IGNORECASE)
@@ -115,6 +118,17 @@ class Process(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         inner = self.payload.get("taskPayload")
         return self.payload.get(name, inner.get(name, default) if isinstance(inner, dict) else default)
 
+    def output_folder(self) -> str:
+        """The payload's outputFolderID, "" when there is none. Raises BadRequest, which `parse` does, too."""
+        match self.parameter("outputFolderID"):
+            case None:
+                return ""
+            case str(folder):
+                return folder
+            case int(number) if not isinstance(number, bool) and abs(number) <= MAX_NUMBER:
+                return str(number)
+        raise BadRequest("The payload's `outputFolderID` is neither a text nor a whole number.")
+
     def identity(self) -> str:
         """40 hex digits that are the same for each try of the same work, and for no other work.
 
@@ -132,7 +146,7 @@ class Process(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             self.payload,
             None if self.chunk is None else hashlib.sha256(self.chunk).hexdigest(),
         ]
-        return _digest(_without_credentials(work))
+        return _digest(without_credentials(work))
 
     def confidential(self) -> tuple[str, ...]:
         """What no log may hold: tokens, URLs and whatever else is named or looks like a secret, at any depth.
@@ -157,7 +171,8 @@ def parse(form: Form) -> Process:
     """A form's fields, by their names in any case. Raises BadRequest naming the field that cannot be used.
 
     An empty field counts as not given; two spellings of one field are refused only if both say something, and not the
-    same. endOffsetMS may be 0 whatever startOffsetMS is: that is how the toolkit writes what it does not know.
+    same. endOffsetMS may be 0 whatever startOffsetMS is: that is how the toolkit writes what it does not know. A URL is
+    2,048 printable ASCII characters at most; all chunk metadata are 64,000 bytes at most, and so are all other fields.
     """
     given: dict[str, Any] = {}
     metadata: dict[str, str] = {}
@@ -168,6 +183,11 @@ def parse(form: Form) -> Process:
             (metadata if name.lower().startswith(_METADATA) else unknown)[name] = text
         elif text and given.setdefault(field, text) != text:
             raise BadRequest(f"The form's field `{_NAMES[field]}` is given in two spellings that differ.")
+    _check_size("chunk-metadata-* fields", metadata)
+    _check_size("unknown fields", unknown)
+    for field in _URLS:
+        if not _URL.fullmatch(given.get(field, "")):
+            raise BadRequest(f"The form's field `{_NAMES[field]}` is no URL of at most 2,048 printable characters.")
     given["mime_type"] = _mime_type(given.get("mime_type") or form.chunk_type.replace("application/octet-stream", ""))
     given["payload"] = _payload(given.get("payload", ""))
     given["chunk_index"] = _number("chunk_index", given)
@@ -177,7 +197,14 @@ def parse(form: Form) -> Process:
         given[field] = _number(field, given) or 0
     if 0 < given["end_ms"] < given["start_ms"]:
         raise BadRequest("The form's field `startOffsetMS` is greater than its `endOffsetMS`.")
-    return Process(**given, chunk_metadata=metadata, unknown=unknown, chunk=form.chunk)
+    process = Process(**given, chunk_metadata=metadata, unknown=unknown, chunk=form.chunk)
+    process.output_folder()
+    return process
+
+
+def _check_size(what: str, fields: Mapping[str, str]) -> None:
+    if sum(len(name.encode()) + len(text.encode()) for name, text in fields.items()) > _MOST_FREE_BYTES:
+        raise BadRequest(f"The form's {what} are too large: more than {_MOST_FREE_BYTES} bytes together.")
 
 
 def _number(field: str, given: Mapping[str, str]) -> int | None:
@@ -224,10 +251,11 @@ def _digest(value: Any) -> str:
     return hashlib.sha256(msgspec.json.encode(value, order="deterministic")).hexdigest()[:40]
 
 
-def _without_credentials(value: Any) -> Any:
+def without_credentials(value: Any) -> Any:
+    """The same JSON value, less what is named as a credential at any depth."""
     if isinstance(value, dict):
-        return {name: _without_credentials(inner) for name, inner in value.items() if not _CREDENTIAL.search(name)}
-    return [_without_credentials(inner) for inner in value] if isinstance(value, list) else value
+        return {name: without_credentials(inner) for name, inner in value.items() if not _CREDENTIAL.search(name)}
+    return [without_credentials(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _scalars(fields: dict[str, Any]) -> Iterator[tuple[bool, str]]:

@@ -32,7 +32,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     aiware_patience_s: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 300
     aiware_segments_at_once: Annotated[int, msgspec.Meta(ge=1, le=100)] = 4
     aiware_max_media_mb: Annotated[int, msgspec.Meta(ge=1, le=5000)] = 1000
-    aiware_max_picture_px: Annotated[int, msgspec.Meta(ge=10_000, le=400_000_000)] = 64_000_000
     aiware_at_once_bytes: Annotated[int, msgspec.Meta(ge=0, le=50_000_000)] = 8_000_000
     aiware_at_once_px: Annotated[int, msgspec.Meta(ge=0, le=64_000_000)] = 8_000_000
     api_timeout_s: Annotated[float, msgspec.Meta(ge=5, le=300)] = 29.0

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from annohooks.aiware.messages import JSON
-from annohooks.aiware.request import Process
+from annohooks.aiware.request import Process, without_credentials
 from annohooks.core.staging import Staging
 
 _NUL = b"\0"
@@ -27,15 +27,24 @@ class Staged:
         self._staging = staging
 
     def keep_request(self, job: str, process: Process) -> None:
-        """The request without its tokens, which nobody needs, and its chunk as the media if there is one.
+        """What the tasks read of the request, credentials not among it, and its chunk as the media if there is one.
 
-        The chunk of the request that is kept is empty then, and None if there was none.
+        The chunk of the request that is kept is empty then, and None if there was none. Its cacheURI may be signed, and
+        is kept as it is: who fetches the media needs it.
         """
         if process.chunk:
             self._staging.put(f"aiware/{job}/media", process.chunk)
-        chunk = b"" if process.chunk else None
-        bare = msgspec.structs.replace(process, chunk=chunk, token="", controller_token="")
-        self._staging.put(f"aiware/{job}/request.json", msgspec.json.encode(bare))
+        needed = Process(
+            chunk_context=process.chunk_context,
+            mime_type=process.mime_type,
+            start_ms=process.start_ms,
+            end_ms=process.end_ms,
+            cache_uri=process.cache_uri,
+            payload=without_credentials(process.payload),
+            chunk_metadata=process.chunk_metadata,
+            chunk=b"" if process.chunk else None,
+        )
+        self._staging.put(f"aiware/{job}/request.json", msgspec.json.encode(needed))
 
     def request(self, job: str) -> Process:
         """The request that was kept."""

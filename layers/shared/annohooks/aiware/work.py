@@ -25,7 +25,8 @@ from annohooks.aiware.settings import Settings
 from annohooks.aiware.staged import Result, Staged
 from annohooks.core import models
 from annohooks.core.deadline import Deadline
-from annohooks.core.errors import BadRequest
+from annohooks.core.errors import BadRequest, SettingsError, Unavailable
+from annohooks.core.observability import logger
 from annohooks.core.staging import Staging
 from annohooks.imaging import decode, video
 from annohooks.imaging.detectors import DETECTORS, Detector
@@ -108,16 +109,24 @@ class Worker:
         with _unbroken():
             document = chosen.of_segment(source, start_ms, stop_ms, process.start_ms, deadline)
 
-        def drawn() -> bytes:
-            _, picture = next(iter(video.frames(source, start_ms, stop_ms, chosen.step_ms)))
-            return drawing(picture, document, span.start_ms)
+        def drawn() -> bytes | None:
+            with _unbroken():
+                for at_ms, picture in video.frames(source, start_ms, stop_ms, chosen.step_ms):
+                    return drawing(picture, document, process.start_ms + at_ms)
+            return None
 
         return self._told(process, span, document, drawn)
 
-    def _told(self, process: Process, span: Span, document: dict[str, Any], drawn: Callable[[], bytes]) -> Result:
-        """The result as AION, or as the drawing that the payload asks for, where the deployment allows that."""
-        if self._settings.aiware_multipart_results == "Enabled" and process.parameter("output") == "drawing":
-            return Result(*messages.drawing(process, span, drawn()))
+    def _told(
+        self, process: Process, span: Span, document: dict[str, Any], drawn: Callable[[], bytes | None]
+    ) -> Result:
+        """The result as AION, or as the drawing that the payload asks for, where the deployment allows that.
+
+        drawn: None for a segment that is too short to have a sample, which is told as AION.
+        """
+        is_wanted = self._settings.aiware_multipart_results == "Enabled" and process.parameter("output") == "drawing"
+        if is_wanted and (picture := drawn()) is not None:
+            return Result(*messages.drawing(process, span, picture))
         return Result(messages.result(process, span, document))
 
     # ---- without a job
@@ -157,7 +166,11 @@ def _detectors(key: str) -> dict[str, Detector[Any]]:
         return DETECTORS
     from annohooks.imaging.detectors import configured
 
-    return DETECTORS | configured.load(models.read(key).decode(), models.read)
+    try:
+        return DETECTORS | configured.load(models.read(key).decode(), models.read)
+    except (SettingsError, UnicodeDecodeError) as error:
+        logger.error("the file of detectors cannot be used", extra={"reason": str(error)})
+        raise Unavailable("The file of detectors of this engine has a mistake; the log says where.") from None
 
 
 # ---- videos

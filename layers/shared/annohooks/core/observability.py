@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import re
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -19,8 +18,8 @@ from annohooks.core.errors import AnnohooksError
 Handler = Callable[[Any, Any], Any]
 
 _SHORTEST_REDACTED = 4
-_LONGEST_REDACTED = 4096
-_redacting: list[re.Pattern[str]] = []
+_LONGEST_REDACTED = 2048
+_redacting: list[tuple[str, ...]] = []
 
 # Mangum logs an application's exception with its text, which may quote a request.
 logging.getLogger("mangum").setLevel(logging.CRITICAL)
@@ -35,12 +34,12 @@ def redacted(*values: str | None) -> Iterator[None]:
     """
     looked_for = (value[:_LONGEST_REDACTED] for value in values if value and len(value) >= _SHORTEST_REDACTED)
     spellings = {spelling for value in looked_for for spelling in _spellings(value)}
-    pattern = re.compile("|".join(re.escape(s) for s in sorted(spellings, key=len, reverse=True)) or "(?!)")
-    _redacting.append(pattern)
+    longest_first = tuple(sorted(spellings, key=len, reverse=True))
+    _redacting.append(longest_first)
     try:
         yield
     finally:
-        _redacting.remove(pattern)
+        _redacting.remove(longest_first)
 
 
 def _spellings(value: str) -> set[str]:
@@ -64,8 +63,9 @@ class _RedactingFormatter(LambdaPowertoolsFormatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line = super().format(record)
-        for pattern in tuple(_redacting):
-            line = pattern.sub("***", line)
+        for spellings in tuple(_redacting):
+            for spelling in spellings:
+                line = line.replace(spelling, "***")
         return line
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable
 
@@ -21,8 +22,15 @@ _BEGINNINGS = {
     b"II*\0": "TIFF",
     b"MM\0*": "TIFF",
 }
+_MOST_SCANS = 100  # of a JPEG: a progressive one has about 10, and each costs as much as the whole picture
+_BYTES_PER_PIXEL = 8  # of a TIFF: four channels of 16 bits
 _TIFF_SIDES = (256, 257)  # the tags of width and length
+_TIFF_TILE = (322, 323)
+_TIFF_BITS, _TIFF_SAMPLES = 258, 277  # of each sample; samples of each pixel
+_MOST_SAMPLES = 64
+_TIFF_SINGLE = frozenset({*_TIFF_SIDES, *_TIFF_TILE, _TIFF_SAMPLES})
 _TIFF_INTEGERS = {3: "H", 4: "I"}
+_MARKER = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]", re.DOTALL)  # but restart markers
 _FRAME_HEADERS = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 _WITHOUT_LENGTH = frozenset({0x00, 0x01, *range(0xD0, 0xDA)})  # none of them belongs before the first scan
 
@@ -49,9 +57,12 @@ def is_picture(head: bytes) -> bool:
 def picture(content: bytes, max_pixels: int) -> Picture:
     """Decodes a JPEG, PNG, WebP, BMP, TIFF or GIF, of several pictures the first, turned as its camera was held.
 
-    Raises NotAPicture for other content, more than max_pixels, or a file that ends too early.
+    Raises NotAPicture for other content, more than max_pixels, or a file that ends too early; for a TIFF also if its
+    tiles, or its pixels of more than 8 bytes, would take more memory than max_pixels of 8 bytes.
     """
     name, size = _format(content)
+    if name == "TIFF" and size[0] * size[1] <= max_pixels:
+        _check_tiff(content, size, max_pixels)
     return _decoded(content, size, max_pixels, cv2.IMREAD_COLOR, name)
 
 
@@ -124,19 +135,47 @@ def _bmp_size(content: bytes) -> tuple[int, int]:
 
 def _tiff_size(content: bytes) -> tuple[int, int]:
     """Of its first picture."""
+    tags = _tiff_tags(content)
+    if not all(side in tags for side in _TIFF_SIDES):
+        raise NotAPicture("a TIFF without a size")
+    return tags[_TIFF_SIDES[0]], tags[_TIFF_SIDES[1]]
+
+
+def _check_tiff(content: bytes, size: tuple[int, int], max_pixels: int) -> None:
+    """Raises NotAPicture for what takes more memory than its size says."""
+    tags = _tiff_tags(content)
+    per_pixel = max(8 * _BYTES_PER_PIXEL, tags.get(_TIFF_BITS, 1) * tags.get(_TIFF_SAMPLES, 1))
+    tile = tuple(tags.get(side, 0) for side in _TIFF_TILE)
+    for what, (width, height) in {"pixels": size, "pixels a tile": tile}.items():
+        if width * height * per_pixel > max_pixels * 8 * _BYTES_PER_PIXEL:
+            raise NotAPicture(
+                f"a TIFF of {width} x {height} {what} of {per_pixel} bits is over the limit of {max_pixels} pixels"
+            )
+
+
+def _tiff_tags(content: bytes) -> dict[int, int]:
+    """The numbers of its first picture that say how much memory it takes; of bits per sample, the most.
+
+    Raises NotAPicture if one of them is there twice, or not as TIFF 6.0 has it: LibTIFF would take either.
+    """
     order = "<" if content[:2] == b"II" else ">"
     (directory,) = struct.unpack_from(f"{order}I", content, 4)
     (entries,) = struct.unpack_from(f"{order}H", content, directory)
-    sides: dict[int, int] = {}
+    tags: dict[int, int] = {}
     for at in range(directory + 2, directory + 2 + 12 * entries, 12):
-        tag, kind, _ = struct.unpack_from(f"{order}HHI", content, at)
-        if tag in _TIFF_SIDES and kind in _TIFF_INTEGERS:
-            if tag in sides:
-                raise NotAPicture("a TIFF of two sizes")
-            (sides[tag],) = struct.unpack_from(order + _TIFF_INTEGERS[kind], content, at + 8)
-    if len(sides) < 2:
-        raise NotAPicture("a TIFF without a size")
-    return sides[_TIFF_SIDES[0]], sides[_TIFF_SIDES[1]]
+        tag, kind, count = struct.unpack_from(f"{order}HHI", content, at)
+        if tag not in _TIFF_SINGLE and tag != _TIFF_BITS:
+            continue
+        if tag in tags:
+            raise NotAPicture("a TIFF of two sizes")
+        if kind not in _TIFF_INTEGERS or not 1 <= count <= (1 if tag in _TIFF_SINGLE else _MOST_SAMPLES):
+            raise NotAPicture("a TIFF whose size is not as TIFF has it")
+        values = f"{order}{count}{_TIFF_INTEGERS[kind]}"
+        start = at + 8
+        if struct.calcsize(values) > 4:
+            (start,) = struct.unpack_from(f"{order}I", content, start)
+        tags[tag] = max(struct.unpack_from(values, content, start))
+    return tags
 
 
 def _jpeg_size(content: bytes) -> tuple[int, int]:
@@ -157,11 +196,30 @@ def _jpeg_size(content: bytes) -> tuple[int, int]:
             height, width = struct.unpack_from(">HH", content, position + 5)
             size = width, height
         position += 2 + length
-        if marker == 0xDA:  # entropy-coded data follows, in which 0xFFD9 can only be the end marker
-            if size is None or content.find(b"\xff\xd9", position) < 0:
+        if marker == 0xDA:
+            if size is None or not _has_end(content, position):
                 break
             return size
     raise NotAPicture("a JPEG that ends too early")
+
+
+def _has_end(content: bytes, position: int) -> bool:
+    """Whether the end marker follows, after no more than _MOST_SCANS scans, the first of which begins at position.
+
+    In entropy-coded data 0xFF is followed by 0, or by a restart marker; any other marker ends them.
+    """
+    scans = 1
+    while found := _MARKER.search(content, position):
+        marker, position = content[found.end() - 1], found.end()
+        if marker == 0xD9:
+            return True
+        if marker in _WITHOUT_LENGTH:
+            continue
+        scans += marker == 0xDA
+        if scans > _MOST_SCANS:
+            raise NotAPicture(f"a JPEG of more than {_MOST_SCANS} scans")
+        position += int.from_bytes(content[position : position + 2])
+    return False
 
 
 _SIZES: dict[str, Callable[[bytes], tuple[int, int]]] = {

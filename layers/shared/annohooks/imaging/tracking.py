@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from annohooks.imaging.detections import Detections, overlaps
 from annohooks.imaging.outlines import FloatArray
@@ -12,6 +13,7 @@ from annohooks.imaging.outlines import FloatArray
 _SAME_OBJECT_IOU = (
     0.2  # what a box has in common with that in the sample before, at least; less of it than of its place
 )
+_MOST_CLOSE = 100  # detections that a track may go on as; more are never looked at, as when all boxes are the same
 _MOST_MISSED = 1  # samples in a row in which a detector may miss an object that is there
 
 
@@ -50,6 +52,31 @@ class _Track:
     def stay(self, at_ms: int, box: FloatArray, score: float) -> None:
         self.box, self.seen_ms = box, at_ms
         self.score = float(np.fmax(self.score, score))
+
+
+class _Near:
+    """Boxes of one label in order of one side, so that those which may overlap another are found at once."""
+
+    def __init__(self, numbers: NDArray[np.int64], boxes: FloatArray) -> None:
+        self._axis = int(np.argmax(np.ptp(boxes[numbers, :2], axis=0)))
+        self._numbers = numbers[np.argsort(boxes[numbers, self._axis], kind="stable")]
+        own = boxes[self._numbers]
+        self._starts = own[:, self._axis]
+        self._longest = float((own[:, self._axis + 2] - self._starts).max())
+
+    def to(self, box: FloatArray) -> NDArray[np.int64]:
+        """The numbers of those that lie beside no side of a box on the axis they are in order of; others may, too."""
+        first = np.searchsorted(self._starts, box[self._axis] - self._longest)
+        last = np.searchsorted(self._starts, box[self._axis + 2], side="right")
+        return self._numbers[first:last]
+
+
+def _by_label(labels: tuple[str, ...]) -> dict[str, NDArray[np.int64]]:
+    """The numbers of the detections of each label."""
+    numbers: dict[str, list[int]] = {}
+    for number, label in enumerate(labels):
+        numbers.setdefault(label, []).append(number)
+    return {label: np.array(own, np.int64) for label, own in numbers.items()}
 
 
 class Tracker:
@@ -100,11 +127,20 @@ class Tracker:
 
     def _matched(self, detections: Detections, boxes: FloatArray) -> dict[int, _Track]:
         """The tracks of detections that go on, by the number of the detection; the closest pair first."""
-        pairs = []
-        labels = np.array(detections.labels, object)
+        pairs: list[tuple[float, int, int]] = []
+        near = {label: _Near(numbers, boxes) for label, numbers in _by_label(detections.labels).items()}
         for order, track in enumerate(self._tracks):
-            common = np.where(labels == track.label, overlaps(track.box, boxes), 0.0)
-            pairs += [(-common[index], order, index) for index in np.flatnonzero(common >= self._same_iou).tolist()]
+            if track.label not in near:
+                continue
+            numbers = near[track.label].to(track.box)
+            common = overlaps(track.box, boxes[numbers])
+            closest = np.flatnonzero(common >= self._same_iou)
+            if len(closest) > _MOST_CLOSE:
+                closest = closest[np.argsort(-common[closest], kind="stable")[:_MOST_CLOSE]]
+            pairs += [
+                (-overlap, order, index)
+                for overlap, index in zip(common[closest].tolist(), numbers[closest].tolist(), strict=True)
+            ]
         found: dict[int, _Track] = {}
         taken: set[int] = set()
         for _, order, index in sorted(pairs):

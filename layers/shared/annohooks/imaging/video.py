@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,6 +28,12 @@ os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = f"protocol_whitelist;file|format_w
 os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "-8"  # nothing: its complaints quote the file, and belong in no log
 
 _HEAD_BYTES = 3 * 192
+_MOST_BOXES = 2_000_000  # of an MP4: what a hundred hours in fragments of two seconds take
+_MOST_DEPTH = 10  # as FFmpeg
+_HOLDERS = frozenset(
+    b"moov trak mdia minf stbl edts mvex moof traf udta meta ilst dinf tref sinf schi iprp ipro wave".split()
+)
+_SAMPLE_SIZES = (b"stsz", b"stz2")
 _MOST_CHUNKS = 100_000
 _SAME_MS = 0.5  # times are what FFmpeg computes from the file's own, twice
 _SEEK_BACK = 16  # OpenCV goes to the key frame at or before this many frames before the one asked for
@@ -73,11 +80,15 @@ def probe(path: Path) -> Video:
 
     Raises NotAVideo for anything but MP4, QuickTime, Matroska, WebM, AVI, MPEG-TS, MPEG-PS, FLV, Ogg and ASF, told by
     their content, and for those without pictures, with larger ones than MOST_PIXELS, with more than MOST_FRAMES, or
-    longer than MOST_HOURS.
+    longer than MOST_HOURS. What FFmpeg takes memory for when it opens an MP4 is looked at before.
     """
     try:
         with path.open("rb") as file:
-            is_whole = _is_whole(file, path.stat().st_size, _container(file.read(_HEAD_BYTES)))
+            container = _container(file.read(_HEAD_BYTES))
+            is_whole = _is_whole(file, path.stat().st_size, container)
+            if container == "mp4":
+                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                    _Boxes(content).check()
     except OSError:
         raise NotAVideo("a file that cannot be read") from None
     with _opened(path, "a video that cannot be decoded" if is_whole else "a video that ends too early") as capture:
@@ -105,7 +116,9 @@ def frames(video: Video, start_ms: int, stop_ms: int, step_ms: int) -> Iterator[
 
     at counts from the video's start; there are none from its end on. Decodes what it has to and no more: goes
     to a key frame where that takes fewer frames than going on, which is a matter of their distance and of step_ms.
-    Raises StreamBroken, after all pictures before it, where the file breaks off or can no longer be decoded.
+    Raises StreamBroken, after all pictures before it, where the file breaks off or can no longer be decoded; NotAVideo
+    at a picture of another size than the file announces, which has then been decoded: FFmpeg's `max_pixels` has no
+    effect among the options that OpenCV passes on.
     """
     first = max(0, -(-start_ms // step_ms)) * step_ms
     with _opened(video.path) as capture:
@@ -132,6 +145,11 @@ class _Reader:
             done, picture = self._capture.retrieve()
             if not done:
                 raise self._broken()
+            height, width = picture.shape[:2]
+            if (width, height) != (self._video.width, self._video.height):
+                raise NotAVideo(
+                    f"a video whose pictures are not all of {self._video.width} x {self._video.height} pixels"
+                )
             self._shown = self._number, picture.astype(np.uint8, copy=False)
         return self._shown[1]
 
@@ -251,3 +269,126 @@ def _length(head: bytes, container: str) -> int | None:
         length = int.from_bytes(head[4 : 5 + more]) & ((1 << bits) - 1)
         return 5 + more + length if more < 8 and length + 1 != 1 << bits else None  # all ones: not known
     return None
+
+
+@dataclass(slots=True)
+class _Track:
+    """What a track of an MP4 announces. constant_bytes: of all its samples, where they are of one size."""
+
+    kinds: set[bytes] = field(default_factory=set)
+    samples: int = 0
+    constant_bytes: int = 0
+    edits: int = 0
+    chunks: int = 0
+    in_chunks: NDArray[np.int64] | None = None  # [K, 2]: from which chunk on there are how many samples in each
+    durations: set[tuple[int, int]] = field(default_factory=set)  # entries of a table of them, and that of the first
+
+    def check(self, size: int) -> None:
+        """Raises NotAVideo for what FFmpeg would make a list of that the file, of size bytes, is not worth."""
+        if self.constant_bytes > size or self._samples_in_chunks() > max(size, self.samples):
+            raise NotAVideo("a video that announces more than the file can hold")
+        is_pcm = self.kinds == {b"soun"} and self.durations == {(1, 1)}  # of which FFmpeg lists chunks, not samples
+        if is_pcm:
+            return
+        if self.samples > MOST_FRAMES or (self.edits > 2 and self.samples * self.edits > MOST_FRAMES):
+            raise NotAVideo(f"a video of more than {MOST_FRAMES} frames")
+
+    def _samples_in_chunks(self) -> float:
+        if self.in_chunks is None or not len(self.in_chunks):
+            return 0
+        first, number = self.in_chunks.T.astype(np.float64)
+        return float((np.diff(first, append=max(self.chunks + 1, first[-1])).clip(0) * number).sum())
+
+
+class _Boxes:
+    """The boxes of an MP4 or QuickTime file, gone through as FFmpeg does, for the numbers of samples they announce.
+
+    FFmpeg makes a list of all samples when it opens the file, and a table of a few bytes can announce four billion.
+    Source: ISO/IEC 14496-12; Apple's QuickTime File Format.
+    """
+
+    def __init__(self, content: mmap.mmap) -> None:
+        self._content, self._size = content, len(content)
+        self._boxes = self._in_fragments = 0
+        self._track: _Track | None = None
+
+    def check(self) -> None:
+        """Raises NotAVideo."""
+        self._go(0, self._size, 0)
+
+    def _go(self, position: int, stop: int, depth: int) -> None:
+        """From one box to the next. One that is longer than what holds it, or of no length, ends with that."""
+        if depth > _MOST_DEPTH:
+            raise NotAVideo("a video whose parts are nested too deep")
+        while position + 8 <= stop:
+            self._boxes += 1
+            if self._boxes > _MOST_BOXES:
+                raise NotAVideo(f"a video of more than {_MOST_BOXES} parts")
+            length, kind, start = self._number(position), self._content[position + 4 : position + 8], position + 8
+            if length == 1:
+                length, start = self._number(position + 8, 8), position + 16
+            end = stop if length == 0 else min(stop, position + length)
+            if end < start:
+                return
+            self._box(kind, start, end, depth)
+            position = end
+
+    def _box(self, kind: bytes, start: int, stop: int, depth: int) -> None:
+        if kind == b"cmov" or (
+            kind in (b"free", b"hoov") and self._content[start + 4 : start + 8] in (b"mvhd", b"cmov")
+        ):
+            raise NotAVideo("a video whose index is compressed or hidden")
+        if kind == b"trak":
+            outer, self._track = self._track, _Track()
+            self._go(start, stop, depth + 1)
+            self._track.check(self._size)
+            self._track = outer
+        elif kind == b"meta":
+            self._meta(start, stop, depth)
+        elif kind in _HOLDERS:
+            self._go(start, stop, depth + 1)
+        elif kind == b"trun":
+            self._in_fragments += self._number(start + 4)
+            if self._in_fragments > MOST_FRAMES:
+                raise NotAVideo(f"a video of more than {MOST_FRAMES} frames")
+        elif self._track is not None:
+            self._table(self._track, kind, start, stop)
+
+    def _meta(self, start: int, stop: int, depth: int) -> None:
+        """Its boxes begin with `hdlr`, after four bytes or none."""
+        for at in (start, start + 4):
+            if self._content[at + 4 : at + 8] == b"hdlr":
+                self._go(at, stop, depth + 1)
+                return
+        self._unknown(start, stop)
+
+    def _table(self, track: _Track, kind: bytes, start: int, stop: int) -> None:
+        entries = self._number(start + 4)
+        if kind in _SAMPLE_SIZES:
+            samples = self._number(start + 8)
+            track.samples = max(track.samples, samples)
+            if kind == b"stsz":
+                track.constant_bytes = max(track.constant_bytes, entries * samples)
+        elif kind == b"stts":
+            track.durations.add((entries, self._number(start + 12)))
+        elif kind in (b"stco", b"co64"):
+            track.chunks = max(track.chunks, min(entries, (stop - start - 8) // (4 if kind == b"stco" else 8)))
+        elif kind == b"stsc":
+            whole = max(0, min(entries, (stop - start - 8) // 12))
+            table = np.frombuffer(self._content[start + 8 : start + 8 + 12 * whole], ">u4").reshape(-1, 3)
+            track.in_chunks = table[:, :2].astype(np.int64)
+        elif kind == b"elst":
+            each = 20 if self._content[start : start + 1] == b"\1" else 12
+            track.edits += max(0, min(entries, (stop - start - 8) // each))
+        elif kind == b"hdlr" and self._content[start + 4 : start + 8] != b"dhlr":  # not that of where the data are
+            track.kinds.add(self._content[start + 8 : start + 12])
+        elif kind == b"stsd":
+            self._unknown(start, stop)
+
+    def _unknown(self, start: int, stop: int) -> None:
+        """What holds boxes somewhere, and none of those that announce samples."""
+        if any(self._content.find(kind, start, stop) >= 0 for kind in (*_SAMPLE_SIZES, b"stsc", b"trun", b"trak")):
+            raise NotAVideo("a video with tables where none belong")
+
+    def _number(self, at: int, width: int = 4) -> int:
+        return int.from_bytes(self._content[at : at + width])

@@ -2,63 +2,30 @@
 
 from __future__ import annotations
 
-import re
 import threading
-from collections.abc import Callable, Iterator
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Any
 
 import cv2
 import msgspec
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
-from annohooks.core.errors import SettingsError, Unavailable
+from annohooks.core.errors import Unavailable
+from annohooks.imaging import descriptions
 from annohooks.imaging.analyzers import ANALYZERS
 from annohooks.imaging.decode import Picture
+from annohooks.imaging.descriptions import Confidence, Description
 from annohooks.imaging.detections import Detections, distinct
 from annohooks.imaging.detectors import DETECTORS
 from annohooks.imaging.detectors.base import Detector, Parameters
 from annohooks.imaging.outlines import FloatArray
 
-Format = Literal["yolov5", "yolov8", "ssd"]
 ReadModel = Callable[[str, str], bytes]
 """A model's bytes, from its key and sha256: `core.models.read`."""
 
-_MOST_BYTES = 256_000
 _MOST_CANDIDATES = 3000
 _PADDING = 114  # the grey that YOLO is trained with around a picture
-_PLACE = re.compile(r" - at `(?:key in )?\$\.?(\w*)[^`]*`$")
-_UNKNOWN = re.compile(r"unknown field `(.*)`$")
-
-Confidence = Annotated[float, msgspec.Meta(title="least confidence", ge=0, le=1)]
-
-
-class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A detector, as the file has it.
-
-    name: lower case letters, digits and _. title: as a person reads it, the name when left out. model: its key in the
-    bucket for models. sha256: of the model, in hexadecimal; not looked at when left out. format: what it gives, for N
-    boxes and C labels: yolov5 [1, N, 5 + C], yolov8 [1, 4 + C, N], both centre and size in pixels of what it takes, or
-    ssd [1, 1, N, 7], corners in 0..1. width_px, height_px: what it takes; pictures are fitted in for YOLO, stretched
-    for SSD. labels: by number of class. least_confidence: unless a request says another. most_overlap: of two boxes of
-    one label, as intersection over union. scale, mean, is_rgb: mean is taken off the grey values, in the order the
-    model wants the colours in, and scale multiplies what is left.
-    """
-
-    name: Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]*$")]
-    title: str = ""
-    model: Annotated[str, msgspec.Meta(min_length=1)]
-    sha256: Annotated[str, msgspec.Meta(pattern="^([0-9A-Fa-f]{64})?$")] = ""
-    format: Format
-    width_px: Annotated[int, msgspec.Meta(ge=16, le=4096)] = 640
-    height_px: Annotated[int, msgspec.Meta(ge=16, le=4096)] = 640
-    labels: Annotated[list[str], msgspec.Meta(min_length=1)]
-    least_confidence: Confidence = 0.25
-    most_overlap: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.45
-    scale: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1 / 255
-    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    is_rgb: bool = True
 
 
 def load(text: str, read_model: ReadModel) -> dict[str, Detector[Any]]:
@@ -66,13 +33,10 @@ def load(text: str, read_model: ReadModel) -> dict[str, Detector[Any]]:
 
     A model is read when it is first asked to detect. Raises SettingsError naming the line and the field.
     """
-    if len(text) > _MOST_BYTES:
-        raise SettingsError(f"detectors: more than {_MOST_BYTES} characters")
     found: dict[str, Detector[Any]] = {}
-    for node in _listed(text):
-        description = _described(node)
-        if description.name in found or description.name in DETECTORS or description.name in ANALYZERS:
-            raise _wrong(node, f"name: there is another {description.name!r}")
+    for line, description in descriptions.read(text):
+        if description.name in DETECTORS or description.name in ANALYZERS:
+            raise descriptions.taken(line, description.name)
         found[description.name] = OnnxDetector(description, read_model)
     return found
 
@@ -190,47 +154,3 @@ class OnnxDetector(Detector[Any]):
 
 def _fits(shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:
     return len(shape) == len(expected) and all(each in (-1, side) for side, each in zip(shape, expected, strict=True))
-
-
-def _listed(text: str) -> Iterator[yaml.MappingNode]:
-    """The mapping of each detector."""
-    try:
-        root = yaml.compose(text, yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
-        raise SettingsError(f"detectors: line {line}: not YAML: {error.problem or error.context}") from None
-    except yaml.YAMLError:
-        raise SettingsError("detectors: not YAML: no such character") from None
-    entries = root.value if isinstance(root, yaml.MappingNode) else []
-    if [key.value for key, _ in entries] != ["detectors"] or not isinstance(entries[0][1], yaml.SequenceNode):
-        raise SettingsError("detectors: line 1: it has to be `detectors:`, and a list")
-    for node in entries[0][1].value:
-        if not isinstance(node, yaml.MappingNode):
-            raise _wrong(node, "a detector has to be a mapping")
-        yield node
-
-
-def _described(node: yaml.MappingNode) -> Description:
-    values: dict[str, Any] = {}
-    nodes: dict[str, yaml.Node] = {}
-    for key, value in node.value:
-        name = str(key.value)
-        if name in nodes:
-            raise _wrong(key, f"{name}: it is there twice")
-        nodes[name] = value
-        try:
-            values[name] = yaml.SafeLoader("").construct_object(value, deep=True)  # type: ignore[no-untyped-call]
-        except (yaml.YAMLError, ValueError):
-            raise _wrong(value, f"{name}: nothing that can be read") from None
-    try:
-        return msgspec.convert(values, Description)
-    except msgspec.ValidationError as error:
-        said = str(error)
-        place, unknown = _PLACE.search(said), _UNKNOWN.search(said)
-        field = place[1] if place else unknown[1] if unknown else ""
-        raise _wrong(nodes.get(field, node), f"{field}: {_PLACE.sub('', said)}" if field else said) from None
-
-
-def _wrong(node: yaml.Node, what: str) -> SettingsError:
-    return SettingsError(f"detectors: line {node.start_mark.line + 1}: {what}")
