@@ -9,11 +9,12 @@ import cv2
 import numpy as np
 import pytest
 
-from bench import floor, kili, ours, theirs
-from bench.__main__ import BENCHMARKS, PARAMETERS, RESOURCES, Benchmark, measured
+from bench import aiware, floor, kili, ours, theirs
+from bench.__main__ import BENCHMARKS, PARAMETERS, RESOURCES, SCENARIOS, Benchmark, measured
 from bench.inputs import INPUTS
 from bench.invocation import answered
 from bench.report import Row, merged, row, table
+from local.aiware import samples
 from local.template import ROOT, functions
 
 TIME = Row("region", 1.0, 60.0, 60.0, "s", "one note")
@@ -32,6 +33,14 @@ def test_figures_are_rounded_only_after_the_ratio_is_taken():
     assert row("work", [0.0123456], [1.0], "s", "")[1:4] == (0.01235, 1.0, 81.0)
 
 
+def test_of_a_rate_more_is_better():
+    assert row("work", [30.0], [20.0], "pictures/s", "").ratio == 1.5
+
+
+def test_a_row_without_another_side_has_neither_its_figure_nor_a_ratio():
+    assert row("work", [2.0], [], "s", "note") == Row("work", 2.0, None, None, "s", "note")
+
+
 def test_rows_of_benchmarks_not_run_stay_and_the_others_are_replaced():
     anew = TIME._replace(ours=0.5, ratio=120.0)
     assert merged([MEMORY, TIME], [anew]) == [anew, MEMORY]
@@ -46,6 +55,11 @@ def test_the_table_has_a_heading_and_its_columns_stand_below_each_other():
     assert [line.split()[0] for line in lines] == ["region", "region_memory"]
     assert [lines[0].index(" s  ") + 1, lines[1].index(" MB ") + 1] == [heading.index("unit")] * 2
     assert heading.index("note") == lines[0].index("one note") == lines[1].index("another note")
+
+
+def test_the_table_leaves_empty_what_is_not_known():
+    line = table([Row("job", 2.0, None, None, "s", "note")]).splitlines()[1]
+    assert line.split() == ["job", "2.0", "s", "note"]
 
 
 class Sides:
@@ -68,6 +82,13 @@ def test_a_benchmark_makes_a_row_of_time_and_one_of_memory():
     assert memory[:5] == ("work_memory", 60.0, 600.0, 10.0, "MB")
     assert "ours: what ours did (median of 2); theirs: what theirs did (one run); Python" in time.note
     assert "imports and input included" in memory.note
+
+
+def test_a_benchmark_of_a_rate_makes_one_row_of_things_a_second():
+    sides = Sides(ours=[(2.0, 1.0)], floor=[(1.0, 1.0)])
+    benchmark = Benchmark("work", runs_of_ours=1, runs_of_other=1, other="floor", rate=(10, "pictures"))
+    (rate,) = measured("work", benchmark, sides)
+    assert rate[:5] == ("work", 5.0, 10.0, 0.5, "pictures/s")
 
 
 def test_sides_take_turns_and_warm_up_runs_do_not_count():
@@ -97,7 +118,13 @@ def test_every_benchmark_has_two_sides_that_take_its_inputs(name):
 def test_every_benchmark_knows_a_function_of_the_template_and_a_python_that_make_names(name):
     vendor = BENCHMARKS[name].vendor
     assert vendor.function in {function.name for function in functions(PARAMETERS, RESOURCES)}
-    assert f"{vendor.python}=.tools/" in (ROOT / "Makefile").read_text()
+    assert vendor.python is None or f"{vendor.python}=.tools/" in (ROOT / "Makefile").read_text()
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_scenario_is_one_that_the_process_of_the_stack_knows(name):
+    scenario, *numbers = SCENARIOS[name].arguments
+    inspect.signature(aiware.SCENARIOS[scenario]).bind(*map(int, numbers))
 
 
 def test_nothing_that_takes_time_is_imported_before_the_clock_runs():
@@ -239,3 +266,43 @@ def test_both_sides_get_the_event_that_a_function_gets_from_the_api(event_file):
 def test_a_run_whose_webhook_fails_is_refused(event_file):
     with pytest.raises(ValueError, match="answered 401: no"):
         answered(lambda event, context: {"statusCode": 401, "body": "no"}, event_file)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A zip of two pictures, a face in the first."""
+    file = tmp_path / "photos"
+    with zipfile.ZipFile(file, "w") as stored:
+        stored.writestr("0.jpg", samples.face_jpeg())
+        stored.writestr("1.jpg", samples.faceless_jpeg())
+    return str(file)
+
+
+def test_our_side_finds_the_faces_of_pictures(photos):
+    assert ours.images(photos)() == "1 faces as AION"
+
+
+def test_the_floor_makes_the_calls_that_the_detector_makes_and_no_others(photos):
+    calls = floor.detecting([floor.decoded(samples.face_jpeg()), floor.decoded(samples.faceless_jpeg())])
+    named = [[call.func.__name__ for call in of_picture] for of_picture in calls]
+    assert all("detectMultiScale3" in of_picture for of_picture in named)
+    assert named[0].count("detectMultiScale3") >= 3  # a scan, and a look by each cascade
+    assert f"{len(named[0]) + len(named[1])} calls of OpenCV" in floor.images(photos)()
+
+
+def test_what_is_noted_of_a_call_gives_the_same_when_it_is_made_again():
+    calls = []
+    noted = floor.Noted(cv2, calls)
+    grey = noted.cvtColor(floor.decoded(samples.face_jpeg()), noted.COLOR_BGR2GRAY)
+    (again,) = (call() for call in calls)
+    np.testing.assert_array_equal(grey, again)
+
+
+def test_both_sides_look_at_the_same_frames_of_a_video(tmp_path):
+    file = tmp_path / "video"
+    file.write_bytes(samples.video(5).content)
+    assert "appearances" in ours.video_frames(str(file))()
+    for side in (floor.video_frames, floor.video_frames_seeking):
+        assert side(str(file))().endswith("on 5 of them")
+    for read, gone_to in zip(floor._reading(str(file)), floor._seeking(str(file)), strict=True):
+        np.testing.assert_array_equal(read, gone_to)
