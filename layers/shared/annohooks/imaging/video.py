@@ -156,6 +156,14 @@ class _Reader:
     def _go(self, number: int) -> None:
         if number - self._key(number - _SEEK_BACK) + _SEEK_COST < number - self._number:
             self._seek(number)
+            if self._reads_on(number):
+                return
+            self._rewind()  # near the end of an irregular video, OpenCV may land where nothing can be read
+        if not self._reads_on(number):
+            raise self._broken()
+
+    def _reads_on(self, number: int) -> bool:
+        """Decodes on until the frame of that number; whether it came so far."""
         damaged = 0
         while self._number < number:
             if self._capture.grab():
@@ -163,7 +171,12 @@ class _Reader:
             else:
                 damaged += 1
                 if damaged > _MOST_DAMAGED:
-                    raise self._broken()
+                    return False
+        return True
+
+    def _rewind(self) -> None:
+        self._capture.set(cv2.CAP_PROP_POS_FRAMES, 0)
+        self._number = -1
 
     def _seek(self, number: int) -> None:
         """Goes somewhere from a key frame to the frame of that number.
@@ -180,8 +193,7 @@ class _Reader:
             if self._number <= number:
                 return
             key = self._key(key - _SEEK_BACK)
-        self._capture.set(cv2.CAP_PROP_POS_FRAMES, 0)
-        self._number = -1
+        self._rewind()
 
     def _key(self, number: int) -> int:
         """The last key frame up to a frame of that number, or the first."""
