@@ -46,6 +46,8 @@ BEATS = 24
 INTERVAL_S = 5
 SEGMENT_S = 60  # the default of segmentMs
 PROCESSORS = os.cpu_count() or 1
+AT_ONCE = max(1, PROCESSORS - 1)
+"""Segments: one processor is left to what stands for AWS, so that no function waits for another."""
 TASK_TOKEN_BYTES = 1000  # of Step Functions', which the embedded ones' 36 stand for; they may have 2,048
 
 _ME = "bench"  # as an access key, for requests that are not to be counted
@@ -264,7 +266,7 @@ def heartbeat_gap_relay() -> list[Measured]:
 def job(minutes: int) -> list[Measured]:
     """Of as many segments as minutes, with the template's parameters, every function cold at its start."""
     content = video(minutes)
-    with running(AiwareDelivery="relay", AiwareSegmentsAtOnce=str(PROCESSORS)) as here:
+    with running(AiwareDelivery="relay", AiwareSegmentsAtOnce=str(AT_ONCE)) as here:
         before = Counted(here.counted.requests.copy(), here.counted.entered.copy())
         task = here.complete(here.job(content, f"{minutes}.mp4"))
         if len(task.results) != minutes:
@@ -279,8 +281,8 @@ def job(minutes: int) -> list[Measured]:
     costs = prices.cost(ran.values(), transitions, needed)
     of_functions = ", ".join(_described(name, of, invocations) for name, of in ran.items())
     how = (
-        f"{minutes} segments of {SEGMENT_S} s, faces in 60 samples of each, {len(content) / 1e6:.1f} MB, {PROCESSORS} "
-        f"segments at once on {PROCESSORS} CPUs, by the relay"
+        f"{minutes} segments of {SEGMENT_S} s, {AT_ONCE} at once, faces in 60 samples of each, "
+        f"{len(content) / 1e6:.1f} MB, by the relay"
     )
     of_dynamodb = sum(number for (service, _), number in requests.items() if service == "dynamodb")
     counted = (

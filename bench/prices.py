@@ -45,13 +45,13 @@ class Requests(NamedTuple):
 
 
 def billed_s(seconds: float, cpu_s: float, memory_mb: int) -> float:
-    """What an invocation takes with a function's share of a processor, from what it took with a whole one.
+    """What an invocation takes with a function's share of a processor.
 
-    What it waits for takes as long; what it computes takes longer by as much as its share is smaller. To the
-    millisecond, rounded up.
+    seconds: by the clock, here. cpu_s: of all processors, here. What it waits for takes as long; what it computes takes
+    longer by as much as its share is smaller than a processor, since threads share it, too. To the millisecond, up.
     """
     share = min(1.0, memory_mb / PROCESSOR_MB)
-    return math.ceil((seconds + cpu_s * (1 / share - 1)) * 1000) / 1000
+    return math.ceil(round((max(seconds - cpu_s, 0.0) + cpu_s / share) * 1000, 6)) / 1000
 
 
 def cost(ran: Collection[Ran], transitions: int, requests: Requests) -> dict[str, float]:

@@ -879,9 +879,9 @@ def become(user: str, state: Path) -> None:
 
 def main() -> None:
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    ended = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
+    # Blocked in every thread and waited for in this one: a handler might not be run as long as this one waits.
+    ends = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     try:
         chosen = settings(os.environ)
         become(chosen.user, chosen.state)
@@ -891,7 +891,7 @@ def main() -> None:
     server.relay.resume()
     threading.Thread(target=server.serve_forever, daemon=True).start()
     log.info("listening on port %d", server.server_port)
-    ended.wait()
+    signal.sigwait(ends)
     log.info("ending")
     server.stop()
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import boto3
+from moto.dynamodb.models import DynamoDBBackend
 from moto.server import ThreadedMotoServer
 
 from local import slides, template
@@ -79,6 +83,7 @@ def running(
     parameters: of the template, where not the default. models: a folder whose files are the bucket for models.
     """
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    _one_at_a_time()
     aws = ThreadedMotoServer(ip_address=bind, port=aws_port, verbose=False)
     aws.start()
     host, port = aws.get_host_and_port()
@@ -116,6 +121,24 @@ def running(
                 yield Stack(gateway.origin, aws_url, environment, slidescore, kili, toolkit, media)
     finally:
         aws.stop()
+
+
+def _one_at_a_time() -> None:
+    """DynamoDB looks at a condition and writes in one step. The embedded one, called by many threads, does not."""
+    lock = threading.RLock()
+    for name in ("put_item", "update_item", "delete_item", "transact_write_items"):
+        act = getattr(DynamoDBBackend, name)
+        if not hasattr(act, "__wrapped__"):  # a process may start several stacks
+            setattr(DynamoDBBackend, name, _locked(act, lock))
+
+
+def _locked(act: Callable[..., Any], lock: threading.RLock) -> Callable[..., Any]:
+    @wraps(act)
+    def locked(*args: Any, **kwargs: Any) -> Any:
+        with lock:
+            return act(*args, **kwargs)
+
+    return locked
 
 
 def _environment(aws: str) -> dict[str, str]:

@@ -95,6 +95,10 @@ def test_what_waits_takes_as_long_with_a_share_of_a_processor_and_what_computes_
     assert prices.billed_s(2.0, 1.0, prices.PROCESSOR_MB // 2) == pytest.approx(3.0, abs=0.01)
 
 
+def test_threads_at_once_take_one_after_the_other_with_one_processor():
+    assert prices.billed_s(1.0, 1.8, prices.PROCESSOR_MB) == 1.8
+
+
 def test_time_is_paid_by_the_millisecond_rounded_up():
     assert prices.billed_s(0.0101, 0.0, 1769) == 0.011
 
