@@ -32,7 +32,7 @@ from bench import inputs, prices
 from bench.instances import Instances, Invocation, instances
 from bench.report import Measured
 from local import stack, template
-from local.aiware import Task, samples
+from local.simulators.aiware import Task, samples
 from local.stack import Stack
 from local.template import ROOT
 

@@ -103,7 +103,7 @@ def frames():
 
     import cv2
 
-    from local.aiware import samples
+    from local.simulators.aiware import samples
 
     minute = samples.video(60)
     with tempfile.TemporaryDirectory() as folder:

@@ -108,8 +108,8 @@ def contours(jpeg: str) -> Callable[[], str]:
     """
     from pathlib import Path
 
-    from annohooks.imaging.contours import mapped
     from annohooks.imaging.outlines import Outlines
+    from annohooks.imaging.outlines.contours import mapped
     from bench.floor import dark_contours
     from bench.inputs import DOWNSAMPLE
 
@@ -153,7 +153,7 @@ def analysis(content: bytes) -> Callable[[], tuple]:
     from annohooks.imaging import decode, segmentation
     from annohooks.imaging.analyzers import ANALYZERS
     from annohooks.imaging.region import Box, Region, Shape
-    from annohooks.slidescore import caps, results
+    from annohooks.slidescore import answer_limits, results
     from annohooks.slidescore.settings import Settings
     from bench.inputs import SIDE_PX
 
@@ -173,10 +173,10 @@ def analysis(content: bytes) -> Callable[[], tuple]:
 
     def work() -> tuple:
         slide, uploaded = Slide(), []
-        chosen, most = analyzer.parameters(), caps.Most(settings.slidescore_max_outlines)
+        chosen, most = analyzer.parameters(), answer_limits.Most(settings.slidescore_max_outlines)
         limits = segmentation.Limits(SIDE_PX, settings.slidescore_max_region_px, most.outlines, most.vertices)
         found = segmentation.segment(slide, drawn, analyzer, chosen, Deadline.after(600), limits)
-        shown = caps.largest([found], most)
+        shown = answer_limits.largest([found], most)
         answer = results.results(
             slide,
             analyzer,

@@ -17,7 +17,7 @@ from typing import Any
 import boto3
 
 from local import stack, template
-from local.aiware import events, samples
+from local.simulators.aiware import events, samples
 
 _ARCHITECTURE = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
 BUILT = template.ROOT / ".aws-sam" / "invoke"

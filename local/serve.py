@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 
 from local import stack
-from local.aiware import samples
+from local.simulators.aiware import samples
 
 API_PORT, AWS_PORT, SLIDESCORE_PORT, KILI_PORT, MEDIA_PORT = 8300, 8301, 8302, 8303, 8304
 PARAMETERS = {"KiliRules": "rules.yaml", "AiwareDelivery": "relay"}

@@ -17,10 +17,10 @@ from moto.dynamodb.models import DynamoDBBackend
 from moto.server import ThreadedMotoServer
 
 from local import slides, template
-from local.aiware import MediaServer, Toolkit
 from local.gateway import Gateway
-from local.kili import Kili, samples
-from local.slidescore import SlideScore
+from local.simulators.aiware import MediaServer, Toolkit
+from local.simulators.kili import Kili, samples
+from local.simulators.slidescore import SlideScore
 from local.stepfunctions import StepFunctions, arn, state_machine_arn
 
 BUCKET = "annohooks-staging"

@@ -14,13 +14,13 @@ import boto3
 import hypothesis
 import pytest
 
-from annohooks.aiware import machine
+from annohooks.aiware import state_machine
 from annohooks.core import auth, dynamodb, s3
 from local import stack, template
 from local.gateway import Gateway
-from local.kili import Kili
 from local.lambdas import Handler, load
-from local.slidescore import SlideScore, Viewed
+from local.simulators.kili import Kili
+from local.simulators.slidescore import SlideScore, Viewed
 from local.stack import Stack
 
 
@@ -34,9 +34,29 @@ def event_loop_of_the_instance() -> Iterator[None]:
     loop.close()
 
 
-# How long an example takes says more about the machine than about the code.
-hypothesis.settings.register_profile("untimed", deadline=None)
-hypothesis.settings.load_profile("untimed")
+# How long an example takes says more about the machine than about the code: no deadline.
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=20)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=200)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--thorough", action="store_true", help="run the tests marked `thorough` too, and 200 examples of each property"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "thorough: runs with `make test-thorough` only")
+    hypothesis.settings.load_profile("thorough" if config.getoption("thorough") else "quick")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out the tests marked `thorough` unless --thorough is given."""
+    if config.getoption("thorough"):
+        return
+    slow = [item for item in items if item.get_closest_marker("thorough")]
+    config.hook.pytest_deselected(items=slow)
+    items[:] = [item for item in items if not item.get_closest_marker("thorough")]
 
 
 @pytest.fixture
@@ -69,7 +89,7 @@ def _forget() -> None:
     auth.ssm.cache_clear()
     s3.client.cache_clear()
     dynamodb.client.cache_clear()
-    machine.client.cache_clear()
+    state_machine.client.cache_clear()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import cv2
 import msgspec
 import numpy as np
 
-from annohooks.core import models
+from annohooks.core import onnx_files
 from annohooks.imaging import onnx
 from annohooks.imaging.analyzers.base import Analyzer, ClassMap, Conclusion, ObjectClass, Parameters, analyzer
 from annohooks.imaging.decode import Picture
@@ -58,4 +58,4 @@ class StainPixels(Analyzer[StainPixelsParameters, None]):
 @cache
 def _network() -> onnx.Network:
     """Read when first needed, and once it could be."""
-    return onnx.Network(models.read(MODEL, SHA256), MODEL, classes=2, patch_px=256, margin_px=1)
+    return onnx.Network(onnx_files.read(MODEL, SHA256), MODEL, classes=2, patch_px=256, margin_px=1)

@@ -14,8 +14,8 @@ import urllib3
 from numpy.typing import NDArray
 
 from local import demo, stack, stepfunctions
-from local.aiware import Message, Task, aion, events, samples
 from local.demo import EVENTS, say
+from local.simulators.aiware import Message, Task, aion, events, samples
 
 PARAMETERS = {"AiwareHeartbeatSeconds": "1", "AiwareSegmentsAtOnce": "2"}
 """Of template.yaml: the job takes seconds, and is to be heard of more than once, whatever the machine."""

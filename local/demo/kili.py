@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from local import demo, stack
 from local.demo import EVENTS, say
-from local.kili import Kili, samples
+from local.simulators.kili import Kili, samples
 
 ASSET = "motorcycle"
 _ROW = "{:<32} {:>6}  {}"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from local import anno2, demo, stack
 from local.demo import EVENTS, say
-from local.slidescore import SlideScore, Viewed
+from local.simulators.slidescore import SlideScore, Viewed
 
 _ROW = "{:<32} {:>6}  {:<9} {:<40} {:>7} {:>12} {:>9} {:>7}"
 

@@ -14,13 +14,13 @@ import urllib3
 
 from annohooks.imaging.analyzers import ANALYZERS
 from local import demo, slides
-from local.aiware import Toolkit, samples
 from local.demo import __main__ as whole_demo
 from local.demo import aiware as demo_of_aiware
 from local.demo import kili as demo_of_kili
 from local.demo import slidescore as demo_of_slidescore
-from local.kili import Kili
-from local.slidescore import SlideScore
+from local.simulators.aiware import Toolkit, samples
+from local.simulators.kili import Kili
+from local.simulators.slidescore import SlideScore
 from local.stack import Stack
 
 EVENTS = {

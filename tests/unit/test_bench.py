@@ -14,7 +14,7 @@ from bench.__main__ import BENCHMARKS, PARAMETERS, RESOURCES, SCENARIOS, Benchma
 from bench.inputs import INPUTS
 from bench.invocation import answered
 from bench.report import Row, merged, row, table
-from local.aiware import samples
+from local.simulators.aiware import samples
 from local.template import ROOT, functions
 
 TIME = Row("region", 1.0, 60.0, 60.0, "s", "one note")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from schemas import CONTRACTS, FOLDER, examples, flaws
 
-from local.aiware.aion import judged, problems
+from local.simulators.aiware.aion import judged, problems
 
 EXAMPLES = {str(path.relative_to(FOLDER)): document for path, document in examples()}
 VALUES = (None, True, -1, 0, 1.5, "x", [], {}, ["x"], {"confidence": 2})

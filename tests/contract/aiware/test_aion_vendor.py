@@ -21,7 +21,7 @@ from annohooks.imaging.analyzers import ANALYZERS
 from annohooks.imaging.detections import Detections
 from annohooks.imaging.detectors import DETECTORS
 from local import slides
-from local.aiware.aion import problems
+from local.simulators.aiware.aion import problems
 
 ENGINES = dict.fromkeys(ANALYZERS, "object") | {name: each.kind for name, each in DETECTORS.items()}
 STEP_MS, FRAMES, FPS = 500, 20, 10.0

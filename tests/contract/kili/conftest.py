@@ -10,7 +10,7 @@ from kili.client import Kili as Sdk
 from kili.client_domain import Kili as DomainSdk
 from kili.core.graphql import graphql_client
 
-from local.kili import Kili
+from local.simulators.kili import Kili
 
 PROJECT, ASSET, OTHER_ASSET = "p1", "a1", "a2"
 INTERFACE = {

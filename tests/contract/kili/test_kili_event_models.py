@@ -15,8 +15,8 @@ from kili.services.plugins.upload import POSSIBLE_HANDLERS
 from kili_events import EVENT_MODELS, FAMILY_PATTERNS, EventName, is_system_event, matches_subject, parse_event
 from pydantic import BaseModel
 
-from annohooks.kili import events, subjects
-from annohooks.kili.subjects import SUBJECTS, goes_to_plugins, matches
+from annohooks.kili import event_types, events
+from annohooks.kili.event_types import SUBJECTS, goes_to_plugins, matches
 from tests.unit.kili.bodies import ASSET, LABEL, ORGANIZATION, PROJECT, USER, whole
 
 IDS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,30}", fullmatch=True)
@@ -67,7 +67,7 @@ def test_the_events_are_the_vendors():
 
 
 def test_system_events_are_the_vendors():
-    assert {subject for subject in SUBJECTS if is_system_event(subject)} == subjects.SYSTEM
+    assert {subject for subject in SUBJECTS if is_system_event(subject)} == event_types.SYSTEM
 
 
 @pytest.mark.parametrize("subject", [*sorted(SUBJECTS), "label.workflow.somethingNew"])

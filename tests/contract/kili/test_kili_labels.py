@@ -17,9 +17,9 @@ from kili.utils.labels.parsing import ParsedLabel
 from kili_formats.types import JobTool
 from typeguard import TypeCheckError
 
-from annohooks.kili.annotations import drawn, reader
-from annohooks.kili.annotations.model import Answer, Object, Relation, Shape
-from annohooks.kili.annotations.reader import read
+from annohooks.kili.label import drawn, reader
+from annohooks.kili.label.model import Answer, Object, Relation, Shape
+from annohooks.kili.label.reader import read
 from tests.unit.kili import labels
 from tests.unit.kili.labels import (
     BEYOND_THE_SDK,

@@ -25,14 +25,15 @@ from kili_formats.tool.annotations_to_json_response import AnnotationsToJsonResp
 
 from annohooks.core.deadline import Deadline
 from annohooks.core.http import Origins, Reply
-from annohooks.kili import client as client_module
-from annohooks.kili import documents, events, llm, plugins
-from annohooks.kili.client import Client
-from annohooks.kili.graphql import Refused, Session, _Failed
-from annohooks.kili.label import NewIssue, NewLabel
-from annohooks.kili.plugins import exceptions, light
+from annohooks.kili import events, plugins
+from annohooks.kili.api import client as client_module
+from annohooks.kili.api import documents, llm_labels
+from annohooks.kili.api.client import Client
+from annohooks.kili.api.graphql import Refused, Session, _Failed
+from annohooks.kili.api.records import NewIssue, NewLabel
+from annohooks.kili.plugins import sdk_client, sdk_exceptions
 from annohooks.kili.settings import Endpoint, Settings
-from local.kili import Kili, samples
+from local.simulators.kili import Kili, samples
 from local.template import ROOT
 
 PROJECT, ASSET = "p1", "a1"
@@ -373,12 +374,12 @@ def rebuilt_by_the_sdk(annotations: list[dict[str, Any]]) -> dict[str, Any]:
 
 @given(llm_annotations().filter(have_one_kind_of_answer))
 def test_an_llm_label_is_rebuilt_as_the_sdk_rebuilds_it(annotations):
-    assert llm.json_response(annotations) == rebuilt_by_the_sdk(annotations)
+    assert llm_labels.json_response(annotations) == rebuilt_by_the_sdk(annotations)
 
 
 @given(llm_annotations(["turn-1", "turn-2", "turn-3"]).filter(have_one_kind_of_answer))
 def test_difference_answers_about_several_chat_items_are_told_apart_too_the_sdk_only_puts_them_together(annotations):
-    ours, theirs = llm.json_response(annotations), rebuilt_by_the_sdk(annotations)
+    ours, theirs = llm_labels.json_response(annotations), rebuilt_by_the_sdk(annotations)
     told_apart: dict[str, list[Any]] = {job: said.pop("chatItems") for job, said in ours.items() if "chatItems" in said}
     assert ours == theirs
     by_turn = {
@@ -420,12 +421,12 @@ def test_metadata_of_a_plugin_are_sent_as_the_sdk_sends_them(worlds, monkeypatch
     monkeypatch.setattr("time.sleep", lambda _: None)  # a second, after it has written metadata
 
     def write(kili: Any) -> None:
-        with suppress(exceptions.GraphQLError, GraphQLError):
+        with suppress(sdk_exceptions.GraphQLError, GraphQLError):
             kili.update_properties_in_assets([ASSET], json_metadatas=[metadata])
 
     its = sent(theirs, lambda: write(sdk_of(theirs, monkeypatch)))
     with client_of(ours) as client:
-        mine = sent(ours, lambda: write(light.connect(client, Straight(client), PROJECT)))
+        mine = sent(ours, lambda: write(sdk_client.connect(client, Straight(client), PROJECT)))
     assert [each.variables for each in mine] == [its[-1].variables]
     assert state(ours) == state(theirs)
 
@@ -492,23 +493,23 @@ def test_a_plugin_does_the_same_with_the_sdk_and_with_us(worlds, monkeypatch, sd
     assert state(ours) == state(theirs)
 
 
-METHODS = [name for name in dir(light.Kili) if not name.startswith("_")]
+METHODS = [name for name in dir(sdk_client.Kili) if not name.startswith("_")]
 FILTERS = {
-    "labels": light.LABEL_FILTERS,
-    "count_labels": light.LABEL_FILTERS,
-    "assets": light.ASSET_FILTERS,
-    "count_assets": light.ASSET_FILTERS,
-    "issues": light.ISSUE_FILTERS,
-    "count_issues": light.ISSUE_FILTERS,
-    "projects": light.PROJECT_FILTERS,
-    "count_projects": light.PROJECT_FILTERS,
+    "labels": sdk_client.LABEL_FILTERS,
+    "count_labels": sdk_client.LABEL_FILTERS,
+    "assets": sdk_client.ASSET_FILTERS,
+    "count_assets": sdk_client.ASSET_FILTERS,
+    "issues": sdk_client.ISSUE_FILTERS,
+    "count_issues": sdk_client.ISSUE_FILTERS,
+    "projects": sdk_client.PROJECT_FILTERS,
+    "count_projects": sdk_client.PROJECT_FILTERS,
 }
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_call_that_the_light_client_takes_is_one_that_the_sdk_takes(method):
     theirs = inspect.signature(getattr(Sdk, method)).parameters
-    ours = inspect.signature(getattr(light.Kili, method)).parameters
+    ours = inspect.signature(getattr(sdk_client.Kili, method)).parameters
     named = [name for name, each in ours.items() if each.kind is not each.VAR_KEYWORD]
     positional = [name for name in named if ours[name].kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
     assert positional == list(theirs)[: len(positional)]
@@ -549,7 +550,7 @@ def test_the_light_client_gives_what_the_sdk_gives(worlds, monkeypatch, call):
     sdk = sdk_of(kili, monkeypatch)
     with client_of(kili) as client:
         client.create_issues(PROJECT, [NewIssue(label_id="one", text="x", mid="m"), NewIssue(label_id="two", text="y")])
-        ours, theirs = call(light.connect(client, Straight(client), PROJECT)), call(sdk)
+        ours, theirs = call(sdk_client.connect(client, Straight(client), PROJECT)), call(sdk)
     if isinstance(theirs, list):  # to an asset's labels the SDK adds what it once needed to read them
         needed = {"content", "jsonContent", "resolution"}
         theirs = [{name: value for name, value in row.items() if name not in needed} for row in theirs]

@@ -19,9 +19,9 @@ from kili.plugins import PluginCore
 from kili_events import EventName, is_system_event
 from requests import HTTPError
 
-from local.kili import Kili
-from local.kili.events import matches
 from local.listener import Listener, Reply, Request
+from local.simulators.kili import Kili
+from local.simulators.kili.events import matches
 
 PROJECT, ASSET, OTHER_ASSET = "p1", "a1", "a2"
 SUBJECTS = EventName.__args__

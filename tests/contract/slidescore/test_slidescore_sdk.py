@@ -16,8 +16,8 @@ import slidescore
 from numpy.typing import NDArray
 from slidescore.lib.Decoder import Decoder
 
+from local.simulators.slidescore import SlideScore
 from local.slides import Slide
-from local.slidescore import SlideScore
 
 STUDY, IMAGE = 1, 7
 SQUARES = [

@@ -12,7 +12,7 @@ import pytest
 from clips import video
 
 from local import stack, stepfunctions
-from local.aiware import MediaServer, Task, Toolkit, samples
+from local.simulators.aiware import MediaServer, Task, Toolkit, samples
 from local.stack import Stack
 
 PARAMETERS = {"AiwareHeartbeatSeconds": "1", "AiwarePatienceSeconds": "4"}

@@ -9,7 +9,7 @@ import boto3
 import pytest
 
 from local import stepfunctions
-from local.aiware import Task
+from local.simulators.aiware import Task
 from local.stepfunctions import Mishap
 
 TOKEN = "canary-token-5f1d7c"

@@ -11,7 +11,7 @@ import urllib3
 from clips import video
 
 from local import stack
-from local.aiware import samples
+from local.simulators.aiware import samples
 
 IMAGE = {"chunkMimeType": "image/jpg", "startOffsetMS": 1000, "endOffsetMS": 2000}
 

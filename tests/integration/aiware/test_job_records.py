@@ -24,14 +24,14 @@ from clips import video
 from moto import mock_aws
 
 from annohooks.aiware import jobs as jobs_module
-from annohooks.aiware import machine, ready, reporting, work
+from annohooks.aiware import ready, reporting, state_machine, work
 from annohooks.aiware.delivery import Message, Outbox
 from annohooks.aiware.failures import Failure
+from annohooks.aiware.job_files import Result, Staged
 from annohooks.aiware.jobs import Change, Job, Jobs, Webhooks, now_ms
 from annohooks.aiware.reporting import Reporter
 from annohooks.aiware.request import Process
 from annohooks.aiware.settings import Settings
-from annohooks.aiware.staged import Result, Staged
 from annohooks.aiware.webhook import Accepted, Done, Webhook
 from annohooks.aiware.work import Worker
 from annohooks.core import dynamodb
@@ -327,7 +327,7 @@ def test_a_last_word_that_is_never_said_does_not_hold_a_chunk_up_for_ever(jobs, 
 
 @pytest.mark.parametrize("stage", ["complete", "failed", "completing", "failing"])
 def test_a_second_try_after_the_end_is_acknowledged_and_not_answered_at_once(jobs, monkeypatch, stage):
-    monkeypatch.setattr(machine, "start", lambda *_: pytest.fail("the work began again"))
+    monkeypatch.setattr(state_machine, "start", lambda *_: pytest.fail("the work began again"))
     process = Process(
         internal_task_id="t",
         chunk_context="c",
@@ -481,7 +481,7 @@ DETECTORS = "detectors:\n  - name: plates\n    model: plates.onnx\n    format: y
 def test_a_mistake_in_the_file_of_detectors_is_told_as_such_until_it_is_put_right(monkeypatch, content, told):
     settings = Settings(aiware_table="jobs", staging_bucket="staging", aiware_detectors="detectors.yaml")
     worker, stream = Worker(settings), io.StringIO()
-    monkeypatch.setattr(machine, "is_there", lambda _: True)
+    monkeypatch.setattr(state_machine, "is_there", lambda _: True)
     s3 = boto3.client("s3")
     s3.put_object(Bucket="models", Key="detectors.yaml", Body=content)
     before = logger.registered_handler.setStream(stream)
@@ -499,7 +499,7 @@ def test_a_mistake_in_the_file_of_detectors_is_told_as_such_until_it_is_put_righ
 
 
 def test_a_file_of_detectors_that_is_not_there_is_missing(monkeypatch):
-    monkeypatch.setattr(machine, "is_there", lambda _: True)
+    monkeypatch.setattr(state_machine, "is_there", lambda _: True)
     settings = Settings(aiware_table="jobs", staging_bucket="staging", aiware_detectors="detectors.yaml")
     assert ready.missing(settings) == ["The file of detectors is not there."]
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from annohooks.core import models, s3
+from annohooks.core import onnx_files, s3
 from annohooks.core.errors import Unavailable
 
 MODEL = bytes(range(256)) * 10
@@ -24,26 +24,26 @@ def bucket(embedded_s3, monkeypatch):
 
 
 def test_model_is_the_bytes_in_the_bucket():
-    assert models.read("nets/one.onnx") == MODEL
+    assert onnx_files.read("nets/one.onnx") == MODEL
 
 
 def test_model_that_was_replaced_is_the_new_one(bucket):
     """Its bytes are not kept: who makes a network of them keeps that."""
-    assert models.read("nets/one.onnx") == MODEL
+    assert onnx_files.read("nets/one.onnx") == MODEL
     bucket.put_object(Bucket="models", Key="nets/one.onnx", Body=b"mended")
-    assert models.read("nets/one.onnx") == b"mended"
+    assert onnx_files.read("nets/one.onnx") == b"mended"
 
 
 def test_model_that_was_missing_is_read_once_it_is_there(bucket):
     with pytest.raises(Unavailable):
-        models.read("late.onnx")
+        onnx_files.read("late.onnx")
     bucket.put_object(Bucket="models", Key="late.onnx", Body=b"late")
-    assert models.read("late.onnx") == b"late"
+    assert onnx_files.read("late.onnx") == b"late"
 
 
 def test_missing_model_is_named():
     with pytest.raises(Unavailable) as raised:
-        models.read("none.onnx")
+        onnx_files.read("none.onnx")
     assert raised.value.message == (
         'The model "none.onnx" could not be read from the bucket for models: it is not there, or may not be read '
         "(NoSuchKey)."
@@ -53,33 +53,33 @@ def test_missing_model_is_named():
 def test_deployment_without_models_says_so(monkeypatch):
     monkeypatch.setenv("MODELS_BUCKET", "")
     with pytest.raises(Unavailable, match=r'"one\.onnx" cannot be read: this deployment has no bucket for models'):
-        models.read("one.onnx")
+        onnx_files.read("one.onnx")
 
 
 def test_model_of_a_bucket_that_does_not_exist_is_not_there(monkeypatch):
     monkeypatch.setenv("MODELS_BUCKET", "no-such-bucket")
     with pytest.raises(Unavailable, match=r'"one\.onnx" could not be read .*: it is not there.* \(NoSuchBucket\)'):
-        models.read("one.onnx")
+        onnx_files.read("one.onnx")
 
 
 def test_endpoint_that_does_not_answer_is_a_failure_of_s3(monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     s3.client.cache_clear()
     with pytest.raises(Unavailable, match=r'"one\.onnx" could not be read .*: S3 failed'):
-        models.read("one.onnx")
+        onnx_files.read("one.onnx")
 
 
 def test_model_over_the_limit_is_refused():
-    assert models.read("nets/one.onnx", most_bytes=len(MODEL)) == MODEL
+    assert onnx_files.read("nets/one.onnx", most_bytes=len(MODEL)) == MODEL
     with pytest.raises(Unavailable, match=f'"nets/one.onnx" is larger than {len(MODEL) - 1} bytes'):
-        models.read("nets/one.onnx", most_bytes=len(MODEL) - 1)
+        onnx_files.read("nets/one.onnx", most_bytes=len(MODEL) - 1)
 
 
 def test_model_whose_sha256_is_another_is_refused():
     sha256 = hashlib.sha256(MODEL).hexdigest()
-    assert models.read("nets/one.onnx", sha256) == models.read("nets/one.onnx", sha256.upper()) == MODEL
+    assert onnx_files.read("nets/one.onnx", sha256) == onnx_files.read("nets/one.onnx", sha256.upper()) == MODEL
     with pytest.raises(Unavailable, match="sha256 is another"):
-        models.read("nets/one.onnx", "0" * 64)
+        onnx_files.read("nets/one.onnx", "0" * 64)
 
 
 def test_no_model_no_cost():

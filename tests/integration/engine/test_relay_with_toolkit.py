@@ -7,8 +7,8 @@ import json
 import pytest
 from stand_ins import JOB, Api, acknowledged
 
-from local.aiware import Toolkit
 from local.listener import Reply
+from local.simulators.aiware import Toolkit
 
 OBJECT = {
     "type": "object",

@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 import urllib3
 
-from annohooks.kili import client, graphql, writes
+from annohooks.kili import writes
+from annohooks.kili.api import client, graphql
 from local import stack, template
 from local.gateway import Gateway
-from local.kili import Delivery, Kili, samples
 from local.lambdas import Handler, load
+from local.simulators.kili import Delivery, Kili, samples
 from local.stack import KILI_SECRET, Stack
 from local.template import Function
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from local.kili import Kili, samples
+from local.simulators.kili import Kili, samples
 
 Start = Callable[..., Any]
 Submit = Callable[..., tuple[str, str]]

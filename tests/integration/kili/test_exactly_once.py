@@ -11,8 +11,8 @@ import pytest
 from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
 
 from annohooks.kili import writes
-from annohooks.kili.client import Client
-from local.kili import Kili, samples
+from annohooks.kili.api.client import Client
+from local.simulators.kili import Kili, samples
 from local.stack import RESOURCES
 
 Start = Callable[..., Any]

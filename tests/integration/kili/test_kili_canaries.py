@@ -11,8 +11,8 @@ import boto3
 import pytest
 
 from annohooks.kili import checking
-from local.kili import FAULTS, Kili, samples
 from local.lambdas import Context
+from local.simulators.kili import FAULTS, Kili, samples
 
 Start = Callable[..., Any]
 Submit = Callable[..., tuple[str, str]]

@@ -12,14 +12,14 @@ import pytest
 from annohooks.core.deadline import Deadline
 from annohooks.core.errors import AnnohooksError, Forbidden, NotFound
 from annohooks.core.http import Origins, Upstream, UpstreamStatus
-from annohooks.kili import client as module
-from annohooks.kili import documents
-from annohooks.kili.client import Client
-from annohooks.kili.graphql import OutcomeUnknown, Refused
-from annohooks.kili.label import Issue, NewIssue, NewLabel
+from annohooks.kili.api import client as module
+from annohooks.kili.api import documents
+from annohooks.kili.api.client import Client
+from annohooks.kili.api.graphql import OutcomeUnknown, Refused
+from annohooks.kili.api.records import Issue, NewIssue, NewLabel
 from annohooks.kili.settings import Endpoint, Settings
-from local.kili import Kili, samples
 from local.listener import Listener, Reply
+from local.simulators.kili import Kili, samples
 from local.template import ROOT
 
 PROJECT = "project"

@@ -13,8 +13,8 @@ import urllib3
 
 from annohooks.core import auth
 from annohooks.core.errors import SettingsError, Unavailable
-from local.kili import Kili, samples
 from local.lambdas import Context
+from local.simulators.kili import Kili, samples
 from local.stack import BUCKET, KILI_SECRET, RESOURCES
 
 Start = Callable[..., Any]

@@ -12,7 +12,7 @@ import boto3
 import pytest
 
 from annohooks.core.errors import SettingsError
-from local.kili import Kili, samples
+from local.simulators.kili import Kili, samples
 
 Start = Callable[..., Any]
 Submit = Callable[..., tuple[str, str]]

@@ -16,11 +16,11 @@ from annohooks.core.deadline import Deadline
 from annohooks.core.errors import SettingsError
 from annohooks.core.http import Origins, Upstream
 from annohooks.kili import events, plugins
-from annohooks.kili.client import Client
-from annohooks.kili.label import Label, NewIssue
-from annohooks.kili.plugins import PluginFailed, exceptions, light
+from annohooks.kili.api.client import Client
+from annohooks.kili.api.records import Label, NewIssue
+from annohooks.kili.plugins import PluginFailed, sdk_client, sdk_exceptions
 from annohooks.kili.settings import Endpoint, Settings
-from local.kili import Kili, samples
+from local.simulators.kili import Kili, samples
 
 PROJECT = "project"
 KEY = "canary-key-of-a-bot"
@@ -88,8 +88,8 @@ def writes(client: Client) -> Writes:
 
 
 @pytest.fixture
-def kili(client: Client, writes: Writes) -> light.Kili:
-    return light.connect(client, writes, PROJECT)
+def kili(client: Client, writes: Writes) -> sdk_client.Kili:
+    return sdk_client.connect(client, writes, PROJECT)
 
 
 @pytest.fixture
@@ -453,14 +453,14 @@ def test_kilis_refusals_can_be_caught_as_the_sdks_and_are_ours_if_they_are_not(s
 def test_an_outcome_that_is_unknown_is_told_as_the_sdk_tells_it(server, kili):
     server.submit("asset", samples.CORRECTED)
     server.faults.add("unknown_outcome")
-    with pytest.raises(exceptions.MutationOutcomeUnknownError):
+    with pytest.raises(sdk_exceptions.MutationOutcomeUnknownError):
         kili.add_to_review(asset_ids=["asset"])
 
 
 def test_what_is_not_there_is_told_as_the_sdk_tells_it(kili):
-    with pytest.raises(exceptions.NotFound):
+    with pytest.raises(sdk_exceptions.NotFound):
         kili.labels("none")
-    with pytest.raises(exceptions.GraphQLError):
+    with pytest.raises(sdk_exceptions.GraphQLError):
         kili.add_to_review(asset_ids=["none"])
 
 

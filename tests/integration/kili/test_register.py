@@ -14,8 +14,9 @@ from moto import mock_aws
 
 from annohooks.core import auth
 from annohooks.core.observability import logger
-from annohooks.kili import graphql, register
-from local.kili import Kili
+from annohooks.kili import register
+from annohooks.kili.api import graphql
+from local.simulators.kili import Kili
 
 KEY = "canary-key-0123456789"
 SECRET = "canary-secret-0123456789"

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from slidescore_client import IMAGE, Client, gradient
 
+from local.simulators.slidescore import SlideScore
 from local.slides import Slide
-from local.slidescore import SlideScore
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from typing import Any
 
 import urllib3
 
-from local.kili import Kili
 from local.listener import Listener, Reply, Request
+from local.simulators.kili import Kili
 
 PROJECT, ASSET = "p1", "a1"
 OUTCOME = "succeeded { assetId externalId } declined { assetId externalId } failed { assetId externalId details }"

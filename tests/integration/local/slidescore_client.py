@@ -13,8 +13,8 @@ import numpy as np
 import urllib3
 from numpy.typing import NDArray
 
+from local.simulators.slidescore import SlideScore
 from local.slides import Slide
-from local.slidescore import SlideScore
 
 IMAGE = 7
 

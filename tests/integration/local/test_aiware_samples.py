@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from local import slides
-from local.aiware import samples
+from local.simulators.aiware import samples
 
 
 def decoded(content: bytes) -> NDArray[np.uint8]:

@@ -12,9 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 from local import demo
-from local.aiware import samples
 from local.demo import aiware
 from local.demo.aiware import Answer
+from local.simulators.aiware import samples
 from local.stack import Stack
 
 

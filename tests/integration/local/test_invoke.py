@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from local import demo, invoke, serve, stack, template
-from local.aiware import events
+from local.simulators.aiware import events
 
 EVENTS = sorted(demo.EVENTS.glob("*/*.json"))
 SAM = Path(__file__).with_name("sam_stand_in.py")

@@ -18,8 +18,8 @@ from kili_client import (
 )
 from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
-from local.kili import FAULTS, Kili
-from local.kili.faults import FIRST_REFUSED
+from local.simulators.kili import FAULTS, Kili
+from local.simulators.kili.faults import FIRST_REFUSED
 
 
 @pytest.fixture

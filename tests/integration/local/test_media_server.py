@@ -9,7 +9,7 @@ import pytest
 import urllib3
 from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
-from local.aiware import MEDIA_SERVER, MediaServer
+from local.simulators.aiware import MEDIA_SERVER, MediaServer
 
 CONTENT = bytes(range(256)) * 40
 

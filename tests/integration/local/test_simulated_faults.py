@@ -9,7 +9,7 @@ import urllib3
 from slidescore_client import IMAGE, Client, anno2_zip, picture
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from local.slidescore import FAULTS, SlideScore
+from local.simulators.slidescore import FAULTS, SlideScore
 
 EVERYWHERE = [
     ("GET", f"/Api/GetImageMetadata?imageid={IMAGE}"),

@@ -32,9 +32,9 @@ from kili_client import (
     boxes,
 )
 
-from local.kili import Kili, asking
-from local.kili.api import MAX_DEPTH, MAX_QUERY, MAX_TOKENS
-from local.kili.events import matches, names
+from local.simulators.kili import Kili, asking
+from local.simulators.kili.api import MAX_DEPTH, MAX_QUERY, MAX_TOKENS
+from local.simulators.kili.events import matches, names
 
 JSON = {"Content-Type": "application/json"}
 

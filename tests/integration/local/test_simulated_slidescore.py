@@ -8,8 +8,8 @@ import urllib3
 from slidescore_client import IMAGE, Client, anno2_zip, difference, gradient, picture
 from urllib3.exceptions import HTTPError
 
+from local.simulators.slidescore import SlideScore
 from local.slides import Slide
-from local.slidescore import SlideScore
 
 
 class TestRequests:

@@ -15,8 +15,8 @@ import pytest
 from toolkit_engine import ACK, AION, DONE, FORBIDDEN, Engine, Wire, failed, heartbeat, post, result
 from urllib3.exceptions import NewConnectionError
 
-from local.aiware import Toolkit, form
 from local.listener import Reply
+from local.simulators.aiware import Toolkit, form
 
 NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
 

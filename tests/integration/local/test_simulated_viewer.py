@@ -10,8 +10,8 @@ import pytest
 from slidescore_client import IMAGE, Client, anno2_zip
 
 from local.listener import Dropped, Listener, Reply, Request
+from local.simulators.slidescore import SlideScore
 from local.slides import Slide
-from local.slidescore import SlideScore
 
 BODY = {"host": "", "imageid": IMAGE, "answers": [], "apitoken": ""}
 TRIANGLE = [{"x": 0, "y": 0}, {"x": 700, "y": 0}, {"x": 0, "y": 500}]

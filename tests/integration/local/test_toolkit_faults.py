@@ -11,8 +11,8 @@ import urllib3
 from toolkit_engine import ACK, DONE, Engine, failed, heartbeat, post_text, result
 from urllib3.exceptions import NewConnectionError, ProtocolError, ReadTimeoutError
 
-from local.aiware import TOOLKIT, Task, Toolkit
-from local.aiware.spoiling import REFUSING
+from local.simulators.aiware import TOOLKIT, Task, Toolkit
+from local.simulators.aiware.spoiling import REFUSING
 
 Post = Callable[[Task], int]
 

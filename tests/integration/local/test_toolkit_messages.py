@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from toolkit_engine import AION, Engine, failed, heartbeat, post, post_text, result
 
-from local.aiware import Task, Toolkit, decoding
-from local.aiware.decoding import Undecodable
 from local.listener import Reply
+from local.simulators.aiware import Task, Toolkit, decoding
+from local.simulators.aiware.decoding import Undecodable
 
 
 @pytest.fixture

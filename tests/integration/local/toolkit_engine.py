@@ -12,8 +12,8 @@ from typing import Any, Self
 
 import urllib3
 
-from local.aiware import Task
 from local.listener import Dropped, Listener, Reply, Request
+from local.simulators.aiware import Task
 
 AION = {
     "generatedDateUTC": "2025-01-01T00:00:00Z",

@@ -16,7 +16,7 @@ from annohooks.imaging.analyzers import ANALYZERS, Analyzer
 from annohooks.slidescore.parameters import questions_string
 from local import slides, stack, template
 from local.lambdas import Context, Handler, load
-from local.slidescore import SlideScore
+from local.simulators.slidescore import SlideScore
 from local.stack import Stack
 
 WIDTH, HEIGHT = 120, 90

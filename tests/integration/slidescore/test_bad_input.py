@@ -18,8 +18,8 @@ from annohooks.core import auth, observability
 from annohooks.imaging.analyzers import ANALYZERS, Analyzer
 from local import anno2
 from local.demo import slidescore as demo
-from local.slidescore import SlideScore, Viewed
-from local.slidescore import pixels as server_pixels
+from local.simulators.slidescore import SlideScore, Viewed
+from local.simulators.slidescore import pixels as server_pixels
 from local.stack import BUCKET, SECRET
 
 SHIPPED = {name: ANALYZERS[name] for name in ("dab_positivity", "dark_regions", "density", "nuclei", "tissue")}

@@ -17,7 +17,7 @@ from webhooks import WITH_HOLES, rect, through_url, webhook
 
 from annohooks.slidescore import analysis
 from local.lambdas import Context
-from local.slidescore import FAULTS, SlideScore
+from local.simulators.slidescore import FAULTS, SlideScore
 
 Start = Callable[..., Any]
 SECRET = "canary/Secret+4711=="

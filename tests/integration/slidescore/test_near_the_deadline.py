@@ -12,7 +12,7 @@ from webhooks import WITH_HOLES, through_api, through_url, webhook
 
 from annohooks.slidescore import client
 from local.lambdas import Context
-from local.slidescore import SlideScore
+from local.simulators.slidescore import SlideScore
 
 Start = Callable[..., Any]
 EVENTS = pytest.mark.parametrize("event", [through_api, through_url])

@@ -12,7 +12,7 @@ from webhooks import REGION, rect, webhook
 
 from local import slides
 from local.demo import slidescore as demo
-from local.slidescore import SlideScore, Viewed
+from local.simulators.slidescore import SlideScore, Viewed
 
 Start = Callable[..., Any]
 LARGE = rect(0, 0, 2050, 650)

@@ -16,7 +16,7 @@ from annohooks.aiware import aion
 from annohooks.core.errors import TooLarge
 from annohooks.imaging.detections import Detections
 from annohooks.imaging.tracking import Appearance
-from local.aiware.aion import problems
+from local.simulators.aiware.aion import problems
 
 SIZE = (640, 480)
 BOX = (64.0, 48.0, 320.0, 240.0)

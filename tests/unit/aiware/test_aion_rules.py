@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from local.aiware.aion import judged, problems
+from local.simulators.aiware.aion import judged, problems
 
 BOX = [{"x": 0.1, "y": 0.2}, {"x": 0.5, "y": 0.2}, {"x": 0.5, "y": 0.9}, {"x": 0.1, "y": 0.9}]
 OBJECT = {"type": "object", "label": "dog", "confidence": 0.91, "boundingPoly": BOX}

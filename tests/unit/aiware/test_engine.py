@@ -25,7 +25,7 @@ from annohooks.imaging.detectors.base import Detector, Parameters
 from annohooks.imaging.region import Box
 from annohooks.imaging.video import StreamBroken, Video
 from local import slides
-from local.aiware.aion import problems
+from local.simulators.aiware.aion import problems
 
 WHITE, WIDTH, HEIGHT = 255, 200, 100
 

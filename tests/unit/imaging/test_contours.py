@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from masks import drawn, masks
 
-from annohooks.imaging import contours
-from annohooks.imaging.outlines import Outlines
+from annohooks.imaging.outlines import Outlines, contours
 
 small_masks = masks.map(lambda mask: mask[:16, :16].copy())
 

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from masks import cuts, drawn, masks, parts
 
-from annohooks.imaging import contours
-from annohooks.imaging.joining import joined
-from annohooks.imaging.outlines import Outlines
+from annohooks.imaging.outlines import Outlines, contours
+from annohooks.imaging.outlines.joining import joined
 
 
 def families(outlines):

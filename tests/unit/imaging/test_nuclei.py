@@ -14,8 +14,9 @@ from hypothesis.extra import numpy as arrays
 from scipy import ndimage, spatial
 from skimage import color, feature, filters, measure, morphology, segmentation
 
-from annohooks.imaging import contours, nuclear, stains
+from annohooks.imaging import nuclear, stains
 from annohooks.imaging.analyzers.nuclei import Nuclei, NucleiParameters
+from annohooks.imaging.outlines import contours
 
 ANALYZER = Nuclei()
 MPP = 0.5

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from masks import SIDE, cuts, drawn, masks, parts
 
-from annohooks.imaging import tracing
-from annohooks.imaging.tracing import Sizes, Tracing
+from annohooks.imaging.outlines import tracing
+from annohooks.imaging.outlines.tracing import Sizes, Tracing
 
 EVERYTHING = Sizes(0, math.inf, 0)
 PLENTY = 10**6

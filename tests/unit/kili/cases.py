@@ -6,9 +6,9 @@ from textwrap import indent
 from typing import Any
 
 from annohooks.core.deadline import Deadline
-from annohooks.kili.annotations.model import Reading
-from annohooks.kili.annotations.reader import read
-from annohooks.kili.label import Label, Project
+from annohooks.kili.api.records import Label, Project
+from annohooks.kili.label.model import Reading
+from annohooks.kili.label.reader import read
 from annohooks.kili.rules import Ruleset, Verdict, load
 from annohooks.kili.rules.base import Finding, Handler, NotApplicable
 

@@ -13,10 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annohooks.kili import llm
-from annohooks.kili.annotations.drawn import LARGEST
-from annohooks.kili.annotations.model import Answer, Fault, Keypoint, Reading, Relation, Shape, Span
-from annohooks.kili.annotations.reader import (
+from annohooks.kili.api import llm_labels
+from annohooks.kili.label.model import Answer, Fault, Keypoint, Reading, Relation, Shape, Span
+from annohooks.kili.label.reader import (
     DEEPEST,
     LONGEST_NAME,
     LONGEST_PATH,
@@ -24,6 +23,7 @@ from annohooks.kili.annotations.reader import (
     PSEUDO_JOBS,
     read,
 )
+from annohooks.kili.label.shapes import LARGEST
 from tests.unit.kili.labels import (
     BEYOND_THE_SDK,
     HOLE,
@@ -353,7 +353,7 @@ def test_annotation_of_the_asset_is_an_answer():
 
 def annotated_chat(*said: tuple[str, str, str | None, list[list[str]]]) -> Any:
     """The jsonResponse of a chat. said: of each annotation the job, what was answered, the chat item and the path."""
-    return llm.json_response(
+    return llm_labels.json_response(
         [
             {"id": str(number), "job": job, "chatItemId": chat_item, "path": path, "labelId": "l"}
             | (
@@ -395,7 +395,7 @@ def test_an_answer_about_the_whole_chat_stands_beside_those_about_its_items():
 def test_an_answer_of_an_unknown_kind_is_a_fault_and_leaves_the_others():
     ranked = {"__typename": "RankingAnnotation", "id": "1", "job": "RANKS", "path": [], "labelId": "l"}
     said = {"__typename": "TranscriptionAnnotation", "id": "2", "job": "NOTE", "path": [], "labelId": "l"}
-    reading = read(llm.json_response([ranked, said | {"annotationValue": {"text": "x"}}]))
+    reading = read(llm_labels.json_response([ranked, said | {"annotationValue": {"text": "x"}}]))
     assert reading.jobs == {"NOTE"}
     assert reading.faults == (Fault("RANKS", "nothing in it that answers a job"),)
 
@@ -410,7 +410,7 @@ def test_answers_given_twice_are_not_read_twice_as_often_with_every_level():
                 | {"annotationValue": {"categories": ["A", "A"]}}
             )
         path.append([str(level), "A"])
-    levels, response = 0, llm.json_response(annotations)
+    levels, response = 0, llm_labels.json_response(annotations)
     while response:
         first, second = response["J"]["categories"]
         assert "children" not in second

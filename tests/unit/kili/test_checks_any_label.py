@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from labels import RESPONSES, SAMPLES, entity, rectangle, relation
 
-from annohooks.kili.annotations.geometry import TooComplex
-from annohooks.kili.annotations.model import Answer, Fault, Keypoint, Object, Reading, Relation, Shape, Span
+from annohooks.kili.label.geometry import TooComplex
+from annohooks.kili.label.model import Answer, Fault, Keypoint, Object, Reading, Relation, Shape, Span
 from annohooks.kili.rules import CHECKS, load
 from annohooks.kili.rules.base import NotApplicable
 from annohooks.kili.rules.ruleset import LONGEST_TEXT

@@ -15,8 +15,8 @@ from annohooks.core import origins
 from annohooks.core.deadline import Deadline
 from annohooks.core.errors import BadRequest, DeadlineExceeded, Forbidden, Unavailable
 from annohooks.core.http import NotConnected, Upstream, UpstreamStatus, UpstreamTimeout
-from annohooks.kili import graphql
-from annohooks.kili.graphql import OutcomeUnknown, Refused, Session, fragment
+from annohooks.kili.api import graphql
+from annohooks.kili.api.graphql import OutcomeUnknown, Refused, Session, fragment
 from annohooks.kili.settings import Endpoint
 from local.listener import Dropped, Listener, Reply, Request
 

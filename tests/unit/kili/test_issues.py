@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
+from annohooks.kili.api.records import Issue, Label, NewIssue
 from annohooks.kili.issues import Plan, of_findings, of_texts
-from annohooks.kili.label import Issue, Label, NewIssue
 from annohooks.kili.rules.base import Finding
 
 

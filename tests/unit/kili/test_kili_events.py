@@ -26,9 +26,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annohooks.core.errors import BadRequest
-from annohooks.kili import events, subjects
+from annohooks.kili import event_types, events
+from annohooks.kili.event_types import SUBJECTS, goes_to_plugins, matches
 from annohooks.kili.events import Event
-from annohooks.kili.subjects import SUBJECTS, goes_to_plugins, matches
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -377,7 +377,7 @@ def test_any_change_of_a_body_is_understood_or_refused(data):
 
 
 def test_there_are_79_events_of_which_14_are_the_systems_and_3_of_no_project():
-    assert (len(SUBJECTS), len(subjects.SYSTEM), len(subjects.OF_NO_PROJECT)) == (79, 14, 3)
+    assert (len(SUBJECTS), len(event_types.SYSTEM), len(event_types.OF_NO_PROJECT)) == (79, 14, 3)
 
 
 def test_plugins_get_neither_system_events_nor_those_of_no_project():

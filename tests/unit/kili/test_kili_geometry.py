@@ -14,7 +14,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from annohooks.core.deadline import Deadline
-from annohooks.kili.annotations.geometry import (
+from annohooks.kili.label.geometry import (
     Area,
     Bounds,
     TooComplex,
@@ -27,7 +27,7 @@ from annohooks.kili.annotations.geometry import (
     ring_area,
     self_crossing,
 )
-from annohooks.kili.annotations.model import Point, Ring, Shape
+from annohooks.kili.label.model import Point, Ring, Shape
 from tests.unit.kili.labels import HOLE, OUTER, TRIANGLE, box
 
 GRID = 1000

@@ -10,7 +10,7 @@ from findings import findings, square
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annohooks.slidescore.caps import Most, largest
+from annohooks.slidescore.answer_limits import Most, largest
 
 PLENTY = 10**9
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import msgspec
 
-from annohooks.aiware import failures, machine, messages
+from annohooks.aiware import failures, messages, state_machine
 from annohooks.aiware.delivery import delivery
 from annohooks.aiware.failures import Failure, failure
+from annohooks.aiware.job_files import Staged
 from annohooks.aiware.jobs import OVER, Change, Job, Jobs, now_ms
 from annohooks.aiware.settings import Settings
-from annohooks.aiware.staged import Staged
 from annohooks.core.deadline import Deadline
 from annohooks.core.errors import AnnohooksError, BadRequest, NotFound, Unavailable
 from annohooks.core.observability import logger
@@ -83,7 +83,7 @@ class Reporter:
         """
         job = self._jobs.keep_beat(payload["job"], payload["token"])
         if job is None:
-            machine.release(payload["token"])
+            state_machine.release(payload["token"])
             return {}
         posting_s = min(_BEAT_S, payload["beat_s"] * 0.8, max(_LEAST_S, _left_s(job)))
         until = Deadline.after(posting_s)
@@ -112,7 +112,7 @@ class Reporter:
     def limit(self, payload: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
         """Keeps the token that ends the wait for the time limit."""
         if self._jobs.keep_limit(payload["job"], payload["token"]) is None:
-            machine.release(payload["token"])
+            state_machine.release(payload["token"])
         return {}
 
     # ---- results
@@ -193,7 +193,7 @@ class Reporter:
         finished = self._jobs.finish(job.job)
         for token in (finished.beat_token, finished.limit_token) if finished else ():
             if token:
-                machine.release(token)
+                state_machine.release(token)
         return {}
 
     # ---- the last word

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from annohooks.aiware import machine, media
+from annohooks.aiware import media, state_machine
+from annohooks.aiware.job_files import Staged
 from annohooks.aiware.jobs import OVER, Job, Jobs, Webhooks, was_told
 from annohooks.aiware.request import Process
 from annohooks.aiware.settings import Settings
-from annohooks.aiware.staged import Staged
 from annohooks.core.deadline import Deadline
 from annohooks.core.errors import BadRequest, DeadlineExceeded, Unavailable, Upstream
 from annohooks.core.observability import logger, subsegment
@@ -134,7 +134,7 @@ class Webhook:
 
     def _started(self, job: Job, process: Process) -> bool:
         self._staged.keep_request(job.job, process)
-        if machine.start(self._settings.aiware_state_machine, job.job):
+        if state_machine.start(self._settings.aiware_state_machine, job.job):
             return True
         if self._jobs.failing(job.job):
             self._jobs.lost(job.job)

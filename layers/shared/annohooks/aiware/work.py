@@ -18,12 +18,12 @@ from annohooks.aiware import engine, media, messages
 from annohooks.aiware.drawing import drawing
 from annohooks.aiware.engine import Engine
 from annohooks.aiware.failures import failure
+from annohooks.aiware.job_files import Result, Staged
 from annohooks.aiware.jobs import Jobs
 from annohooks.aiware.messages import Span
 from annohooks.aiware.request import Process
 from annohooks.aiware.settings import Settings
-from annohooks.aiware.staged import Result, Staged
-from annohooks.core import models
+from annohooks.core import onnx_files
 from annohooks.core.deadline import Deadline
 from annohooks.core.errors import BadRequest, SettingsError, Unavailable
 from annohooks.core.observability import logger
@@ -167,7 +167,7 @@ def _detectors(key: str) -> dict[str, Detector[Any]]:
     from annohooks.imaging.detectors import configured
 
     try:
-        return DETECTORS | configured.load(models.read(key).decode(), models.read)
+        return DETECTORS | configured.load(onnx_files.read(key).decode(), onnx_files.read)
     except (SettingsError, UnicodeDecodeError) as error:
         logger.error("the file of detectors cannot be used", extra={"reason": str(error)})
         raise Unavailable("The file of detectors of this engine has a mistake; the log says where.") from None

@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from annohooks.imaging.contours import Mask
 from annohooks.imaging.outlines import FloatArray
+from annohooks.imaging.outlines.contours import Mask
 
 
 def histogram(values: Mask, counted: Mask | None = None) -> FloatArray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from annohooks.imaging.contours import Mask
+from annohooks.imaging.outlines.contours import Mask
 
 
 def disc(diameter_um: float, mpp: float) -> Mask:

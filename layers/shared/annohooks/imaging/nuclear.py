@@ -10,11 +10,10 @@ import numpy as np
 from cv2.typing import MatLike
 from numpy.typing import NDArray
 
-from annohooks.imaging import contours
-from annohooks.imaging.contours import Mask
 from annohooks.imaging.histograms import histogram, otsu_threshold
 from annohooks.imaging.morphology import disc
-from annohooks.imaging.outlines import BoolArray
+from annohooks.imaging.outlines import BoolArray, contours
+from annohooks.imaging.outlines.contours import Mask
 
 SPECK_UM2 = 8.0
 """What is smaller is no nucleus, and no hole in one."""

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from annohooks.imaging.contours import Mask
 from annohooks.imaging.outlines import FloatArray
+from annohooks.imaging.outlines.contours import Mask
 
 _BAND_PX = 32  # rows drawn at once, which bounds the memory that many long edges take
 

@@ -15,13 +15,13 @@ import numpy as np
 
 from annohooks.core.deadline import Deadline
 from annohooks.core.errors import AnnohooksError, BadRequest
-from annohooks.imaging import contours
 from annohooks.imaging.analyzers.base import Analyzer, ClassMap, Parameters
-from annohooks.imaging.contours import Mask
 from annohooks.imaging.decode import Picture
 from annohooks.imaging.findings import Findings
+from annohooks.imaging.outlines import contours
+from annohooks.imaging.outlines.contours import Mask
+from annohooks.imaging.outlines.tracing import Drawn, Sizes, Tracing
 from annohooks.imaging.region import Box, Region
-from annohooks.imaging.tracing import Drawn, Sizes, Tracing
 
 _TILES_AHEAD = 4
 _SAMPLE_PIECES = 4  # by as many, spread over a region that is larger than one picture

@@ -12,12 +12,12 @@ from annohooks.core.deadline import Deadline
 from annohooks.core.errors import BadRequest, DeadlineExceeded
 from annohooks.core.observability import logger
 from annohooks.kili import issues
-from annohooks.kili.annotations.model import Fault, Reading
-from annohooks.kili.annotations.reader import read
-from annohooks.kili.client import Client
+from annohooks.kili.api.client import Client
+from annohooks.kili.api.records import Label, Project
 from annohooks.kili.events import Event
 from annohooks.kili.issues import Undecided
-from annohooks.kili.label import Label, Project
+from annohooks.kili.label.model import Fault, Reading
+from annohooks.kili.label.reader import read
 from annohooks.kili.once import Once
 from annohooks.kili.rules import Ruleset, Verdict
 from annohooks.kili.rules.base import Finding, Handler, NotApplicable

@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from annohooks.core.body import any_json, json_object
 from annohooks.core.errors import BadRequest
-from annohooks.kili.subjects import SUBJECTS, goes_to_plugins, matches
+from annohooks.core.json_text import any_json, json_object
+from annohooks.kili.event_types import SUBJECTS, goes_to_plugins, matches
 
 _HANDLERS: dict[str, Literal["submit", "review", "by_label_type"]] = {
     "onSubmit": "submit",

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from annohooks.kili.label import Issue, Label, NewIssue
+from annohooks.kili.api.records import Issue, Label, NewIssue
 from annohooks.kili.rules.base import Finding
 
 _TAG = re.compile(r"\[qa:([a-z0-9-]+)#([0-9a-f]{8})-([0-9a-f]{4})\.([0-9a-f]{6}|review)\]")

@@ -24,11 +24,11 @@ from annohooks.core.errors import AnnohooksError, BadRequest, DeadlineExceeded, 
 from annohooks.core.http import NotConnected, Origin, Origins, UpstreamTimeout
 from annohooks.core.observability import logger
 from annohooks.core.origins import split_url
-from annohooks.kili import documents
-from annohooks.kili.client import Client
-from annohooks.kili.graphql import Refused
+from annohooks.kili.api import documents
+from annohooks.kili.api.client import Client
+from annohooks.kili.api.graphql import Refused
+from annohooks.kili.event_types import SUBJECTS, matches
 from annohooks.kili.settings import Endpoint, Settings
-from annohooks.kili.subjects import SUBJECTS, matches
 
 HANDLERS = ("onSubmit", "onReview", "onCustomInterfaceClick", "onSendBackToQueue")
 CLOUD = "https://cloud.kili-technology.com/api/label/v2/graphql"

@@ -13,8 +13,8 @@ from annohooks.core.deadline import Deadline
 from annohooks.core.errors import SettingsError, Unavailable
 from annohooks.core.observability import logger
 from annohooks.kili import checking
+from annohooks.kili.api.client import Client
 from annohooks.kili.checking import Outcome
-from annohooks.kili.client import Client
 from annohooks.kili.events import Event
 from annohooks.kili.rulebook import Rulebook
 from annohooks.kili.settings import Settings

@@ -16,10 +16,10 @@ import msgspec
 from annohooks.core.deadline import Deadline
 from annohooks.core.observability import logger
 from annohooks.kili import issues
-from annohooks.kili.client import Client
-from annohooks.kili.graphql import OutcomeUnknown
+from annohooks.kili.api.client import Client
+from annohooks.kili.api.graphql import OutcomeUnknown
+from annohooks.kili.api.records import Label, NewIssue
 from annohooks.kili.issues import Plan, Planner
-from annohooks.kili.label import Label, NewIssue
 from annohooks.kili.once import Once
 
 _ROUNDS = 4

@@ -13,7 +13,7 @@ from annohooks.core.http import Outbound
 from annohooks.core.observability import subsegment
 from annohooks.core.staging import Staging
 from annohooks.imaging import segmentation
-from annohooks.slidescore import caps, parameters, regions, request, results
+from annohooks.slidescore import answer_limits, parameters, regions, request, results
 from annohooks.slidescore import client as api
 from annohooks.slidescore.client import Client
 from annohooks.slidescore.pixels import RawTiles, Screenshots
@@ -54,13 +54,13 @@ def _results(
     shows = parameters.shown_for(webhook, analyzer)
     slide = _slide(webhook, client, settings)
     drawn = regions.regions(webhook.answer(regions.QUESTION), slide.width, slide.height)
-    most = caps.Most(settings.slidescore_max_outlines)
+    most = answer_limits.Most(settings.slidescore_max_outlines)
     limits = segmentation.Limits(
         settings.slidescore_picture_px, settings.slidescore_max_region_px, most.outlines, most.vertices
     )
     made = (segmentation.segment(slide, region, analyzer, chosen, deadline, limits) for region in drawn)
     with subsegment("analyse"):
-        found = caps.largest(made, most)  # never more in memory than can be shown, and one region's
+        found = answer_limits.largest(made, most)  # never more in memory than can be shown, and one region's
     seen = [findings for findings in found if findings.region_um2]
     if not seen:
         raise BadRequest(regions.NO_AREA)

@@ -7,8 +7,8 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-from annohooks.core.body import json_object
 from annohooks.core.errors import BadRequest
+from annohooks.core.json_text import json_object
 
 T = TypeVar("T")
 

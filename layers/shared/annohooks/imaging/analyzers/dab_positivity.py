@@ -14,10 +14,10 @@ from annohooks.core.errors import BadRequest
 from annohooks.imaging import nuclear, stains
 from annohooks.imaging.analyzers.base import Analyzer, ClassMap, Conclusion, ObjectClass, analyzer
 from annohooks.imaging.analyzers.nuclei import NucleusParameters
-from annohooks.imaging.contours import Mask
 from annohooks.imaging.decode import Picture
 from annohooks.imaging.findings import Findings
 from annohooks.imaging.outlines import BoolArray
+from annohooks.imaging.outlines.contours import Mask
 
 Location = Literal["nucleus", "cytoplasm or membrane"]
 

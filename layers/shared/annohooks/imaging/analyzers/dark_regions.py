@@ -9,9 +9,9 @@ import msgspec
 import numpy as np
 
 from annohooks.imaging.analyzers.base import Analyzer, ClassMap, ObjectClass, Parameters, analyzer
-from annohooks.imaging.contours import Mask
 from annohooks.imaging.decode import Picture
 from annohooks.imaging.histograms import histogram, otsu_threshold
+from annohooks.imaging.outlines.contours import Mask
 
 _LEAST_CONTRAST = 12.0  # grey values between the means of dark and bright; JPEG noise on empty glass stays below 5
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from annohooks.imaging import stains
 from annohooks.imaging.analyzers.base import Analyzer, ClassMap, ObjectClass, Parameters, analyzer
-from annohooks.imaging.contours import Mask
 from annohooks.imaging.decode import Picture
 from annohooks.imaging.histograms import histogram, otsu_threshold
 from annohooks.imaging.morphology import disc
+from annohooks.imaging.outlines.contours import Mask
 
 _LEVELS = 1000  # to a unit of optical density
 _LEAST_CONTRAST = 15.0  # levels between the means of tissue and glass

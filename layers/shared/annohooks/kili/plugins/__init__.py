@@ -13,12 +13,12 @@ from typing import Any
 
 from annohooks.core.errors import AnnohooksError, SettingsError
 from annohooks.core.observability import log_unexpected, logger
-from annohooks.kili.client import Client
+from annohooks.kili.api.client import Client
+from annohooks.kili.api.records import Label
 from annohooks.kili.events import Event
-from annohooks.kili.label import Label
-from annohooks.kili.plugins import exceptions, package
-from annohooks.kili.plugins.given import given_label
-from annohooks.kili.plugins.light import Writes, connect
+from annohooks.kili.plugins import sdk_exceptions, sdk_package
+from annohooks.kili.plugins.label_argument import given_label
+from annohooks.kili.plugins.sdk_client import Writes, connect
 
 _LEGACY = {
     "onSubmit": "on_submit",
@@ -39,10 +39,10 @@ class PluginFailed(AnnohooksError):
 class Plugin:
     """A PluginHandler class, of which every event gets an instance of its own, as in Kili."""
 
-    def __init__(self, handler: type[package.PluginCore]) -> None:
+    def __init__(self, handler: type[sdk_package.PluginCore]) -> None:
         self._handler = handler
         self._methods = {
-            name for name in dir(package.PluginCore) if name.startswith("on_") and _overrides(handler, name)
+            name for name in dir(sdk_package.PluginCore) if name.startswith("on_") and _overrides(handler, name)
         }
 
     def handles(self, event: Event) -> bool:
@@ -78,9 +78,9 @@ class Plugin:
         except AnnohooksError:
             raise
         except (Exception, SystemExit) as error:
-            if own_error := exceptions.own(error):
+            if own_error := sdk_exceptions.own(error):
                 raise own_error from None
-            if isinstance(error, exceptions.NotPossibleHere):
+            if isinstance(error, sdk_exceptions.NotPossibleHere):
                 logger.error("the plugin asks for what is not possible here: %s", error)
             log_unexpected(error)
             raise PluginFailed(f"The plugin failed with {type(error).__name__}; the log says where.") from None
@@ -95,7 +95,7 @@ def load(path: Path) -> Plugin:
     main = path / "main.py" if path.is_dir() else path
     if not main.is_file():
         raise SettingsError(f"KILI_PLUGIN: there is no file {main.name} beside the function")
-    package.install()
+    sdk_package.install()
     # For modules of the plugin's own; last, so that none of them hides another.
     if str(main.parent) not in sys.path:
         sys.path.append(str(main.parent))
@@ -109,7 +109,7 @@ def load(path: Path) -> Plugin:
     except (Exception, SystemExit) as error:
         raise SettingsError(f"KILI_PLUGIN: {main.name} {_why(error, main)}") from None
     handler = getattr(module, "PluginHandler", None)
-    if not isinstance(handler, type) or not issubclass(handler, package.PluginCore):
+    if not isinstance(handler, type) or not issubclass(handler, sdk_package.PluginCore):
         raise SettingsError(f"KILI_PLUGIN: {main.name} has no class PluginHandler(PluginCore)")
     plugin = Plugin(handler)
     if not plugin._methods:
@@ -117,12 +117,12 @@ def load(path: Path) -> Plugin:
     return plugin
 
 
-def _overrides(handler: type[package.PluginCore], name: str) -> bool:
-    return getattr(handler, name) is not getattr(package.PluginCore, name)
+def _overrides(handler: type[sdk_package.PluginCore], name: str) -> bool:
+    return getattr(handler, name) is not getattr(sdk_package.PluginCore, name)
 
 
 def _names() -> list[str]:
-    return sorted(name for name in dir(package.PluginCore) if name.startswith("on_"))
+    return sorted(name for name in dir(sdk_package.PluginCore) if name.startswith("on_"))
 
 
 def _why(error: BaseException, main: Path) -> str:
@@ -134,9 +134,9 @@ def _why(error: BaseException, main: Path) -> str:
     if isinstance(error, ImportError):
         name, what = error.name or "", error.msg.partition(" (")[0]
         if name.partition(".")[0] in ("kili", "kili_events"):
-            return f"cannot be loaded: {what}{where}. {package.WHAT_THERE_IS}"
+            return f"cannot be loaded: {what}{where}. {sdk_package.WHAT_THERE_IS}"
         return f"cannot be loaded: {what}{where}; what it needs has to be in the runtime layer"
-    if isinstance(error, exceptions.NotPossibleHere):
+    if isinstance(error, sdk_exceptions.NotPossibleHere):
         return f"cannot be loaded: {error}{where}"
     return f"raises {type(error).__name__}{where} when it is imported"
 

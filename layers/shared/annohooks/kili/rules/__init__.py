@@ -3,7 +3,7 @@
 from annohooks.kili.rules import (  # noqa: F401  each registers its checks
     categories,
     counts,
-    efforts,
+    labelling,
     overlaps,
     relations,
     required,

@@ -8,8 +8,8 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeVar, get_args
 import msgspec
 
 from annohooks.core.deadline import Deadline
-from annohooks.kili.annotations.model import Answer, Object, Reading, Relation, Tool
-from annohooks.kili.label import Label, Project
+from annohooks.kili.api.records import Label, Project
+from annohooks.kili.label.model import Answer, Object, Reading, Relation, Tool
 
 Handler = Literal["submit", "review"]
 Action = Literal["log", "issue", "issue_and_send_back", "add_to_review"]

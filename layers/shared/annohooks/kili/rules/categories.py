@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from annohooks.kili.annotations.model import Object
+from annohooks.kili.label.model import Object
 from annohooks.kili.rules.base import Case, Inconsistent, Parameters, Scope, Violation, check
-from annohooks.kili.rules.places import ABOUT, Place, by_place, in_order, places_in_words
+from annohooks.kili.rules.location import ABOUT, Place, by_place, in_order, places_in_words
 
 Names = Annotated[tuple[str, ...], Meta(min_length=1)]
 Unit = Literal["asset", "frame", "page", "object"]

@@ -8,10 +8,10 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from annohooks.kili.annotations.model import Object
+from annohooks.kili.label.model import Object
 from annohooks.kili.rules.base import Case, Inconsistent, Parameters, Scope, Violation, check
 from annohooks.kili.rules.bounds import accepted, must_be_in_order, must_say_something
-from annohooks.kili.rules.places import Place, by_place, in_order, places_in_words
+from annohooks.kili.rules.location import Place, by_place, in_order, places_in_words
 
 Number = Annotated[int, Meta(ge=0)]
 

@@ -14,7 +14,7 @@ import msgspec
 import yaml
 
 from annohooks.core.errors import SettingsError
-from annohooks.kili.annotations.model import Tool
+from annohooks.kili.label.model import Tool
 from annohooks.kili.rules.base import CHECKS, Action, Check, Inconsistent, Scope
 from annohooks.kili.rules.ruleset import LONGEST_TEXT, Rule, Ruleset, text
 

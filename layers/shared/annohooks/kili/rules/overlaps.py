@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from annohooks.kili.annotations.geometry import Work, overlapping
-from annohooks.kili.annotations.model import Object, Shape
+from annohooks.kili.label.geometry import Work, overlapping
+from annohooks.kili.label.model import Object, Shape
 from annohooks.kili.rules.base import Case, Parameters, Scope, Violation, check
 from annohooks.kili.rules.bounds import beyond
-from annohooks.kili.rules.places import (
+from annohooks.kili.rules.location import (
     ABOUT,
     WITH_AREA,
     Place,

@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from annohooks.kili.annotations.geometry import Work
+from annohooks.kili.label.geometry import Work
 from annohooks.kili.rules.base import Case, Inconsistent, Parameters, Scope, Violation, check
 from annohooks.kili.rules.bounds import accepted, must_be_in_order
-from annohooks.kili.rules.places import ABOUT, about, categories_in_words
+from annohooks.kili.rules.location import ABOUT, about, categories_in_words
 
 Number = Annotated[int, Meta(ge=0)]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from annohooks.kili.annotations.model import Answer, Object
+from annohooks.kili.label.model import Answer, Object
 from annohooks.kili.rules.base import Case, NotApplicable, Parameters, Scope, Violation, check
-from annohooks.kili.rules.places import ABOUT, about, places_in_words
+from annohooks.kili.rules.location import ABOUT, about, places_in_words
 
 Interface = dict[str, dict[str, Any]]
 """The jobs of a project's interface by name."""

@@ -10,7 +10,7 @@ import msgspec
 
 from annohooks.core.errors import AnnohooksError
 from annohooks.core.observability import log_unexpected
-from annohooks.kili.annotations.geometry import TooComplex
+from annohooks.kili.label.geometry import TooComplex
 from annohooks.kili.rules.base import Action, Case, Check, Finding, NotApplicable, Parameters, Scope, Violation
 
 LONGEST_TEXT = 2000

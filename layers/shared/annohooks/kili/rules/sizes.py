@@ -8,11 +8,11 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from annohooks.kili.annotations.geometry import area, bounds
-from annohooks.kili.annotations.model import Object, Shape
+from annohooks.kili.label.geometry import area, bounds
+from annohooks.kili.label.model import Object, Shape
 from annohooks.kili.rules.base import Case, Inconsistent, Parameters, Scope, Violation, check
 from annohooks.kili.rules.bounds import beyond, must_be_in_order, must_say_something
-from annohooks.kili.rules.places import ABOUT, WITH_AREA, Place, about, by_place, in_words, refuse_degrees
+from annohooks.kili.rules.location import ABOUT, WITH_AREA, Place, about, by_place, in_words, refuse_degrees
 
 Measure = Annotated[float, Meta(ge=0)]
 Side = Literal["left", "top", "right", "bottom"]

@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from msgspec import Meta
 
-from annohooks.kili.annotations.model import Object
+from annohooks.kili.label.model import Object
 from annohooks.kili.rules.base import Case, Inconsistent, NotApplicable, Parameters, Scope, Violation, check
 from annohooks.kili.rules.bounds import many, must_be_in_order, must_say_something
-from annohooks.kili.rules.places import ABOUT, about, categories_in_words, in_words
+from annohooks.kili.rules.location import ABOUT, about, categories_in_words, in_words
 from annohooks.kili.rules.ruleset import one_line
 
 LONGEST_TEXT = 10_000

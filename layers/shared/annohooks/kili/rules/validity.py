@@ -7,10 +7,10 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from annohooks.kili.annotations.geometry import Work, area, bounds, self_crossing
-from annohooks.kili.annotations.model import Object, Shape
+from annohooks.kili.label.geometry import Work, area, bounds, self_crossing
+from annohooks.kili.label.model import Object, Shape
 from annohooks.kili.rules.base import Case, Parameters, Scope, Violation, check
-from annohooks.kili.rules.places import ABOUT, about, in_words
+from annohooks.kili.rules.location import ABOUT, about, in_words
 
 
 class WellFormed(Parameters, frozen=True):

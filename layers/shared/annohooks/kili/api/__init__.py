@@ -1,0 +1,1 @@
+"""Kili's GraphQL API."""

@@ -1,0 +1,1 @@
+"""The three platforms, simulated: what each accepts, answers and gets wrong."""

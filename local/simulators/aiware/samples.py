@@ -1,0 +1,129 @@
+"""Pictures and a video for engines, made of what scikit-image ships; the same each time."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from local import slides
+from local.simulators.aiware.media import MediaServer
+
+Pixels = NDArray[np.uint8]
+Box = tuple[float, float, float, float]
+WIDTH, HEIGHT, FPS = 640, 360, 10
+FACE: Box = (177, 66, 272, 161)
+"""Where the face of the astronaut is, in pixels: left, top, right, bottom."""
+QR_TEXT = "https://annohooks.example/slide/42"
+
+
+@dataclass(frozen=True)
+class Video:
+    """An MP4 file. faces: for each frame the face's box in parts of the picture, None when it is not in it whole."""
+
+    content: bytes = field(repr=False)
+    faces: tuple[Box | None, ...] = field(repr=False)
+    width: int = WIDTH
+    height: int = HEIGHT
+    fps: int = FPS
+
+    @property
+    def duration_ms(self) -> int:
+        return len(self.faces) * 1000 // self.fps
+
+
+@cache
+def face_jpeg() -> bytes:
+    """Eileen Collins, 512 x 512 px: one face, at FACE."""
+    return _encoded(".jpg", _picture("astronaut"))
+
+
+@cache
+def faceless_jpeg() -> bytes:
+    """A cup of coffee, 600 x 400 px."""
+    return _encoded(".jpg", _picture("coffee"))
+
+
+@cache
+def qr_png() -> bytes:
+    """A QR code that says QR_TEXT, with a white border."""
+    code = cv2.QRCodeEncoder.create().encode(QR_TEXT)
+    large = cv2.resize(code, None, fx=8, fy=8, interpolation=cv2.INTER_NEAREST)
+    return _encoded(".png", cv2.copyMakeBorder(large, 64, 64, 64, 64, cv2.BORDER_CONSTANT, value=255))
+
+
+@cache
+def cells_png() -> bytes:
+    """Tissue under the microscope, 512 x 512 px of 0.5 micrometres."""
+    return _encoded(".png", slides.immunohistochemistry().pixels)
+
+
+@cache
+def video(seconds: int = 60) -> Video:
+    """Scenes of five seconds: three without a face, and one after each in which a face enters, moves and leaves."""
+    faces = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "sample.mp4")
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), FPS, (WIDTH, HEIGHT))
+        for pixels, face in _frames(seconds * FPS):
+            writer.write(pixels[..., ::-1])
+            faces.append(face)
+        writer.release()
+        return Video(path.read_bytes(), tuple(faces))
+
+
+def fill(media: MediaServer) -> None:
+    """Puts a picture and a minute of video on a server, under the names that events/aiware and `make serve` know."""
+    media.add("face.jpg", face_jpeg(), "image/jpeg")
+    media.add("minute.mp4", video().content, "video/mp4")
+
+
+SCENE_FRAMES = 5 * FPS
+_VIEWS: dict[str, tuple[tuple[float, float, float], ...]] = {
+    # centre of the view and its width, in pixels of the picture, at moments of the scene that are equally far apart
+    "coffee": ((240, 250, 420), (340, 200, 480), (300, 180, 560)),
+    "astronaut": ((250, 390, 400), (230, 130, 400), (300, 150, 380), (220, 140, 440), (260, 130, 480), (400, 370, 220)),
+    "rocket": ((400, 240, 300), (320, 200, 420), (250, 150, 480)),
+    "motorcycle": ((300, 250, 420), (370, 260, 560), (420, 230, 480)),
+}
+_PROGRAMME = ("coffee", "astronaut", "rocket", "astronaut", "motorcycle", "astronaut")
+
+
+def _frames(count: int) -> Iterator[tuple[Pixels, Box | None]]:
+    for number in range(count):
+        scene, within = divmod(number, SCENE_FRAMES)
+        name = _PROGRAMME[scene % len(_PROGRAMME)]
+        times = np.linspace(0, 1, len(_VIEWS[name]))
+        now = within / (SCENE_FRAMES - 1)
+        x, y, width = (float(np.interp(now, times, values)) for values in zip(*_VIEWS[name], strict=True))
+        scale = WIDTH / width
+        left, top = x - width / 2, y - HEIGHT / scale / 2
+        shift = np.array([[scale, 0, -left * scale], [0, scale, -top * scale]])
+        pixels = cv2.warpAffine(_picture(name), shift, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REFLECT)
+        pixels = cv2.GaussianBlur(pixels, (0, 0), 1)  # as a lens does; the file is smaller by a third
+        yield pixels.astype(np.uint8), _seen(left, top, scale) if name == "astronaut" else None
+
+
+def _seen(left: float, top: float, scale: float) -> Box | None:
+    """FACE in a view, in parts of it."""
+    x0, x1 = ((x - left) * scale / WIDTH for x in FACE[::2])
+    y0, y1 = ((y - top) * scale / HEIGHT for y in FACE[1::2])
+    return (x0, y0, x1, y1) if min(x0, y0) >= 0 and max(x1, y1) <= 1 else None
+
+
+@cache
+def _picture(name: str) -> Pixels:
+    from skimage import data
+
+    found = data.stereo_motorcycle()[0] if name == "motorcycle" else getattr(data, name)()
+    return np.ascontiguousarray(found, dtype=np.uint8)
+
+
+def _encoded(suffix: str, pixels: Pixels) -> bytes:
+    return cv2.imencode(suffix, pixels[..., ::-1] if pixels.ndim == 3 else pixels)[1].tobytes()
