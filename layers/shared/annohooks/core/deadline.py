@@ -45,3 +45,8 @@ class Deadline:
         self.check(doing)
         # Never 0: to a socket that means "do not block", and the clock has moved on since the check.
         return max(0.001, min(limit, self.remaining_s()))
+
+
+def now_ms() -> int:
+    """Milliseconds since the epoch: a moment that several functions agree on."""
+    return time.time_ns() // 1_000_000

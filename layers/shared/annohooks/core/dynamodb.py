@@ -1,13 +1,15 @@
 """DynamoDB: its client, and a table whose items are read and changed in plain Python values."""
 
-import random
+from __future__ import annotations
+
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from annohooks.core import retry
 from annohooks.core.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -17,11 +19,11 @@ Item = Mapping[str, Any]
 """Strings, ints, bools and sets of ints by attribute."""
 
 _NAME = re.compile(r"#(\w+)")
-_TRIES = 8
+_CONFLICTS = retry.Backoff(first_s=0.04, jitter=1, attempts=8)
 
 
 @cache
-def client() -> "DynamoDBClient":
+def client() -> DynamoDBClient:
     """One client of DynamoDB per process, made when first needed."""
     import boto3
     from botocore.config import Config
@@ -30,6 +32,54 @@ def client() -> "DynamoDBClient":
         "dynamodb",
         config=Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2, "mode": "standard"}),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of an item, and the condition under which it is made. Two of them are joined by `&`.
+
+    assigned: new values by attribute. when: a condition in DynamoDB's language, with names written #name and values
+    :name; empty for none. values: those that the condition names. added: sets of ints to add to an attribute's set.
+    """
+
+    assigned: Mapping[str, Any]
+    when: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
+    added: Mapping[str, Any] = field(default_factory=dict)
+
+    def __and__(self, other: Change) -> Change:
+        """Both changes at once, under both conditions. ValueError when they name different values alike."""
+        clashes = {name for name in self.values.keys() & other.values.keys() if self.values[name] != other.values[name]}
+        if clashes:
+            raise ValueError(f"two conditions name different values {sorted(clashes)}")
+        return Change(
+            {**self.assigned, **other.assigned},
+            " AND ".join(filter(None, (self.when, other.when))),
+            {**self.values, **other.values},
+            {**self.added, **other.added},
+        )
+
+    def expressions(self) -> Any:
+        """The arguments of UpdateItem that say so."""
+        clauses = []
+        if self.assigned:
+            clauses.append("SET " + ", ".join(f"#{name} = :set_{name}" for name in self.assigned))
+        if self.added:
+            clauses.append("ADD " + ", ".join(f"#{name} :add_{name}" for name in self.added))
+        update = " ".join(clauses)
+        values = {
+            **self.values,
+            **{f"set_{name}": value for name, value in self.assigned.items()},
+            **{f"add_{name}": value for name, value in self.added.items()},
+        }
+        names, attributes = _filled(f"{update} {self.when}", values)
+        condition = {"ConditionExpression": self.when} if self.when else {}
+        return {
+            "UpdateExpression": update,
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": attributes,
+            **condition,
+        }
 
 
 class Table:
@@ -80,6 +130,35 @@ class Table:
                 return None
         return _read(changed["Attributes"])
 
+    def apply(self, key: Item, change: Change) -> dict[str, Any] | None:
+        """Changes an item, and returns it as it is then; None, and nothing happens, if the condition does not hold.
+
+        A condition that holds for a missing item creates it.
+        """
+        with _errors():
+            try:
+                changed = _uncontended(
+                    lambda: client().update_item(
+                        TableName=self._name, Key=_written(key), **change.expressions(), ReturnValues="ALL_NEW"
+                    )
+                )
+            except client().exceptions.ConditionalCheckFailedException:
+                return None
+        return _read(changed["Attributes"])
+
+    def put_and_apply(self, item: Item, key: Item, change: Change) -> bool:
+        """Puts a new item and changes another; False, and nothing happens, if the change's condition does not hold."""
+        put: Any = {"TableName": self._name, "Item": _written(item)}
+        update: Any = {"TableName": self._name, "Key": _written(key), **change.expressions()}
+        with _errors():
+            try:
+                _uncontended(lambda: client().transact_write_items(TransactItems=[{"Put": put}, {"Update": update}]))
+            except client().exceptions.TransactionCanceledException as error:
+                if "ConditionalCheckFailed" in _reasons(error):
+                    return False
+                raise
+        return True
+
     def put_and_update(self, item: Item, key: Item, change: str, when: str, **values: Any) -> bool:
         """Puts a new item and changes another; False, and nothing happens, if the condition does not hold."""
         put: Any = {"TableName": self._name, "Item": _written(item)}
@@ -109,21 +188,14 @@ class Table:
 
 
 def _uncontended(act: Callable[[], Any]) -> Any:
-    """What a write returns. One that meets another's transaction on the same item is tried again, a moment later."""
-    from botocore.exceptions import ClientError
-
-    for attempt in range(1, _TRIES + 1):
-        try:
-            return act()
-        except ClientError as error:
-            if attempt == _TRIES or "TransactionConflict" not in _reasons(error):
-                raise
-            time.sleep(random.uniform(0.01, 0.02 * 2**attempt))
-    return None
+    """Returns what a write returns. Repeats a write that meets another transaction on the same item."""
+    return retry.call(act, _CONFLICTS, lambda error: "TransactionConflict" in _reasons(error))
 
 
 def _reasons(error: Any) -> set[str]:
-    """Why a write was not done: the error itself, and what a transaction says of its parts."""
+    """Why a write was not done: the error itself, and what a transaction says of its parts. Empty for other errors."""
+    if not hasattr(error, "response"):
+        return set()
     parts = {str(reason.get("Code")) for reason in error.response.get("CancellationReasons", ())}
     return parts | {error.response["Error"]["Code"].removesuffix("Exception")}
 

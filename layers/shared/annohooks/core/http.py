@@ -8,10 +8,8 @@ import copy
 import io
 import logging
 import math
-import random
 import ssl
 import threading
-import time
 from collections.abc import Container, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
@@ -23,9 +21,11 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 from urllib3.exceptions import TimeoutError as PoolTimeout
 
 from annohooks import __version__
+from annohooks.core import retry
 from annohooks.core.deadline import Deadline
 from annohooks.core.errors import AnnohooksError, BadRequest, Upstream, UpstreamStatus, UpstreamTimeout
 from annohooks.core.origins import Origin, Origins, permitted_address, split_url
+from annohooks.core.retry import Backoff
 
 __all__ = [
     "ConnectionFailed",
@@ -43,7 +43,7 @@ __all__ = [
 logging.getLogger("urllib3").setLevel(logging.CRITICAL)
 
 _PIECE_BYTES = 64 * 1024
-_REPEATABLE = (502, 503, 504)
+_REPEATABLE_STATUSES = (502, 503, 504)
 
 
 class Reply(NamedTuple):
@@ -156,19 +156,14 @@ class Outbound:
             body = urlencode(form).encode()
             sent["Content-Type"] = "application/x-www-form-urlencoded"
         start = into.tell() if into else 0
-        for attempt in range(1, attempts + 1):
+
+        def attempt() -> Reply:
             if into:
                 into.seek(start)
                 into.truncate()
-            try:
-                return self._once(method, target, sent, body, doing, max_bytes if body_matters else None, accept, into)
-            except (ConnectionFailed, UpstreamStatus) as error:
-                repeatable = not isinstance(error, UpstreamStatus) or error.reply_status in _REPEATABLE
-                pause_s = 0.1 * 2**attempt * random.uniform(0.5, 1.0)
-                if not repeatable or attempt == attempts or pause_s >= self._deadline.remaining_s():
-                    raise
-                time.sleep(pause_s)
-        raise ValueError("attempts must be at least 1")
+            return self._once(method, target, sent, body, doing, max_bytes if body_matters else None, accept, into)
+
+        return retry.call(attempt, Backoff(first_s=0.2, attempts=attempts), _is_repeatable, self._deadline)
 
     def _once(
         self,
@@ -263,6 +258,12 @@ class Outbound:
             why = ": its certificate was refused." if refused else "."
             return Upstream(f"No secure connection to {self._platform} could be made while {doing}{why}")
         return Upstream(f"{self._platform} sent a reply that cannot be read while {doing}.")
+
+
+def _is_repeatable(error: Exception) -> bool:
+    if isinstance(error, UpstreamStatus):
+        return error.reply_status in _REPEATABLE_STATUSES
+    return isinstance(error, ConnectionFailed)
 
 
 def _shut(response: urllib3.BaseHTTPResponse) -> None:

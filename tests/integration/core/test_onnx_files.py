@@ -85,6 +85,7 @@ def test_model_whose_sha256_is_another_is_refused():
 def test_no_model_no_cost():
     """A deployment without models loads neither boto3 nor OpenCV for them."""
     loaded = (
-        "import sys; from annohooks.core import models; print(sorted({'boto3', 'botocore', 'cv2'} & set(sys.modules)))"
+        "import sys; from annohooks.core import onnx_files; "
+        "print(sorted({'boto3', 'botocore', 'cv2'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", loaded], capture_output=True, check=True, text=True).stdout == "[]\n"
