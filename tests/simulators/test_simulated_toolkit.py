@@ -18,6 +18,8 @@ from urllib3.exceptions import NewConnectionError
 from local.listener import Reply
 from local.simulators.aiware import Toolkit, form
 
+pytestmark = pytest.mark.thorough
+
 NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
 
 

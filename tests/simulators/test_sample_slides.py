@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from local import slides
+
+pytestmark = pytest.mark.thorough
 
 
 def test_the_field_is_the_picture_scikit_image_ships() -> None:

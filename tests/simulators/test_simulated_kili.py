@@ -36,6 +36,8 @@ from local.simulators.kili import Kili, asking
 from local.simulators.kili.api import MAX_DEPTH, MAX_QUERY, MAX_TOKENS
 from local.simulators.kili.events import matches, names
 
+pytestmark = pytest.mark.thorough
+
 JSON = {"Content-Type": "application/json"}
 
 

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from local import slides
 from local.simulators.aiware import samples
 
+pytestmark = pytest.mark.thorough
+
 
 def decoded(content: bytes) -> NDArray[np.uint8]:
     return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)

@@ -12,6 +12,8 @@ from local.listener import Reply
 from local.simulators.aiware import Task, Toolkit, decoding
 from local.simulators.aiware.decoding import Undecodable
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def toolkit() -> Iterator[Toolkit]:

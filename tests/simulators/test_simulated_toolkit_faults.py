@@ -14,6 +14,8 @@ from urllib3.exceptions import NewConnectionError, ProtocolError, ReadTimeoutErr
 from local.simulators.aiware import TOOLKIT, Task, Toolkit
 from local.simulators.aiware.spoiling import REFUSING
 
+pytestmark = pytest.mark.thorough
+
 Post = Callable[[Task], int]
 
 

@@ -11,6 +11,8 @@ from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
 from local.simulators.aiware import MEDIA_SERVER, MediaServer
 
+pytestmark = pytest.mark.thorough
+
 CONTENT = bytes(range(256)) * 40
 
 

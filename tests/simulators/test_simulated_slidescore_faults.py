@@ -11,6 +11,8 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from local.simulators.slidescore import FAULTS, SlideScore
 
+pytestmark = pytest.mark.thorough
+
 EVERYWHERE = [
     ("GET", f"/Api/GetImageMetadata?imageid={IMAGE}"),
     ("GET", f"/Api/GetScreenshot?imageid={IMAGE}&level=9"),

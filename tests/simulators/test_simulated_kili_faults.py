@@ -21,6 +21,8 @@ from urllib3.exceptions import ProtocolError, ReadTimeoutError
 from local.simulators.kili import FAULTS, Kili
 from local.simulators.kili.faults import FIRST_REFUSED
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def kili() -> Iterator[Kili]:

@@ -13,6 +13,8 @@ from local.listener import Dropped, Listener, Reply, Request
 from local.simulators.slidescore import SlideScore
 from local.slides import Slide
 
+pytestmark = pytest.mark.thorough
+
 BODY = {"host": "", "imageid": IMAGE, "answers": [], "apitoken": ""}
 TRIANGLE = [{"x": 0, "y": 0}, {"x": 700, "y": 0}, {"x": 0, "y": 500}]
 POLYGON = {"type": "polygon", "points": TRIANGLE}

@@ -11,6 +11,8 @@ from urllib3.exceptions import HTTPError
 from local.simulators.slidescore import SlideScore
 from local.slides import Slide
 
+pytestmark = pytest.mark.thorough
+
 
 class TestRequests:
     def test_query_string_form_body_and_form_body_on_get_are_the_same(self, server: SlideScore, client: Client) -> None:
