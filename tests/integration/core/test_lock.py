@@ -95,6 +95,15 @@ def test_an_owner_does_not_release_what_belongs_to_another_by_now(table: Table) 
     assert table.apply(KEY, RIGHT.is_free() & Change({"done": True})) is not None
 
 
+def test_the_rights_to_two_acts_are_taken_together(table: Table) -> None:
+    beating = Lease("beating")
+    both = RIGHT.taken("first", now_ms() + 60_000) & beating.taken("second", now_ms() + 60_000)
+    assert table.apply(KEY, both) is not None
+    assert table.apply(KEY, RIGHT.taken("first", now_ms()) & beating.is_free()) is None
+    assert table.apply(KEY, beating.released("second")) is not None
+    assert table.apply(KEY, RIGHT.taken("first", now_ms()) & beating.is_free()) is not None
+
+
 def test_changes_are_made_together_or_not_at_all(table: Table) -> None:
     table.apply(KEY, Change({"stage": "running"}, added={"ready": {1}}))
     both = Change({"stage": "over"}) & Change({}, "#stage = :stage", {"stage": "accepted"})

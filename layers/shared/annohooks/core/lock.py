@@ -35,31 +35,27 @@ class Lease:
 
     def taken(self, owner: str, until_ms: int) -> Change:
         """Takes the right. Does not apply while another owner has it."""
+        free, held = self.is_free(), self.held_by(owner)
         return Change(
-            {self._owner: owner, self._until: until_ms},
-            f"(attribute_not_exists(#{self._until}) OR #{self._until} < :now OR #{self._owner} = :owner)",
-            {"now": now_ms(), "owner": owner},
+            {f"{self.name}_owner": owner, f"{self.name}_until_ms": until_ms},
+            f"({free.when} OR {held.when})",
+            {**free.values, **held.values},
         )
 
     def released(self, owner: str) -> Change:
         """Gives the right back. Does not apply when it belongs to another owner by now."""
-        return Change({self._until: 0}) & self.held_by(owner)
+        return Change({f"{self.name}_until_ms": 0}) & self.held_by(owner)
 
     def held_by(self, owner: str) -> Change:
         """Changes nothing, on the condition that this owner was the last to take the right."""
-        return Change({}, f"#{self._owner} = :owner", {"owner": owner})
+        return Change({}, f"#{self.name}_owner = :{self.name}_owner", {f"{self.name}_owner": owner})
 
     def is_free(self) -> Change:
         """Changes nothing, on the condition that nobody has the right at the moment."""
-        return Change({}, f"#{self._until} < :now", {"now": now_ms()})
-
-    @property
-    def _owner(self) -> str:
-        return f"{self.name}_owner"
-
-    @property
-    def _until(self) -> str:
-        return f"{self.name}_until_ms"
+        until = f"#{self.name}_until_ms"
+        return Change(
+            {}, f"(attribute_not_exists({until}) OR {until} < :{self.name}_now)", {f"{self.name}_now": now_ms()}
+        )
 
 
 _LOCK = Lease("lock")
