@@ -13,16 +13,13 @@ from annohooks.core.settings import from_env
 
 reporter = Reporter(from_env(Settings))
 
-RETURNING_S = 5.0
-"""Kept free at the end of the function's time."""
-
 
 def report(payload: Any, context: Any) -> dict[str, Any]:
-    deadline = Deadline.after(context.get_remaining_time_in_millis() / 1000).earlier(RETURNING_S)
+    deadline = Deadline.of_invocation(context, spare_s=5.0)
     with failures.named():
-        if "detail" in payload:  # an event of EventBridge, and no task
-            ended = payload["detail"]
-            reporter.watch(msgspec.json.decode(ended["input"])["job"], ended["status"], deadline)
+        if "detail" in payload:  # an event of EventBridge, not a task
+            execution = payload["detail"]
+            reporter.watch(msgspec.json.decode(execution["input"])["job"], execution["status"], deadline)
             return {}
         return reporter.handle(payload, deadline)
 

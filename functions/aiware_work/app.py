@@ -11,14 +11,10 @@ from annohooks.core.settings import from_env
 
 worker = Worker(from_env(Settings))
 
-RETURNING_S = 5.0
-"""Kept free at the end of the function's time."""
-
 
 def work(payload: Any, context: Any) -> dict[str, Any]:
-    deadline = Deadline.after(context.get_remaining_time_in_millis() / 1000).earlier(RETURNING_S)
     with failures.named():
-        return worker.handle(payload, deadline)
+        return worker.handle(payload, Deadline.of_invocation(context, spare_s=5.0))
 
 
 handler = observability.instrument(work)

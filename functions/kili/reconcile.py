@@ -1,4 +1,4 @@
-"""Looks again, on a schedule, at labels whose event may never have come. No request calls it, no secret guards it."""
+"""Checks, on a schedule, the labels whose event may have been lost. No request reaches it, so no secret guards it."""
 
 from pathlib import Path
 from typing import Any
@@ -19,15 +19,14 @@ settings = from_env(Settings)
 webhook = Webhook(settings, folder=Path(__file__).parent)
 
 
-def look_again(event: Any, context: Any) -> dict[str, int]:
-    deadline = Deadline.after(context.get_remaining_time_in_millis() / 1000).earlier(1.0)
-    tally = msgspec.structs.asdict(reconcile(webhook, settings, deadline))
+def check_missed(event: Any, context: Any) -> dict[str, int]:
+    tally = msgspec.structs.asdict(reconcile(webhook, settings, Deadline.of_invocation(context, spare_s=1.0)))
     for name, count in tally.items():
         metrics.add_metric(f"Reconcile{name.title()}", MetricUnit.Count, count)
     logger.info("reconciled", extra=tally)
     if tally["failed"] or tally["left"]:
-        raise Unavailable("Not every label could be looked at again; the log says which.")
+        raise Unavailable("Not every label could be checked again; the log says which.")
     return tally
 
 
-handler = observability.instrument(look_again)
+handler = observability.instrument(check_missed)

@@ -207,6 +207,52 @@ def test_an_unexpected_error_is_logged_without_its_text(log):
     assert CANARY not in log()
 
 
+@pytest.fixture
+def in_lambda(monkeypatch):
+    monkeypatch.setattr(observability, "_IN_LAMBDA", True)
+
+
+def unexpected(act):
+    try:
+        act()
+    except Exception as error:
+        log_unexpected(error)
+
+
+def test_a_developer_sees_the_whole_traceback_of_an_unexpected_error(log, capsys):
+    unexpected(lambda: int(CANARY))
+    printed = capsys.readouterr().err
+    assert printed.startswith("Traceback")
+    assert f"invalid literal for int() with base 10: '{CANARY}'" in printed
+
+
+def test_lambda_logs_a_traceback_at_debug_only(log, in_lambda, capsys):
+    unexpected(lambda: int(CANARY))
+    assert CANARY not in log()
+    logger.setLevel("DEBUG")
+    unexpected(lambda: int(CANARY))
+    logger.setLevel("INFO")
+    assert f"base 10: '{CANARY}'" in lines(log)[1]["exception"]
+    assert capsys.readouterr().err == ""
+
+
+def test_an_author_reads_what_their_own_code_raised(log, in_lambda, tmp_path, monkeypatch):
+    monkeypatch.setattr(observability, "_team_code", set())
+    own = tmp_path / "plugin.py"
+    own.write_text("def fails():\n    raise ValueError('the score is negative')\ndef calls(other):\n    other()\n")
+    names = {}
+    exec(compile(own.read_text(), str(own), "exec"), names)
+    unexpected(names["fails"])
+    observability.mark_team_code(tmp_path)
+    unexpected(names["fails"])
+    unexpected(lambda: names["calls"](lambda: int(CANARY)))  # raised in code that is not the team's
+    unmarked, raised, called = lines(log)
+    assert "team_code" not in unmarked
+    assert (raised["team_code"], raised["error"]) == (f"{own}:2", "the score is negative")
+    assert (called["team_code"], "error" in called) == (f"{own}:4", False)
+    assert CANARY not in log()
+
+
 def test_a_callable_object_can_be_instrumented():
     class App:
         def __call__(self, event, context):

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from annohooks.core.errors import DeadlineExceeded
 
@@ -15,6 +16,11 @@ class Deadline:
     @classmethod
     def after(cls, seconds: float) -> "Deadline":
         return cls(time.monotonic() + seconds)
+
+    @classmethod
+    def of_invocation(cls, context: Any, spare_s: float = 0.0) -> "Deadline":
+        """The moment at which Lambda ends an invocation, less spare_s seconds. context: Lambda's context object."""
+        return cls.after(context.get_remaining_time_in_millis() / 1000 - spare_s)
 
     @classmethod
     def behind_api(cls, left_s: float, api_timeout_s: float, arrived_epoch_s: float) -> "Deadline":

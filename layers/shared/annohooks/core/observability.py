@@ -3,9 +3,12 @@
 import json
 import logging
 import os
+import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -17,9 +20,14 @@ from annohooks.core.errors import AnnohooksError
 
 Handler = Callable[[Any, Any], Any]
 
+_IN_LAMBDA = "LAMBDA_TASK_ROOT" in os.environ and "AWS_SAM_LOCAL" not in os.environ
+_LONGEST_TEAM_MESSAGE = 500
 _SHORTEST_REDACTED = 4
 _LONGEST_REDACTED = 2048
 _redacting: list[tuple[str, ...]] = []
+_invocation: ContextVar[ExitStack | None] = ContextVar("annohooks_invocation", default=None)
+"""What ends with the invocation."""
+_team_code: set[Path] = set()
 
 # Mangum logs an application's exception with its text, which may quote a request.
 logging.getLogger("mangum").setLevel(logging.CRITICAL)
@@ -29,17 +37,22 @@ logging.getLogger("mangum").setLevel(logging.CRITICAL)
 def redacted(*values: str | None) -> Iterator[None]:
     """While open, each of these strings of 4 characters or more is *** in every line logged, by any thread.
 
-    Found too where it is percent-encoded, or escaped by JSON or repr, once or twice. Of a string longer than any real
-    token only the beginning is looked for.
+    Also replaces a string that is percent-encoded, or escaped by JSON or repr, once or twice. Looks only for the
+    beginning of a string that is longer than any real token. When the block fails, the strings stay redacted until the
+    invocation ends: the error that is logged later may quote them.
     """
-    looked_for = (value[:_LONGEST_REDACTED] for value in values if value and len(value) >= _SHORTEST_REDACTED)
-    spellings = {spelling for value in looked_for for spelling in _spellings(value)}
+    beginnings = (value[:_LONGEST_REDACTED] for value in values if value and len(value) >= _SHORTEST_REDACTED)
+    spellings = {spelling for value in beginnings for spelling in _spellings(value)}
     longest_first = tuple(sorted(spellings, key=len, reverse=True))
     _redacting.append(longest_first)
-    try:
-        yield
-    finally:
-        _redacting.remove(longest_first)
+    with ExitStack() as stack:
+        stack.callback(_redacting.remove, longest_first)
+        try:
+            yield
+        except BaseException:
+            if (invocation := _invocation.get()) is not None:
+                invocation.push(stack.pop_all())
+            raise
 
 
 def _spellings(value: str) -> set[str]:
@@ -62,11 +75,14 @@ class _RedactingFormatter(LambdaPowertoolsFormatter):
     """Redacts the finished line, so that no field, exception or stack trace is forgotten."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line = super().format(record)
-        for spellings in tuple(_redacting):
-            for spelling in spellings:
-                line = line.replace(spelling, "***")
-        return line
+        return _redact(super().format(record))
+
+
+def _redact(text: str) -> str:
+    for spellings in tuple(_redacting):
+        for spelling in spellings:
+            text = text.replace(spelling, "***")
+    return text
 
 
 class _NoTraces:
@@ -85,7 +101,7 @@ class _NoTraces:
 def _tracer() -> Tracer:
     """Traces only in Lambda itself, and never patches libraries: a traced request would carry its URL."""
     off = resolve_truthy_env_var_choice(os.environ.get("POWERTOOLS_TRACE_DISABLED", "false"))
-    if off or "LAMBDA_TASK_ROOT" not in os.environ or "AWS_SAM_LOCAL" in os.environ:
+    if off or not _IN_LAMBDA:
         provider: Any = _NoTraces()
         return Tracer(service=_SERVICE, auto_patch=False, disabled=False, provider=provider)
     return Tracer(service=_SERVICE, auto_patch=False)
@@ -110,10 +126,37 @@ def subsegment(name: str) -> Iterator[None]:
         raise failure
 
 
+def mark_team_code(path: Path) -> None:
+    """Marks a file or folder as a team's own code: the log tells its author the text of an error it raises."""
+    _team_code.add(path)
+
+
 def log_unexpected(error: BaseException) -> None:
-    """Logs an error nobody foresaw by its type and where it arose; its text may quote the request, and is left out."""
-    frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
-    logger.error("unexpected %s", type(error).__name__, extra={"frames": frames})
+    """Logs an error that nobody foresaw: its type, and where it arose.
+
+    Its text may quote the request. The log has it only where a team's own code raised the error. On a developer's
+    machine the whole traceback goes to standard error; at LogLevel=DEBUG, to the log.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    fields: dict[str, Any] = {"frames": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]}
+    own = [frame for frame in frames if _is_team_code(frame.filename)]
+    if own:
+        fields["team_code"] = f"{own[-1].filename}:{own[-1].lineno}"
+        if own[-1] is frames[-1]:
+            fields["error"] = str(error)[:_LONGEST_TEAM_MESSAGE]
+    logger.error(
+        "unexpected %s",
+        type(error).__name__,
+        extra=fields,
+        exc_info=error if logger.log_level == logging.DEBUG else None,
+    )
+    if not _IN_LAMBDA:
+        print(_redact("".join(traceback.format_exception(error))), file=sys.stderr, end="")
+
+
+def _is_team_code(filename: str) -> bool:
+    path = Path(filename)
+    return any(path == marked or marked in path.parents for marked in _team_code)
 
 
 def instrument(handler: Handler) -> Handler:
@@ -124,6 +167,9 @@ def instrument(handler: Handler) -> Handler:
     """
 
     def instrumented(event: Any, context: Any) -> Any:
+        logger.thread_safe_clear_keys()
+        invocation = ExitStack()
+        token = _invocation.set(invocation)
         try:
             return handler(event, context)
         except AnnohooksError:
@@ -132,6 +178,8 @@ def instrument(handler: Handler) -> Handler:
             log_unexpected(error)
             raise RuntimeError(f"unexpected {type(error).__name__}; the log says where") from None
         finally:
+            _invocation.reset(token)
+            invocation.close()
             if metrics.metric_set:
                 metrics.flush_metrics()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -51,6 +51,10 @@ class Outcome(msgspec.Struct, kw_only=True, omit_defaults=True):
     over: int = 0
     plugin: bool = False
     done: Account | None = None
+
+    def log_keys(self) -> dict[str, Any]:
+        """The outcome for the log line of the answer. A finding's text may quote a labeller: only their number."""
+        return {**msgspec.to_builtins(self), "findings": len(self.findings)}
 
 
 def unhandled(event: Event, plugin: Plugin | None, settings: Settings) -> str | None:

@@ -10,7 +10,7 @@ from uuid import uuid4
 from annohooks.core.deadline import Deadline
 from annohooks.core.errors import BadRequest, Unavailable
 from annohooks.core.http import Outbound
-from annohooks.core.observability import subsegment
+from annohooks.core.observability import logger, subsegment
 from annohooks.core.staging import Staging
 from annohooks.imaging import segmentation
 from annohooks.slidescore import answer_limits, parameters, regions, request, results
@@ -22,7 +22,7 @@ from annohooks.slidescore.results import Result
 from annohooks.slidescore.settings import Settings
 from annohooks.slidescore.upload import upload
 
-_KEPT_BACK_S = api.GIVE_UP_S + 2.0
+_KEPT_BACK_S = api.GIVE_UP_S + 1.0
 _CLEARING_S = 10.0  # what S3 may take to delete, when it does not answer
 
 
@@ -52,6 +52,7 @@ def _results(
     analyzer = parameters.analyzer_for(webhook, settings.slidescore_analyzer)
     chosen = parameters.parameters_for(webhook, analyzer)
     shows = parameters.shown_for(webhook, analyzer)
+    logger.thread_safe_append_keys(analyzer=analyzer.name, image_id=webhook.image_id)
     slide = _slide(webhook, client, settings)
     drawn = regions.regions(webhook.answer(regions.QUESTION), slide.width, slide.height)
     most = answer_limits.Most(settings.slidescore_max_outlines)
@@ -64,6 +65,10 @@ def _results(
     seen = [findings for findings in found if findings.region_um2]
     if not seen:
         raise BadRequest(regions.NO_AREA)
+    logger.thread_safe_append_keys(
+        regions=len(seen),
+        objects=sum(int(findings.found.sum()) for findings in seen),
+    )
     notes = [parameters.described(analyzer, chosen)]
     if len(seen) < len(found):
         notes.append(f"Left out as too narrow: {len(found) - len(seen)} of {len(found)} regions.")

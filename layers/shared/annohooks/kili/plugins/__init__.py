@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from annohooks.core.errors import AnnohooksError, SettingsError
-from annohooks.core.observability import log_unexpected, logger
+from annohooks.core.observability import log_unexpected, logger, mark_team_code
 from annohooks.kili.api.client import Client
 from annohooks.kili.api.records import Label
 from annohooks.kili.events import Event
@@ -95,6 +95,7 @@ def load(path: Path) -> Plugin:
     main = path / "main.py" if path.is_dir() else path
     if not main.is_file():
         raise SettingsError(f"KILI_PLUGIN: there is no file {main.name} beside the function")
+    mark_team_code(path)
     sdk_package.install()
     # For modules of the plugin's own; last, so that none of them hides another.
     if str(main.parent) not in sys.path:
