@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
+from local.template import load
 
 LIMIT_MIB = 250  # AWS Lambda quotas: deployment package unzipped, with all layers
 MIB = 1 << 20
@@ -113,7 +113,7 @@ def main() -> int:
     row = "{:<13} {:<21} {:>9} {:>9}  {:<16} {}"
     print(row.format("architecture", "function", "MiB", f"of {LIMIT_MIB}", "imports alone", "made of"))
     for folder in arguments.folders:
-        template = yaml.safe_load((folder / "template.yaml").read_text())
+        template = load(folder / "template.yaml")
         parameters = {name: of["Default"] for name, of in template["Parameters"].items() if "Default" in of}
         parameters |= dict(text.split("=", 1) for text in arguments.parameter)
         for name, function in template["Resources"].items():

@@ -51,9 +51,20 @@ _Loader.add_multi_constructor("!", _intrinsic)
 
 
 def load(path: Path = ROOT / "template.yaml") -> dict[str, Any]:
-    """The template as it stands, intrinsic functions in their long form."""
+    """The template, with intrinsic functions in their long form, and with Globals merged into each function."""
     loaded: dict[str, Any] = yaml.load(path.read_text(), _Loader)
+    shared = loaded.pop("Globals", {}).get("Function", {})
+    for body in loaded["Resources"].values():
+        if body["Type"] == "AWS::Serverless::Function":
+            body["Properties"] = _merged(shared, body["Properties"])
     return loaded
+
+
+def _merged(shared: Any, own: Any) -> Any:
+    """Merges a value of Globals with a function's own, as SAM does: mappings by key, lists joined, else its own."""
+    if isinstance(shared, dict) and isinstance(own, dict):
+        return shared | own | {key: _merged(shared[key], own[key]) for key in shared.keys() & own.keys()}
+    return shared + own if isinstance(shared, list) and isinstance(own, list) else own
 
 
 def functions(parameters: Mapping[str, str], resources: Mapping[str, str]) -> list[Function]:
