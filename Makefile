@@ -22,6 +22,7 @@ FUNCTION ?= $(or \
   $(if $(findstring events/aiware/execution,$(EVENT)),AiwareReportFunction), \
   $(if $(findstring events/aiware/,$(EVENT)),AiwareProcessFunction), \
   SlideScoreFunction)
+TESTS ?= tests --ignore=tests/contract
 RULES ?= functions/kili/rules.yaml
 ARGUMENTS ?=
 
@@ -29,43 +30,49 @@ export PYTHONPATH := $(CURDIR)/layers/shared:$(CURDIR)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help demo test lint format serve rules register-kili build size contract bench invoke clean
+.PHONY: help demo test test-thorough coverage lint format serve rules register-kili build size contract bench invoke lock clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
 
-demo: .venv/installed  ## Fire sample webhooks at the whole bundle on this machine, check and draw what comes of them, in out/.
+demo: .venv/run  ## Fire sample webhooks at the whole bundle on this machine, check and draw what comes of them, in out/.
 	.venv/bin/python -m local.demo
 
-test: .venv/installed  ## Run the tests that need nothing but Python.
-	.venv/bin/python -m pytest tests --ignore=tests/contract
+test: .venv/test  ## Run the tests, in parallel. TESTS=tests/unit/core runs some of them.
+	.venv/bin/python -m pytest $(TESTS)
 
-lint: .venv/installed .tools/sam/installed .tools/lint/installed  ## Check format, code, types and template.
+test-thorough: .venv/test  ## Run every fault, 200 examples of each property, and the simulators' own tests too.
+	.venv/bin/python -m pytest --thorough $(TESTS)
+
+coverage: .venv/test  ## Run the tests, and say which lines and branches of layers/shared they miss.
+	.venv/bin/python -m pytest --cov --cov-report=term:skip-covered $(TESTS)
+
+lint: .venv/lint .tools/sam/installed .tools/template/installed  ## Check format, code, types and template.
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.tools/sam/bin/sam validate --lint
-	.tools/lint/bin/cfn-lint --append-rules cfn_lint_serverless.rules --template template.yaml
-	.tools/lint/bin/checkov --file template.yaml --compact --quiet --skip-download
+	.tools/template/bin/cfn-lint --append-rules cfn_lint_serverless.rules --template template.yaml
+	.tools/template/bin/checkov --file template.yaml --compact --quiet --skip-download
 
-format: .venv/installed  ## Format the code and mend what ruff can mend.
+format: .venv/lint  ## Format the code and mend what ruff can mend.
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
-serve: .venv/installed  ## Keep the bundle running on this machine, with simulated platforms. ARGUMENTS="--parameter KiliDryRun=true"
+serve: .venv/run  ## Keep the bundle running on this machine, with simulated platforms. ARGUMENTS="--parameter KiliDryRun=true"
 	.venv/bin/python -m local.serve $(ARGUMENTS)
 
-rules: .venv/installed  ## Say what a file of Kili rules checks, or what is wrong with it and where. RULES=functions/kili/rules.yaml
+rules: .venv/run  ## Say what a file of Kili rules checks, or what is wrong with it and where. RULES=functions/kili/rules.yaml
 	.venv/bin/python -m annohooks.kili.rules $(RULES)
 
-register-kili: .venv/installed  ## Register the webhook with Kili: says what it would do, and does it when KILI_API_KEY is set. ARGUMENTS=--help
+register-kili: .venv/run  ## Register the webhook with Kili: says what it would do, and does it when KILI_API_KEY is set. ARGUMENTS=--help
 	.venv/bin/python -m annohooks.kili.register $(ARGUMENTS)
 
 build: .tools/sam/installed lambda-python  ## Build for `sam deploy` into .aws-sam/build. ARCHITECTURE=arm64 (default) or x86_64.
 	$(call sam-build,$(ARCHITECTURE),.aws-sam/build)
 
-size: .venv/installed .tools/sam/installed lambda-python  ## Build for both architectures; check each function's size, and that it imports with its own layers only.
+size: .venv/run .tools/sam/installed lambda-python  ## Build for both architectures; check each function's size, and that it imports with its own layers only.
 	$(call sam-build,arm64,.aws-sam/size/arm64)
 	$(call sam-build,x86_64,.aws-sam/size/x86_64)
 	.venv/bin/python bench/size.py --lambda-python $(LAMBDA_PYTHON) --parameter SlideScoreOrigins=https://slides.example.org .aws-sam/size/arm64 .aws-sam/size/x86_64
@@ -75,10 +82,10 @@ contract: .tools/slidescore-sdk/installed .tools/kili-sdk/installed .tools/aion/
 	.tools/kili-sdk/bin/python -m pytest tests/contract/kili
 	AION_SCHEMAS=.tools/aion-schemas/package/schemas/vtn-standard .tools/aion/bin/python -m pytest tests/contract/aiware
 
-bench: .venv/installed .tools/slidescore-sdk/installed .tools/kili-sdk/installed  ## Measure beside what users would otherwise run; writes bench/results.json.
+bench: .venv/test .tools/slidescore-sdk/installed .tools/kili-sdk/installed  ## Measure beside what users would otherwise run; writes bench/results.json.
 	SLIDESCORE_SDK_PYTHON=.tools/slidescore-sdk/bin/python KILI_SDK_PYTHON=.tools/kili-sdk/bin/python .venv/bin/python -m bench
 
-invoke: .venv/installed .tools/sam/installed lambda-python  ## Run one event in a container by `sam local invoke` (needs Docker). FUNCTION=... EVENT=events/...
+invoke: .venv/run .tools/sam/installed lambda-python  ## Run one event in a container by `sam local invoke` (needs Docker). FUNCTION=... EVENT=events/...
 	$(call sam-build,$(MACHINE_ARCHITECTURE),.aws-sam/invoke)
 	SAM=.tools/sam/bin/sam .venv/bin/python -m local.invoke $(FUNCTION) $(EVENT)
 
@@ -86,20 +93,56 @@ clean:  ## Remove everything that make made.
 	rm -rf .venv .tools .aws-sam out .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find bench engine functions layers local tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# ---- virtual environments, each made anew when its requirements change
+# ---- virtual environments, from locks with hashes; each grows or is made anew when its lock changes
 
-.venv/installed: requirements.txt layers/runtime/requirements.txt layers/imaging/requirements.txt
-.tools/lint/installed: .ci/lint.txt
-.tools/sam/installed: .ci/sam.txt
-.tools/slidescore-sdk/installed: tests/contract/slidescore/requirements.txt requirements.txt layers/runtime/requirements.txt layers/imaging/requirements.txt
-.tools/kili-sdk/installed: tests/contract/kili/requirements.txt requirements.txt layers/runtime/requirements.txt layers/imaging/requirements.txt
-.tools/aion/installed: tests/contract/aiware/requirements.txt requirements.txt layers/runtime/requirements.txt layers/imaging/requirements.txt
+# uv installs in seconds what takes pip a minute or two. pip does it where there is no uv for the machine.
+LOCKS := .ci/locks
+UV := .tools/uv/bin/uv
+PIP_INSTALL := -m pip install --quiet --no-deps --require-hashes
 
-%/installed:
-	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer with venv was found. Say where one is: make PYTHON=/path/to/python3 ..." >&2; exit 1; }
-	$(PYTHON) -m venv --clear $(@D)
-	$(@D)/bin/python -m pip install --quiet -r $<
+# $(call install,environment,lock)
+define install
+if test -x $(UV); then \
+  { test -x $(1)/bin/python || $(UV) venv --quiet --clear --python $(PYTHON) $(1); } && \
+  $(UV) pip install --quiet --python $(1)/bin/python --no-deps --require-hashes -r $(LOCKS)/$(2).txt; \
+else \
+  { $(1)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(1); } && \
+  $(1)/bin/python $(PIP_INSTALL) -r $(LOCKS)/$(2).txt; \
+fi
+endef
+
+.venv/run: $(LOCKS)/run.txt | .tools/uv/tried
+.venv/test: $(LOCKS)/test.txt .venv/run
+.venv/lint: $(LOCKS)/lint.txt .venv/test
+.venv/run .venv/test .venv/lint:
+	@echo "Installing $(LOCKS)/$(@F).txt into .venv"
+	@$(call install,.venv,$(@F))
 	@touch $@
+
+.tools/%/installed: $(LOCKS)/%.txt | .tools/uv/tried
+	@echo "Installing $< into $(@D)"
+	@$(call install,$(@D),$*)
+	@touch $@
+
+.tools/uv/tried: $(LOCKS)/uv.txt
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer with venv was found. Say where one is: make PYTHON=/path/to/python3 ..." >&2; exit 1; }
+	@$(PYTHON) -m venv --clear $(@D)
+	@$(@D)/bin/python $(PIP_INSTALL) --only-binary=:all: -r $< 2>/dev/null || echo "There is no uv for this machine; pip installs instead, which takes longer."
+	@touch $@
+
+# $(call lock,requirements,lock,options): exact versions and hashes for every Python from 3.11 and every machine.
+lock = $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" $(3) --output-file $(LOCKS)/$(2).txt $(1)
+
+lock: .tools/uv/tried  ## Renew .ci/locks after a change of requirements.
+	$(call lock,requirements.txt,run,--overrides $(LOCKS)/not_needed.txt)
+	$(call lock,tests/requirements.txt,test)
+	$(call lock,.ci/code.txt,lint)
+	$(call lock,.ci/template.txt,template)
+	$(call lock,.ci/sam.txt,sam)
+	$(call lock,.ci/uv.txt,uv)
+	$(call lock,tests/contract/slidescore/requirements.txt,slidescore-sdk)
+	$(call lock,tests/contract/kili/requirements.txt,kili-sdk)
+	$(call lock,tests/contract/aiware/requirements.txt,aion)
 
 # Veritone's own schemas, as the vendor publishes them.
 .tools/aion-schemas/installed: Makefile

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from local import pictures
+
 Pixels = NDArray[np.uint8]
 GLASS_RGB = (243, 242, 238)
 
@@ -34,9 +36,7 @@ class Slide:
 
 def immunohistochemistry() -> Slide:
     """The field that scikit-image ships: 512 x 512 px of tissue stained brown (DAB), its nuclei blue (haematoxylin)."""
-    from skimage import data
-
-    return Slide("immunohistochemistry", np.ascontiguousarray(data.immunohistochemistry(), dtype=np.uint8), mpp=0.5)
+    return Slide("immunohistochemistry", pictures.read("ihc.png"), mpp=0.5)
 
 
 def mosaic(width: int, height: int) -> Slide:

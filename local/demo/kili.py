@@ -11,11 +11,10 @@ from typing import Any
 
 import cv2
 import numpy as np
-import skimage.data
 import urllib3
 from numpy.typing import NDArray
 
-from local import demo, stack
+from local import demo, pictures, stack
 from local.demo import EVENTS, say
 from local.simulators.kili import Kili, samples
 
@@ -120,7 +119,7 @@ def issues(kili: Kili) -> list[dict[str, Any]]:
 
 def drawn(title: str, label: dict[str, Any], raised: list[dict[str, Any]], status: str) -> NDArray[np.uint8]:
     """The picture with the label's boxes, red where an open issue is on one, and the issues' texts below."""
-    picture = skimage.data.stereo_motorcycle()[0][:, :, ::-1].copy()
+    picture = pictures.read("motorcycle_left.png")[:, :, ::-1].copy()
     height, width = picture.shape[:2]
     open_issues = [issue for issue in raised if issue["status"] == "OPEN"]
     on = {issue["mid"] for issue in open_issues}

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from local import slides
+from local import pictures, slides
 from local.simulators.aiware.media import MediaServer
 
 Pixels = NDArray[np.uint8]
@@ -41,13 +41,13 @@ class Video:
 @cache
 def face_jpeg() -> bytes:
     """Eileen Collins, 512 x 512 px: one face, at FACE."""
-    return _encoded(".jpg", _picture("astronaut"))
+    return _encoded(".jpg", pictures.read("astronaut.png"))
 
 
 @cache
 def faceless_jpeg() -> bytes:
     """A cup of coffee, 600 x 400 px."""
-    return _encoded(".jpg", _picture("coffee"))
+    return _encoded(".jpg", pictures.read("coffee.png"))
 
 
 @cache
@@ -87,12 +87,19 @@ def fill(media: MediaServer) -> None:
 SCENE_FRAMES = 5 * FPS
 _VIEWS: dict[str, tuple[tuple[float, float, float], ...]] = {
     # centre of the view and its width, in pixels of the picture, at moments of the scene that are equally far apart
-    "coffee": ((240, 250, 420), (340, 200, 480), (300, 180, 560)),
-    "astronaut": ((250, 390, 400), (230, 130, 400), (300, 150, 380), (220, 140, 440), (260, 130, 480), (400, 370, 220)),
-    "rocket": ((400, 240, 300), (320, 200, 420), (250, 150, 480)),
-    "motorcycle": ((300, 250, 420), (370, 260, 560), (420, 230, 480)),
+    "coffee.png": ((240, 250, 420), (340, 200, 480), (300, 180, 560)),
+    "astronaut.png": (
+        (250, 390, 400),
+        (230, 130, 400),
+        (300, 150, 380),
+        (220, 140, 440),
+        (260, 130, 480),
+        (400, 370, 220),
+    ),
+    "rocket.jpg": ((400, 240, 300), (320, 200, 420), (250, 150, 480)),
+    "motorcycle_left.png": ((300, 250, 420), (370, 260, 560), (420, 230, 480)),
 }
-_PROGRAMME = ("coffee", "astronaut", "rocket", "astronaut", "motorcycle", "astronaut")
+_PROGRAMME = ("coffee.png", "astronaut.png", "rocket.jpg", "astronaut.png", "motorcycle_left.png", "astronaut.png")
 
 
 def _frames(count: int) -> Iterator[tuple[Pixels, Box | None]]:
@@ -105,9 +112,9 @@ def _frames(count: int) -> Iterator[tuple[Pixels, Box | None]]:
         scale = WIDTH / width
         left, top = x - width / 2, y - HEIGHT / scale / 2
         shift = np.array([[scale, 0, -left * scale], [0, scale, -top * scale]])
-        pixels = cv2.warpAffine(_picture(name), shift, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REFLECT)
+        pixels = cv2.warpAffine(pictures.read(name), shift, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REFLECT)
         pixels = cv2.GaussianBlur(pixels, (0, 0), 1)  # as a lens does; the file is smaller by a third
-        yield pixels.astype(np.uint8), _seen(left, top, scale) if name == "astronaut" else None
+        yield pixels.astype(np.uint8), _seen(left, top, scale) if name == "astronaut.png" else None
 
 
 def _seen(left: float, top: float, scale: float) -> Box | None:
@@ -115,14 +122,6 @@ def _seen(left: float, top: float, scale: float) -> Box | None:
     x0, x1 = ((x - left) * scale / WIDTH for x in FACE[::2])
     y0, y1 = ((y - top) * scale / HEIGHT for y in FACE[1::2])
     return (x0, y0, x1, y1) if min(x0, y0) >= 0 and max(x1, y1) <= 1 else None
-
-
-@cache
-def _picture(name: str) -> Pixels:
-    from skimage import data
-
-    found = data.stereo_motorcycle()[0] if name == "motorcycle" else getattr(data, name)()
-    return np.ascontiguousarray(found, dtype=np.uint8)
 
 
 def _encoded(suffix: str, pixels: Pixels) -> bytes:
