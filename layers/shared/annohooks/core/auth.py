@@ -1,4 +1,4 @@
-"""Shared secrets: who may call."""
+"""Shared secrets: they decide who may call a webhook."""
 
 import base64
 import hashlib
@@ -17,25 +17,25 @@ _SECRETS_AT_ONCE = 2
 _SHORTEST_SECRET = 16
 
 
-def authenticate(given: str | None, accepted: Sequence[str]) -> None:
-    """Raises Unauthorized unless `given` is one of the accepted secrets. Takes as long for any wrong secret.
+def authenticate(secret: str | None, accepted: Sequence[str]) -> None:
+    """Raises Unauthorized unless the secret is one of the accepted ones. Takes equally long for every wrong secret.
 
-    An empty secret is never right, and with none configured nobody is let in.
+    Refuses an empty secret, and every secret when none is accepted.
     """
-    digest = _digest(given or "")
-    # Every secret is compared, whether or not one before it matched.
-    matches = [hmac.compare_digest(digest, _digest(secret)) for secret in accepted if secret]
-    if not given or not any(matches):
+    digest = _digest(secret or "")
+    # Compares with every accepted secret, even after a match: the time must not tell which one matched.
+    matches = [hmac.compare_digest(digest, _digest(candidate)) for candidate in accepted if candidate]
+    if not secret or not any(matches):
         raise Unauthorized("The secret is missing or wrong.")
 
 
 def _digest(text: str) -> bytes:
-    """Of one length for all secrets, so that the comparison does not tell theirs. JSON can hold a lone surrogate."""
+    """A digest, so that the comparison does not reveal the length of a secret. JSON can hold a lone surrogate."""
     return hashlib.sha256(text.encode(errors="surrogatepass")).digest()
 
 
 def basic_password(authorization: str | None) -> str | None:
-    """The password of an Authorization header with Basic credentials; None for any other. Source: RFC 7617."""
+    """The password in an Authorization header with Basic credentials; None for any other header. Source: RFC 7617."""
     scheme, _, credentials = (authorization or "").partition(" ")
     if scheme.lower() != "basic":
         return None
@@ -48,9 +48,9 @@ def basic_password(authorization: str | None) -> str | None:
 def secrets_from_ssm(parameter: str, max_age_s: int = 300) -> tuple[str, ...]:
     """The secrets in a SecureString parameter: one, or two while one replaces the other, separated by white space.
 
-    Cached for `max_age_s` seconds. Fails closed: if the parameter is missing, or holds anything but one or two
-    secrets of at least 16 characters, the error is logged and there are none. Raises Unavailable if SSM does not answer
-    or may not be read.
+    Keeps them for max_age_s seconds. Fails closed: returns no secrets and logs an error if the parameter is missing, or
+    holds anything but one or two secrets of at least 16 characters. Raises Unavailable if SSM does not answer or may
+    not be read.
     """
     from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
@@ -73,11 +73,11 @@ def secrets_from_ssm(parameter: str, max_age_s: int = 300) -> tuple[str, ...]:
 
 @cache
 def ssm() -> "SSMProvider":
-    """Made when first needed: it imports boto3, which no import of a function should wait for."""
+    """The provider of SSM parameters. Made at the first call: it imports boto3, which would delay every cold start."""
     import boto3
     from aws_lambda_powertools.utilities.parameters import SSMProvider
     from botocore.config import Config
 
     config = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 2, "mode": "standard"})
-    # The provider would make a session of its own, and every other client its session anew.
+    # Without a client of ours, the provider would make a boto3 session of its own.
     return SSMProvider(boto3_client=boto3.client("ssm", config=config))

@@ -24,17 +24,17 @@ class Deadline:
 
     @classmethod
     def behind_api(cls, left_s: float, api_timeout_s: float, arrived_epoch_s: float) -> "Deadline":
-        """The function's own end, left_s from now, or that of the API in front of it if that is sooner.
+        """The end of the invocation, left_s from now, or the end of the API's patience if that is sooner.
 
-        arrived_epoch_s: when the API took the request, in seconds since the epoch; it waits api_timeout_s from then.
+        arrived_epoch_s: when the API accepted the request, in seconds since the epoch. It waits api_timeout_s from then.
         """
         waited_s = time.time() - arrived_epoch_s
-        # A sample event has a time of its own, long ago; the API would not have waited so long.
+        # A sample event carries a time of long ago. No API waits that long.
         waited_s = waited_s if 0 <= waited_s < api_timeout_s else 0.0
         return cls.after(min(left_s, api_timeout_s - waited_s))
 
     def earlier(self, seconds: float) -> "Deadline":
-        """The same deadline with `seconds` kept back, for what must still happen afterwards."""
+        """A deadline that is so many seconds earlier, to leave time for what must happen afterwards."""
         return Deadline(self.moment_s - seconds)
 
     def remaining_s(self) -> float:
@@ -42,14 +42,17 @@ class Deadline:
         return max(0.0, self.moment_s - time.monotonic())
 
     def check(self, doing: str) -> None:
-        """Raises DeadlineExceeded once the moment has come. doing: what is under way, as in "fetching pixels"."""
+        """Raises DeadlineExceeded when no time is left. doing: names the work in the message, as in "fetching pixels"."""
         if self.remaining_s() <= 0:
             raise DeadlineExceeded(f"The time for this request ran out while {doing}.")
 
     def timeout_s(self, limit: float, doing: str) -> float:
-        """A time-out in seconds for one step: `limit`, or less if less is left. Raises DeadlineExceeded if none is."""
+        """A time-out in seconds for one step: the limit, or the time left if that is less.
+
+        Raises DeadlineExceeded when no time is left.
+        """
         self.check(doing)
-        # Never 0: to a socket that means "do not block", and the clock has moved on since the check.
+        # Never 0, which means "do not block" to a socket. The clock has moved on since the check.
         return max(0.001, min(limit, self.remaining_s()))
 
 

@@ -1,4 +1,4 @@
-"""DynamoDB: its client, and a table whose items are read and changed in plain Python values."""
+"""DynamoDB: its client, and a table whose items have plain Python values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
 Item = Mapping[str, Any]
-"""Strings, ints, bools and sets of ints by attribute."""
+"""The attributes of an item by name: strings, ints, bools and sets of ints."""
 
 _NAME = re.compile(r"#(\w+)")
 _CONFLICTS = retry.Backoff(first_s=0.04, jitter=1, attempts=8)
@@ -24,7 +24,7 @@ _CONFLICTS = retry.Backoff(first_s=0.04, jitter=1, attempts=8)
 
 @cache
 def client() -> DynamoDBClient:
-    """One client of DynamoDB per process, made when first needed."""
+    """The client of this process, made at the first call."""
     import boto3
     from botocore.config import Config
 
@@ -99,11 +99,11 @@ class Table:
     def get(self, key: Item) -> dict[str, Any] | None:
         """The item of that key, None if there is none."""
         with _errors():
-            found = client().get_item(TableName=self._name, Key=_written(key), ConsistentRead=True).get("Item")
-        return _read(found) if found else None
+            item = client().get_item(TableName=self._name, Key=_written(key), ConsistentRead=True).get("Item")
+        return _read(item) if item else None
 
     def put_new(self, item: Item, key: str) -> bool:
-        """Puts an item whose key attributes include `key`; False, and nothing happens, if there is one already."""
+        """Puts an item. Returns False and changes nothing if its key exists already. key: a key attribute's name."""
         with _errors():
             try:
                 client().put_item(
@@ -131,9 +131,9 @@ class Table:
         return _read(changed["Attributes"])
 
     def apply(self, key: Item, change: Change) -> dict[str, Any] | None:
-        """Changes an item, and returns it as it is then; None, and nothing happens, if the condition does not hold.
+        """Changes an item and returns it. Returns None and changes nothing if the condition does not hold.
 
-        A condition that holds for a missing item creates it.
+        Creates a missing item if the condition holds for it.
         """
         with _errors():
             try:
@@ -147,7 +147,7 @@ class Table:
         return _read(changed["Attributes"])
 
     def put_and_apply(self, item: Item, key: Item, change: Change) -> bool:
-        """Puts a new item and changes another; False, and nothing happens, if the change's condition does not hold."""
+        """Puts an item and changes another one. Returns False and does neither if the condition does not hold."""
         put: Any = {"TableName": self._name, "Item": _written(item)}
         update: Any = {"TableName": self._name, "Key": _written(key), **change.expressions()}
         with _errors():
@@ -173,10 +173,10 @@ class Table:
         return True
 
     def query(self, condition: str, limit: int, **values: Any) -> list[dict[str, Any]]:
-        """The items of a key condition in the order of the range key, `limit` of them at most."""
+        """The items for which a key condition holds, in the order of the range key: `limit` of them at most."""
         names, given = _filled(condition, values)
         with _errors():
-            found = client().query(
+            reply = client().query(
                 TableName=self._name,
                 KeyConditionExpression=condition,
                 ExpressionAttributeNames=names,
@@ -184,7 +184,7 @@ class Table:
                 ConsistentRead=True,
                 Limit=limit,
             )
-        return [_read(item) for item in found["Items"]]
+        return [_read(item) for item in reply["Items"]]
 
 
 def _uncontended(act: Callable[[], Any]) -> Any:
@@ -193,7 +193,7 @@ def _uncontended(act: Callable[[], Any]) -> Any:
 
 
 def _reasons(error: Any) -> set[str]:
-    """Why a write was not done: the error itself, and what a transaction says of its parts. Empty for other errors."""
+    """The reasons why DynamoDB refused a write: its error code, and those of a transaction's parts."""
     if not hasattr(error, "response"):
         return set()
     parts = {str(reason.get("Code")) for reason in error.response.get("CancellationReasons", ())}
@@ -228,8 +228,8 @@ def _attribute(value: Any) -> dict[str, Any]:
         case str():
             return {"S": value}
         case set() | frozenset():
-            return {"NS": [str(each) for each in value]}
-    raise TypeError(f"{type(value).__name__} is not kept in a table")
+            return {"NS": [str(number) for number in value]}
+    raise TypeError(f"{type(value).__name__} cannot be written into a table")
 
 
 def _read(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -239,7 +239,7 @@ def _read(item: Mapping[str, Any]) -> dict[str, Any]:
 def _value(kind: str, value: Any) -> Any:
     if kind == "N":
         return int(value)
-    return {int(each) for each in value} if kind == "NS" else value
+    return {int(number) for number in value} if kind == "NS" else value
 
 
 @contextmanager

@@ -1,12 +1,12 @@
-"""The errors a caller may be shown: each has an HTTP status and a message fit for a user."""
+"""The errors that a caller may see: every one has an HTTP status and a message for a user."""
 
 from typing import ClassVar
 
 
 class AnnohooksError(Exception):
-    """Anything that ends a request in a way the caller is told about.
+    """An error that ends a request and whose message the caller sees.
 
-    message: a sentence for the person who pressed the button. It never holds a token, a secret, a name or a URL.
+    message: a sentence for the person who sent the request. It never holds a token, a secret, a name or a URL.
     """
 
     status: ClassVar[int] = 500
@@ -17,7 +17,7 @@ class AnnohooksError(Exception):
 
 
 class BadRequest(AnnohooksError):
-    """The request cannot be understood, or asks for what does not exist."""
+    """The request cannot be understood, or asks for something that does not exist."""
 
     status = 400
 
@@ -35,19 +35,19 @@ class Forbidden(AnnohooksError):
 
 
 class NotFound(AnnohooksError):
-    """What the request is about is not there."""
+    """The object of the request does not exist."""
 
     status = 404
 
 
 class TooLarge(AnnohooksError):
-    """More than this deployment accepts."""
+    """The request is larger than this deployment accepts."""
 
     status = 413
 
 
 class Upstream(AnnohooksError):
-    """The platform failed us."""
+    """The platform's server failed."""
 
     status = 502
 
@@ -57,7 +57,7 @@ class UpstreamTimeout(Upstream):
 
 
 class UpstreamStatus(Upstream):
-    """The platform answered with a status we cannot use."""
+    """The platform answered with an HTTP status that is an error here."""
 
     def __init__(self, message: str, reply_status: int) -> None:
         super().__init__(message)
@@ -65,7 +65,7 @@ class UpstreamStatus(Upstream):
 
 
 class Unavailable(AnnohooksError):
-    """Something of our own is out of order; the same request may succeed later."""
+    """A part of this deployment does not work at the moment. The same request may succeed later."""
 
     status = 503
 
@@ -77,4 +77,4 @@ class DeadlineExceeded(AnnohooksError):
 
 
 class SettingsError(Exception):
-    """The deployment is configured wrongly. Names the environment variable, never its value."""
+    """The deployment is configured wrongly. The message names the environment variable, never its value."""

@@ -1,7 +1,7 @@
-"""Requests to other servers: only to allowed origins, at an address checked beforehand, within bounds.
+"""Requests to other servers: only to allowed origins, at an address that was checked, within limits.
 
-The name is resolved once, checked, and every connection goes to that address, so that it cannot change between the
-check and the use. Redirects are never followed.
+The name is resolved once and its address is checked. Every connection goes to that address, so the address cannot
+change between the check and its use. Redirects are never followed.
 """
 
 import copy
@@ -39,7 +39,7 @@ __all__ = [
     "UpstreamTimeout",
 ]
 
-# Its warnings quote URLs, and a URL may hold a token.
+# urllib3 quotes URLs in its warnings, and a URL may hold a token.
 logging.getLogger("urllib3").setLevel(logging.CRITICAL)
 
 _PIECE_BYTES = 64 * 1024
@@ -47,7 +47,7 @@ _REPEATABLE_STATUSES = (502, 503, 504)
 
 
 class Reply(NamedTuple):
-    """What a server answered, read whole. body: empty when it was written into a file."""
+    """A server's whole answer. body: empty when it was written into a file."""
 
     status: int
     headers: urllib3.HTTPHeaderDict
@@ -55,19 +55,19 @@ class Reply(NamedTuple):
 
 
 class ConnectionFailed(Upstream):
-    """No connection, or one that broke: trying again may help."""
+    """The connection failed or broke. Another attempt may succeed."""
 
 
 class NotConnected(ConnectionFailed):
-    """There was no connection, so that nothing was sent: trying again does nothing twice."""
+    """There was no connection, so nothing was sent. Another attempt cannot do anything twice."""
 
 
 class Outbound:
-    """Requests to one origin during one webhook. Threads may share it; close it, or use it in a `with` statement.
+    """Requests to one origin during one webhook. Threads may share it. Close it, or use it in a `with` statement.
 
-    origin: from `Origins.match`. deadline: bounds every request. platform: what messages call the server. connections:
-    how many at once; more threads wait. Resolves the name: raises Forbidden if any of its addresses is not public and
-    the origin is not listed explicitly, Upstream if the name is not known.
+    origin: from `Origins.match`. deadline: limits every request. platform: the server's name in messages. connections:
+    the most connections at once; further threads wait. Resolves the name: raises Forbidden if one of its addresses is
+    not public and the origin is not listed explicitly, Upstream if the name is not known.
     """
 
     def __init__(
@@ -110,13 +110,13 @@ class Outbound:
         self._pool.close()
 
     def until(self, deadline: Deadline) -> "Outbound":
-        """The same connections with another deadline, for what still has to happen after the first."""
+        """The same connections with another deadline, for requests that must still follow the first deadline."""
         other = copy.copy(self)
         other._deadline = deadline
         return other
 
     def locate(self, url_or_path: str) -> str:
-        """Path and query of a Location header, provided it stays on this origin. Raises Upstream otherwise."""
+        """Path and query of a Location header. Raises Upstream if it leads to another origin."""
         relative = url_or_path.startswith("/") and not url_or_path.startswith("//")
         parsed = split_url(self.origin + url_or_path if relative else url_or_path)
         if parsed is None or parsed[0] != self._origin._replace(explicit=False):
@@ -140,15 +140,15 @@ class Outbound:
         into: BinaryIO | None = None,
         body_matters: bool = True,
     ) -> Reply:
-        """One request and its whole reply.
+        """Sends one request and returns the whole reply.
 
-        path: absolute, with or without a query; query: appended to it; form: sent url-encoded as the body; doing: what
-        messages say was under way ("reading the slide's metadata"); max_bytes: of the reply's body; accept: statuses
-        to return; attempts: more than one repeats failed connections and 502, 503 and 504, for requests that may be
-        repeated; into: an open file that gets the body, from where it stands, instead of the memory; body_matters:
-        False leaves the body unread, where the status says all. Raises DeadlineExceeded, UpstreamTimeout,
-        NotConnected, ConnectionFailed, UpstreamStatus for any other status, Upstream for everything else, BadRequest
-        for a header that cannot be sent.
+        path: absolute, with or without a query. query: appended to the path. form: sent url-encoded as the body.
+        doing: names the work in messages, as in "reading the slide's metadata". max_bytes: the most bytes of the
+        reply's body. accept: the statuses to return. attempts: more than one repeats failed connections and the
+        statuses 502, 503 and 504; only for requests that may be repeated. into: an open file that gets the body, from
+        its present position. body_matters: False leaves the body unread.
+        Raises DeadlineExceeded, UpstreamTimeout, NotConnected, ConnectionFailed, UpstreamStatus for every other status,
+        Upstream for everything else, BadRequest for a header that cannot be sent.
         """
         target = f"{path}{'&' if '?' in path else '?'}{urlencode(query)}" if query else path
         sent = {"User-Agent": f"annohooks/{__version__}", **(headers or {}), "Host": self._origin.netloc}
@@ -210,19 +210,19 @@ class Outbound:
             failure: AnnohooksError = self._failure(error, doing)
         except ValueError:
             failure = BadRequest(f"A value in the request cannot be sent to {self._platform}.")
-        # Raised here and not above, where the cause would come along: its text may hold the URL or a header.
+        # Not raised above, where the error would carry its cause: the cause's text may hold the URL or a header.
         self._deadline.check(doing)
         raise failure
 
     def _pieces(self, body: bytes, doing: str) -> Iterator[bytes]:
-        """The body in pieces: a time-out is for one piece, however long the body is."""
+        """The body in pieces. A time-out applies to one piece, so the body may be of any length."""
         for start in range(0, len(body), _PIECE_BYTES):
             self._deadline.check(doing)
             yield body[start : start + _PIECE_BYTES]
 
     def _read(self, response: urllib3.BaseHTTPResponse, doing: str, max_bytes: int, into: BinaryIO) -> None:
         count = 0
-        # A read may block for the whole read time-out: at the deadline the socket is shut, which ends it.
+        # A read may block for the whole read time-out. The watchdog ends it by shutting the socket at the deadline.
         watchdog = threading.Timer(self._deadline.remaining_s(), _shut, [response])
         watchdog.daemon = True
         watchdog.start()
@@ -267,11 +267,11 @@ def _is_repeatable(error: Exception) -> bool:
 
 
 def _shut(response: urllib3.BaseHTTPResponse) -> None:
-    with suppress(OSError, RuntimeError, ValueError):  # already read, closed or given back
+    with suppress(OSError, RuntimeError, ValueError):  # already read, closed or released
         response.shutdown()
 
 
 @cache
 def _tls_context() -> ssl.SSLContext:
-    """Certificates are read once per process. SSL_CERT_FILE names another bundle, for a private authority."""
+    """Trusted certificates, read once per process. SSL_CERT_FILE names another file, for a private authority."""
     return ssl.create_default_context()

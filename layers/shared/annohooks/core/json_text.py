@@ -1,4 +1,4 @@
-"""The body of a request, and JSON as others write it."""
+"""JSON from others: the body of a request, and text that is almost JSON."""
 
 import json
 from collections.abc import Callable
@@ -12,8 +12,9 @@ _DECODER = msgspec.json.Decoder()
 
 
 def any_json(content: bytes) -> Any:
-    """What JSON text stands for, and what many write though it is none: NaN, halves of a surrogate pair, huge integers.
+    """The value that JSON text stands for.
 
+    Also accepts what many programs write although JSON does not allow it: NaN, half a surrogate pair, huge integers.
     Raises msgspec.DecodeError, UnicodeDecodeError or RecursionError, as msgspec does.
     """
     try:
@@ -26,9 +27,9 @@ def any_json(content: bytes) -> Any:
 
 
 def json_object(body: bytes, hint: str = "", decode: Callable[[bytes], Any] = _DECODER.decode) -> dict[str, Any]:
-    """A body's JSON object. Raises BadRequest saying where the text stops being JSON, never quoting it.
+    """The JSON object in a request's body. Raises BadRequest saying where the text is wrong, without quoting it.
 
-    hint: a sentence for whoever wrote what is not JSON. decode: `any_json` for a body of which little matters.
+    hint: a sentence for the person who wrote the body. decode: `any_json` to accept almost-JSON.
     """
     try:
         fields = decode(body)

@@ -1,4 +1,4 @@
-"""Logs, metrics and traces, by Powertools; with secrets kept out of them."""
+"""Logs, metrics and traces by Powertools, with secrets kept out of them."""
 
 import json
 import logging
@@ -26,20 +26,20 @@ _SHORTEST_REDACTED = 4
 _LONGEST_REDACTED = 2048
 _redacting: list[tuple[str, ...]] = []
 _invocation: ContextVar[ExitStack | None] = ContextVar("annohooks_invocation", default=None)
-"""What ends with the invocation."""
+"""Ends redactions when the invocation ends."""
 _team_code: set[Path] = set()
 
-# Mangum logs an application's exception with its text, which may quote a request.
+# Mangum logs the text of an application's exception, which may quote the request.
 logging.getLogger("mangum").setLevel(logging.CRITICAL)
 
 
 @contextmanager
 def redacted(*values: str | None) -> Iterator[None]:
-    """While open, each of these strings of 4 characters or more is *** in every line logged, by any thread.
+    """Writes *** in place of these strings in every line that any thread logs while the block runs.
 
-    Also replaces a string that is percent-encoded, or escaped by JSON or repr, once or twice. Looks only for the
-    beginning of a string that is longer than any real token. When the block fails, the strings stay redacted until the
-    invocation ends: the error that is logged later may quote them.
+    Ignores strings of less than 4 characters. Also replaces a string that is percent-encoded, or escaped by JSON or
+    repr, once or twice. Of a string that is longer than any real token, replaces the beginning. When the block fails,
+    the strings stay redacted until the invocation ends, because the error that is logged later may quote them.
     """
     beginnings = (value[:_LONGEST_REDACTED] for value in values if value and len(value) >= _SHORTEST_REDACTED)
     spellings = {spelling for value in beginnings for spelling in _spellings(value)}
@@ -72,7 +72,7 @@ def _escaped(text: str) -> tuple[str, ...]:
 
 
 class _RedactingFormatter(LambdaPowertoolsFormatter):
-    """Redacts the finished line, so that no field, exception or stack trace is forgotten."""
+    """Redacts the finished line, and so every field, exception and stack trace in it."""
 
     def format(self, record: logging.LogRecord) -> str:
         return _redact(super().format(record))
@@ -86,20 +86,20 @@ def _redact(text: str) -> str:
 
 
 class _NoTraces:
-    """Stands in for the X-Ray SDK where there is no X-Ray, and spares its import."""
+    """Replaces the X-Ray SDK where there is no X-Ray, and saves the time of its import."""
 
     def in_subsegment(self, name: str, **_: Any) -> AbstractContextManager["_NoTraces"]:
         return nullcontext(self)
 
     def put_annotation(self, key: str, value: Any) -> None:
-        """Goes nowhere, as does metadata."""
+        """Does nothing."""
 
     def put_metadata(self, key: str, value: Any, namespace: str = "") -> None:
-        pass
+        """Does nothing."""
 
 
 def _tracer() -> Tracer:
-    """Traces only in Lambda itself, and never patches libraries: a traced request would carry its URL."""
+    """A tracer that works only in Lambda. It patches no library: a traced HTTP request would carry its URL."""
     off = resolve_truthy_env_var_choice(os.environ.get("POWERTOOLS_TRACE_DISABLED", "false"))
     if off or not _IN_LAMBDA:
         provider: Any = _NoTraces()
@@ -115,7 +115,7 @@ tracer = _tracer()
 
 @contextmanager
 def subsegment(name: str) -> Iterator[None]:
-    """A part of the trace. An error inside leaves it without a word: X-Ray would record its text."""
+    """A part of the trace. An error passes through it unrecorded: X-Ray would store the error's text."""
     failure = None
     with tracer.provider.in_subsegment(f"## {name}"):
         try:
@@ -162,8 +162,8 @@ def _is_team_code(filename: str) -> bool:
 def instrument(handler: Handler) -> Handler:
     """A Lambda handler with its context in every log line, its metrics written at the end, and a trace segment.
 
-    Neither event nor response is recorded. An error that leaves the handler is one of ours, whose message is fit to
-    show, or becomes a RuntimeError without its text: Lambda and X-Ray record what they see.
+    Records neither event nor response. Lambda and X-Ray record the error that leaves a handler. So every error other
+    than an AnnohooksError becomes a RuntimeError without its text.
     """
 
     def instrumented(event: Any, context: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Models of analyzers, from the bucket that MODELS_BUCKET names."""
+"""ONNX files and their descriptions, read from the bucket that MODELS_BUCKET names."""
 
 import hashlib
 
@@ -12,16 +12,16 @@ MOST_BYTES = 100_000_000
 
 
 class ModelSettings(msgspec.Struct, frozen=True):
-    """models_bucket: empty for a deployment without models."""
+    """models_bucket: empty in a deployment without models."""
 
     models_bucket: str = ""
 
 
 def read(key: str, sha256: str = "", most_bytes: int = MOST_BYTES) -> bytes:
-    """A model's bytes, from S3 each time: keep what was made of them, by `functools.cache`, which forgets failures.
+    """The bytes of a model. Reads S3 at every call: keep the network that you make of them, with `functools.cache`.
 
-    sha256: of the bytes, in hexadecimal; not looked at when empty. Raises Unavailable, naming the key, when there is no
-    such model, it is larger than most_bytes, its sha256 is another, or S3 does not answer.
+    sha256: the expected digest in hexadecimal; empty to accept any. Raises Unavailable, naming the key, when the model
+    does not exist, is larger than most_bytes or has another digest, or when S3 does not answer.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 

@@ -1,6 +1,6 @@
-"""The servers that may be contacted: which names, and at which addresses.
+"""The servers that may be contacted: their names, and their addresses.
 
-The URLs in a webhook's body come from whoever sent it. They choose among the origins a deployment lists, and add none.
+Anybody can write a URL into a webhook's body. Such a URL can only choose among the origins that a deployment lists.
 Source of the rules: OWASP, Server-Side Request Forgery Prevention Cheat Sheet.
 """
 
@@ -26,7 +26,7 @@ _AWS_LOCAL_V6 = ipaddress.ip_network("fd00:ec2::/32")
 
 
 class Origin(NamedTuple):
-    """One server. explicit: the list names this very host, so its address may be private."""
+    """One server. explicit: the deployment's list names this exact host, so its address may be private."""
 
     scheme: str
     host: str
@@ -35,7 +35,7 @@ class Origin(NamedTuple):
 
     @property
     def netloc(self) -> str:
-        """Host and port as a URL has them: the scheme's own port is left out."""
+        """Host and port as in a URL, without the port that the scheme implies."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
@@ -44,25 +44,25 @@ class Origin(NamedTuple):
 
 
 def split_url(url: str) -> tuple[Origin, str] | None:
-    """The origin of an absolute URL and what follows it, or None for anything but a plainly written http(s) URL."""
-    found = _URL.fullmatch(url)
-    if found is None or len(found["host"]) > 253:
+    """The origin of an absolute http or https URL, and the rest of the URL. None for any other text."""
+    parts = _URL.fullmatch(url)
+    if parts is None or len(parts["host"]) > 253:
         return None
-    scheme, host = found["scheme"].lower(), found["host"].lower().strip("[]")
-    port = int(found["port"] or _DEFAULT_PORTS[scheme])
+    scheme, host = parts["scheme"].lower(), parts["host"].lower().strip("[]")
+    port = int(parts["port"] or _DEFAULT_PORTS[scheme])
     if not 0 < port < 65536:
         return None
-    # A resolver reads "127.1" and "0x7f000001" as addresses: a host that ends in a number is one, in the usual form.
+    # A resolver reads "127.1" and "0x7f000001" as addresses. A host that ends in a number must be a full address.
     if ":" in host or re.fullmatch(r"[0-9]+|0x[0-9a-f]*", host.rpartition(".")[2]):
         try:
             host = str(ipaddress.ip_address(host))
         except ValueError:
             return None
-    return Origin(scheme, host, port), found["rest"]
+    return Origin(scheme, host, port), parts["rest"]
 
 
 class Origins:
-    """The origins a deployment allows. An empty list allows none."""
+    """The origins that a deployment allows. An empty list allows none."""
 
     def __init__(self, origins: frozenset[Origin] = frozenset(), parents: frozenset[Origin] = frozenset()) -> None:
         self._origins = origins
@@ -70,10 +70,10 @@ class Origins:
 
     @classmethod
     def parse(cls, text: str) -> "Origins":
-        """Origins from a list separated by commas or white space.
+        """Reads origins separated by commas or white space.
 
-        An entry is `https://host[:port]`, `http://host[:port]` or `https://*.example.org[:port]` (any name below
-        example.org, but not itself). Raises ValueError with the entry that is none of these.
+        An entry is `https://host[:port]`, `http://host[:port]` or `https://*.example.org[:port]`, which stands for
+        every name below example.org but not for example.org. Raises ValueError with an entry that is none of these.
         """
         origins: set[Origin] = set()
         parents: set[Origin] = set()
@@ -86,7 +86,7 @@ class Origins:
         return cls(frozenset(origins), frozenset(parents))
 
     def match(self, url: str) -> Origin:
-        """The allowed origin that an absolute URL, of any path, belongs to. Raises Forbidden if there is none."""
+        """The allowed origin of an absolute URL. Raises Forbidden if the URL's origin is not allowed."""
         parsed = split_url(url)
         if parsed is not None:
             origin = parsed[0]
@@ -99,10 +99,11 @@ class Origins:
 
 
 def permitted_address(origin: Origin, platform: str) -> str:
-    """The address to connect to, once every address the name resolves to is known to be permitted.
+    """The address to connect to. Every address that the name resolves to must be permitted.
 
-    An address must be public, or the origin explicit; link-local, multicast and unspecified ones never are, unless the
-    list names that very address. Raises Forbidden, or Upstream if the name is not known. platform: for messages.
+    An address must be public, or the origin explicit. A link-local, multicast or unspecified address is permitted only
+    if the list names that exact address. platform: the server's name in messages. Raises Forbidden, or Upstream if the
+    name is not known.
     """
     try:
         answers = socket.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
@@ -125,7 +126,7 @@ def _permitted(address: Address, origin: Origin) -> bool:
 
 
 def _inner(address: Address) -> Address:
-    """The IPv4 address that an IPv6 address stands for (mapped, 6to4, NAT64), or the address itself."""
+    """The IPv4 address that an IPv6 address contains (mapped, 6to4, NAT64), or the address itself."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     if address in _NAT64:

@@ -9,13 +9,13 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 
-# S3 says the latter to those who may not list the bucket.
+# S3 answers 403 for a missing key to a caller that may not list the bucket.
 NOT_THERE = frozenset({"NoSuchBucket", "NoSuchKey", "404", "AccessDenied", "403"})
 
 
 @cache
 def client() -> "S3Client":
-    """One client per process, made when first needed: boto3 takes longer to import than the rest together."""
+    """The client of this process. Made at the first call: boto3 takes longer to import than everything else."""
     import boto3
     from botocore.config import Config
 
@@ -26,7 +26,7 @@ def client() -> "S3Client":
 
 
 def is_there(bucket: str, key: str = "") -> bool:
-    """Whether a bucket, or an object in it, can be read. Raises Unavailable if S3 does not say."""
+    """Whether a bucket, or an object in it, can be read. Raises Unavailable if S3 does not answer."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:

@@ -12,10 +12,10 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 
 def from_env(cls: type[T], environ: Mapping[str, str] = os.environ) -> T:
-    """A settings struct from the variables named like its fields in upper case: `staging_bucket` is STAGING_BUCKET.
+    """A settings struct. The variable of a field has the field's name in upper case: STAGING_BUCKET, `staging_bucket`.
 
-    A variable that is unset or empty leaves the field's default. A field whose type has a `parse` class method
-    (`http.Origins`) is made by it. Raises SettingsError naming the variable and what is wrong.
+    A variable that is unset or empty leaves the field's default. A type with a class method `parse`, such as
+    `origins.Origins`, reads its own text. Raises SettingsError naming the variable and what is wrong with it.
     """
     values = {}
     for field in msgspec.structs.fields(cls):
@@ -25,7 +25,7 @@ def from_env(cls: type[T], environ: Mapping[str, str] = os.environ) -> T:
             try:
                 values[field.name] = _value(text, field.type)
             except (msgspec.ValidationError, ValueError) as error:
-                # An invalid choice is quoted by msgspec; whatever was set may be a secret in the wrong place.
+                # msgspec quotes an invalid choice, and the text may be a secret in the wrong variable.
                 raise SettingsError(f"{name}: {str(error).replace(repr(text), 'the value')}") from None
         elif field.required:
             raise SettingsError(f"{name} is not set")
