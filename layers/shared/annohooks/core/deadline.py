@@ -26,7 +26,7 @@ class Deadline:
     def behind_api(cls, left_s: float, api_timeout_s: float, arrived_epoch_s: float) -> "Deadline":
         """The end of the invocation, left_s from now, or the end of the API's patience if that is sooner.
 
-        arrived_epoch_s: when the API accepted the request, in seconds since the epoch. It waits api_timeout_s from then.
+        arrived_epoch_s: when the API accepted the request, in seconds since the epoch. It then waits api_timeout_s.
         """
         waited_s = time.time() - arrived_epoch_s
         # A sample event carries a time of long ago. No API waits that long.
@@ -42,7 +42,7 @@ class Deadline:
         return max(0.0, self.moment_s - time.monotonic())
 
     def check(self, doing: str) -> None:
-        """Raises DeadlineExceeded when no time is left. doing: names the work in the message, as in "fetching pixels"."""
+        """Raises DeadlineExceeded when no time is left. doing: the work, for the message, as in "fetching pixels"."""
         if self.remaining_s() <= 0:
             raise DeadlineExceeded(f"The time for this request ran out while {doing}.")
 
