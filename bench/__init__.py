@@ -1,1 +1,1 @@
-"""Side by side with what users would otherwise run: `python -m bench`. How it is kept honest: docs/performance.md."""
+"""Benchmarks beside what users would otherwise run: `python -m bench`. docs/performance.md explains the rules."""

@@ -1,11 +1,11 @@
-"""Runs benchmarks; prints a table and writes bench/results.json, where rows of benchmarks not run stay as they are.
+"""Runs benchmarks, prints a table, and updates their rows in bench/results.json.
 
     SLIDESCORE_SDK_PYTHON=... KILI_SDK_PYTHON=... python -m bench [NAME...]
 
-The two are the Pythons of virtual environments with the requirements of tests/contract; the benchmarks named may need
-only one. Each run of each side is a fresh process, and the sides take turns: what else the machine does strikes both.
-Most make two rows, the time of the work and, as NAME_memory, the most memory that the process took, imports and input
-included. Those of the whole local stack, which have no other side, make the rows that bench/aiware.py says.
+The variables name the Pythons of virtual environments with the requirements of tests/contract. A benchmark needs at
+most one of them. Each run of each side is a new process, and the sides take turns, so that other load affects both.
+Most benchmarks make two rows: the time of the work and, as NAME_memory, the peak memory of the process, which includes
+imports and input. The benchmarks of the whole local stack have no other side; bench/aiware.py returns their rows.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 from bench.inputs import PICTURES
 from bench.invocation import TRACE
 from bench.kili import Kili
-from bench.report import PER_SECOND, Measured, Row, merged, row, table
+from bench.report import PER_SECOND, Measurement, Row, merged, row, table
 from local.template import ROOT, functions
 
 RESULTS = ROOT / "bench" / "results.json"
@@ -39,10 +39,10 @@ RESOURCES = {
 
 
 class Vendor(NamedTuple):
-    """function: ours in template.yaml. python: the variable that says where the Python with the vendor's SDK is, None
-    where there is no SDK: then it is this Python.
+    """How both sides run. function: ours in template.yaml.
 
-    libraries: distributions by name, which both sides have and whose versions matter to the figures.
+    python: the variable that names the Python with the vendor's SDK. None if there is no SDK: then it is this Python.
+    libraries: the distributions that both sides have and whose versions affect the results, by name.
     """
 
     function: str
@@ -61,13 +61,13 @@ AIWARE_WORK = Vendor("AiwareWorkFunction", None, FLASK | PIXELS)
 
 
 class Benchmark(NamedTuple):
-    """function: in ours.py and in the other side's module. inputs: names in inputs.py, each given to it as a file.
+    """function: its name in ours.py and in the other side's module. inputs: names in inputs.py, passed to it as files.
 
-    other: what ours stands beside, theirs or floor; inputs_of_other: what it is given besides.
-    warm_up: runs of each side before those that count, so that .pyc files are written and files in memory.
-    with_kili: the simulated Kili runs meanwhile, and each run is given, as a file, the event of a label of its own.
-    rate: how many things the work is done on, and what they are; the row is of things per second then, and none is of
-    memory, since the floor keeps what its calls are given.
+    other: the module of the other side, theirs or floor. inputs_of_other: further inputs of that side.
+    warm_up: uncounted runs of each side, which write .pyc files and bring files into memory.
+    with_kili: the simulated Kili runs meanwhile, and each run gets a file with the event of a new label.
+    rate: the number and name of the items that the work processes. Then the row is in items per second, and there is no
+    row of memory, because the floor keeps the arguments of its calls.
     """
 
     function: str
@@ -83,7 +83,7 @@ class Benchmark(NamedTuple):
 
 
 class Scenario(NamedTuple):
-    """What is measured on the whole local stack. arguments: of bench.aiware."""
+    """A measurement on the whole local stack. arguments: those of bench.aiware."""
 
     arguments: tuple[str, ...]
 
@@ -130,55 +130,56 @@ SCENARIOS = {
 
 
 class Sides:
-    """Where and how the sides run, in a `with` block. folder: temporary, holds inputs and what a side leaves behind.
+    """Runs the sides, in a `with` block. folder: a temporary folder for inputs and files that a side leaves behind.
 
-    pythons: of the virtual environments with a vendor's SDK, by the variable that names them.
+    pythons: the Pythons of the virtual environments with a vendor's SDK, by the variable that names them.
     """
 
     def __init__(self, folder: Path, pythons: Mapping[str, str]) -> None:
         self._folder = folder
         self._pythons = pythons
         self._functions = {function.name: function for function in functions(PARAMETERS, RESOURCES)}
-        self._started = ExitStack()
+        self._open = ExitStack()
         self._kili: Kili | None = None
 
     def __enter__(self) -> Sides:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._started.close()
+        self._open.close()
 
     def input(self, name: str) -> str:
+        """The path of an input, which is created when it is first needed."""
         file = self._folder / name
         if not file.exists():
-            _say(f"making {name}")
+            _log(f"creating {name}")
             python, environment = self._side("ours", SLIDESCORE)
             subprocess.run([python, "-m", "bench.inputs", name, file], env=environment, check=True)
         return str(file)
 
     def run(self, side: str, benchmark: Benchmark) -> dict[str, Any]:
-        """What side.py printed. This process stays small, for on Linux a child's peak is at least its parent's size."""
+        """The result of side.py. This process stays small: on Linux a child's peak is at least its parent's size."""
         python, environment = self._side(side, benchmark.vendor)
         inputs = benchmark.inputs if side == "ours" else benchmark.inputs + benchmark.inputs_of_other
         arguments = list(map(self.input, inputs))
         if not benchmark.with_kili:
             return self._timed(python, environment, side, benchmark, arguments)
-        kili = self._kili = self._kili or self._started.enter_context(Kili())
+        kili = self._kili = self._kili or self._open.enter_context(Kili())
         label = kili.submit()
         event = self._folder / "event"
         event.write_text(json.dumps(label["event"]))
         run = self._timed(python, environment | kili.variables[side], side, benchmark, [*arguments, str(event)])
-        return run | {"did": f"{run['did']}; {kili.checked(label['id'])}"}
+        return run | {"did": f"{run['did']}; {kili.outcome(label['id'])}"}
 
     def _side(self, side: str, vendor: Vendor) -> tuple[Path, dict[str, str]]:
-        """The Python of a side and its environment, which has nothing of the shell's but the path."""
+        """The Python of a side and its environment, which contains only the path of the shell's."""
         if side == "theirs":
             home = self._folder / "home"
             home.mkdir(exist_ok=True)
             python = self._pythons[vendor.python] if vendor.python else sys.executable
             return Path(python).absolute(), _environment(ROOT) | {"HOME": str(home)}
         function = self._functions[vendor.function]
-        # LAMBDA_TASK_ROOT is how Powertools knows that it runs in Lambda and needs the X-Ray SDK, which wants a trace.
+        # With LAMBDA_TASK_ROOT, Powertools loads the X-Ray SDK as in Lambda, which needs a trace.
         in_lambda = {"LAMBDA_TASK_ROOT": str(function.folder), "_X_AMZN_TRACE_ID": TRACE}
         path = _environment(function.folder, ROOT / "layers" / "shared", ROOT)
         return Path(sys.executable), path | function.environment | in_lambda
@@ -191,7 +192,7 @@ class Sides:
             [python, "-P", ROOT / "bench" / "side.py", libraries, side, benchmark.function, *arguments],
             env=environment,
             cwd=self._folder,
-            capture_output=True,  # the other side shows its progress, even where there is no terminal
+            capture_output=True,  # the other side shows its progress even without a terminal
             text=True,
             check=False,
         )
@@ -204,37 +205,37 @@ def _environment(*folders: Path) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(map(str, folders))}
 
 
-def _say(text: str) -> None:
+def _log(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def measured(name: str, benchmark: Benchmark, sides: Sides) -> list[Row]:
-    """The row of the time and that of the memory, or that of a rate."""
-    wanted = {"ours": benchmark.runs_of_ours, benchmark.other: benchmark.runs_of_other}
-    runs: dict[str, list[dict[str, Any]]] = {side: [] for side in wanted}
-    for turn in range(-benchmark.warm_up, max(wanted.values())):
+def benchmark_rows(name: str, benchmark: Benchmark, sides: Sides) -> list[Row]:
+    """Runs a benchmark. Returns the rows of time and of memory, or the row of a rate."""
+    counts = {"ours": benchmark.runs_of_ours, benchmark.other: benchmark.runs_of_other}
+    runs: dict[str, list[dict[str, Any]]] = {side: [] for side in counts}
+    for turn in range(-benchmark.warm_up, max(counts.values())):
         for side in runs:
-            if turn < wanted[side]:
+            if turn < counts[side]:
                 run = sides.run(side, benchmark)
-                _say(
+                _log(
                     f"{name} {side}{' (warm-up)' if turn < 0 else ''}: {run['seconds']:.3f} s, {run['peak_mb']:.0f} MB"
                 )
                 if turn >= 0:
                     runs[side].append(run)
-    seconds = [[run["seconds"] for run in of] for of in runs.values()]
+    seconds = [[run["seconds"] for run in side_runs] for side_runs in runs.values()]
     if benchmark.rate:
-        number, things = benchmark.rate
-        rates = ([number / each for each in of] for of in seconds)
-        return [row(name, *rates, f"{things}{PER_SECOND}", _note(runs))]
-    memory = ([run["peak_mb"] for run in of] for of in runs.values())
+        number, items = benchmark.rate
+        rates = ([number / duration_s for duration_s in side_seconds] for side_seconds in seconds)
+        return [row(name, *rates, f"{items}{PER_SECOND}", _note(runs))]
+    memory = ([run["peak_mb"] for run in side_runs] for side_runs in runs.values())
     return [
         row(name, *seconds, "s", _note(runs)),
         row(f"{name}_memory", *memory, "MB", f"imports and input included; {_note(runs)}"),
     ]
 
 
-def played(name: str, scenario: Scenario) -> list[Row]:
-    """The rows of what happened on the local stack."""
+def scenario_rows(name: str, scenario: Scenario) -> list[Row]:
+    """Runs a scenario on the local stack. Returns its rows."""
     done = subprocess.run(
         [sys.executable, "-m", "bench.aiware", *scenario.arguments],
         env=_environment(ROOT / "layers" / "shared", ROOT),
@@ -244,45 +245,51 @@ def played(name: str, scenario: Scenario) -> list[Row]:
     )
     if done.returncode:
         sys.exit(f"{name} failed:\n{done.stderr}")
-    found = [Measured(*each) for each in json.loads(done.stdout)]
-    on = f"Python {platform.python_version()}; {os.cpu_count()} CPUs {platform.machine()}"
+    machine = f"Python {platform.python_version()}; {os.cpu_count()} CPUs {platform.machine()}"
     rows = []
-    for each in found:
-        promised = [] if each.promised is None else [each.promised]
-        rows.append(row(f"{name}{each.suffix}", [each.value], promised, each.unit, f"{each.note}; {on}"))
-        _say(f"{rows[-1].name}: {rows[-1].ours} {each.unit}")
+    for fields in json.loads(done.stdout):
+        measurement = Measurement(*fields)
+        promised = [] if measurement.promised is None else [measurement.promised]
+        note = f"{measurement.note}; {machine}"
+        rows.append(row(f"{name}{measurement.suffix}", [measurement.value], promised, measurement.unit, note))
+        _log(f"{rows[-1].name}: {rows[-1].ours} {measurement.unit}")
     return rows
 
 
 def _note(runs: dict[str, list[dict[str, Any]]]) -> str:
-    """What either side did, how often, and on what."""
+    """What each side did, how often, and with which versions."""
     did = [
-        f"{side}: {of[0]['did']} ({f'median of {len(of)}' if len(of) > 1 else 'one run'})" for side, of in runs.items()
+        f"{side}: {side_runs[0]['did']} ({f'median of {len(side_runs)}' if len(side_runs) > 1 else 'one run'})"
+        for side, side_runs in runs.items()
     ]
-    on = dict.fromkeys(of[0]["on"] for of in runs.values())
-    return f"{'; '.join(did)}; {' against '.join(on)}; {os.cpu_count()} CPUs {platform.machine()}"
+    versions = dict.fromkeys(side_runs[0]["on"] for side_runs in runs.values())
+    return f"{'; '.join(did)}; {' against '.join(versions)}; {os.cpu_count()} CPUs {platform.machine()}"
 
 
 def main() -> None:
-    there = [*BENCHMARKS, *SCENARIOS]
-    parser = argparse.ArgumentParser(prog="python -m bench", description=f"Benchmarks: {', '.join(there)}.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="which to run; all when none is named")
-    names = parser.parse_args().names or there
-    if unknown := [name for name in names if name not in there]:
-        parser.error(f"no benchmark {', '.join(unknown)}; there are {', '.join(there)}")
+    known = [*BENCHMARKS, *SCENARIOS]
+    parser = argparse.ArgumentParser(prog="python -m bench", description=f"Benchmarks: {', '.join(known)}.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="the benchmarks to run; by default all")
+    names = parser.parse_args().names or known
+    if unknown := [name for name in names if name not in known]:
+        parser.error(f"unknown benchmark {', '.join(unknown)}; the benchmarks are {', '.join(known)}")
     chosen = [BENCHMARKS[name] for name in names if name in BENCHMARKS]
-    needed = {of.vendor.python for of in chosen if of.other == "theirs" and of.vendor.python}
-    if missing := sorted(variable for variable in needed if not os.environ.get(variable)):
-        parser.error(f"{' and '.join(missing)} must say where the Python with the vendor's SDK is; `make bench` does")
+    variables = {
+        benchmark.vendor.python for benchmark in chosen if benchmark.other == "theirs" and benchmark.vendor.python
+    }
+    if missing := sorted(variable for variable in variables if not os.environ.get(variable)):
+        parser.error(f"{' and '.join(missing)} must name the Python with the vendor's SDK; `make bench` sets it")
     if (load := os.getloadavg()[0]) > 1:
-        _say(f"this machine has other work to do (load {load:.1f}): the times may be too long")
+        _log(f"this machine is busy (load {load:.1f}), so the times may be too long")
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder, Sides(Path(folder), os.environ) as sides:
         for name in names:
-            rows += measured(name, BENCHMARKS[name], sides) if name in BENCHMARKS else played(name, SCENARIOS[name])
-            earlier = [Row(**kept) for kept in json.loads(RESULTS.read_text())] if RESULTS.exists() else []
-            kept = [row._asdict() for row in merged(earlier, rows)]
-            RESULTS.write_text(json.dumps(kept, indent=2) + "\n")
+            if name in BENCHMARKS:
+                rows += benchmark_rows(name, BENCHMARKS[name], sides)
+            else:
+                rows += scenario_rows(name, SCENARIOS[name])
+            earlier = [Row(**fields) for fields in json.loads(RESULTS.read_text())] if RESULTS.exists() else []
+            RESULTS.write_text(json.dumps([row._asdict() for row in merged(earlier, rows)], indent=2) + "\n")
     print(table(merged([], rows)))
 
 

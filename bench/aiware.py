@@ -1,10 +1,9 @@
-"""What an aiWARE engine promises, and what its jobs cost, measured on the whole local stack, in a process of its own.
+"""Measures on the local stack, in a separate process, what an aiWARE engine promises and what its jobs cost.
 
     python -m bench.aiware ack | heartbeat_gap | heartbeat_gap_relay | job MINUTES
 
-The Engine Toolkit and its media server are the simulated ones, the state machine is really executed by the embedded
-AWS, and every instance of a function is a process (bench/instances.py). Prints a line of JSON: the rows, each as
-`bench.report.Measured`.
+The Engine Toolkit and its media server are simulated, the embedded AWS executes the state machine, and every instance
+of a function is a process (bench/instances.py). Prints a line of JSON: a list of `bench.report.Measurement`.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from urllib.parse import parse_qs
 
 from bench import inputs, prices
 from bench.instances import Instances, Invocation, instances
-from bench.report import Measured
+from bench.report import Measurement
 from local import stack, template
 from local.simulators.aiware import Task, samples
 from local.stack import Stack
@@ -38,27 +37,29 @@ from local.template import ROOT
 
 ACK_S = 2.0
 GAP_IN_INTERVALS = 1.2
-"""What is promised of acknowledgements and of heartbeats."""
+"""The promises about acknowledgements and heartbeats."""
+
+NO_OTHER_SIDE = "no other side, theirs is the promise"
 
 ACKS, COLD_ACKS = 20, 5
-CHUNK_S = 75  # of video: 4.2 MB, nearly as much as a form can hold
+CHUNK_S = 75  # seconds of video: 4.2 MB, nearly the limit of a form
 BEATS = 24
 INTERVAL_S = 5
 SEGMENT_S = 60  # the default of segmentMs
 PROCESSORS = os.cpu_count() or 1
-AT_ONCE = max(1, PROCESSORS - 1)
-"""Segments: one processor is left to what stands for AWS, so that no function waits for another."""
-TASK_TOKEN_BYTES = 1000  # of Step Functions', which the embedded ones' 36 stand for; they may have 2,048
+SEGMENTS_AT_ONCE = max(1, PROCESSORS - 1)
+"""Leaves one processor to the embedded AWS, so that no function waits for another."""
+TASK_TOKEN_BYTES = 1000  # a token of Step Functions has up to 2,048; one of the embedded AWS has 36
 
-_ME = "bench"  # as an access key, for requests that are not to be counted
+_OWN_KEY = "bench"  # the access key of the benchmark's own requests, which are not counted
 _OPERATION = re.compile(r"Credential=([^/]+)/\d+/[^/]+/(\w+)/")
 
 
-# ---- what runs
+# ---- the local stack
 
 
 class Counted(NamedTuple):
-    """requests: that functions made of the embedded AWS, by service and operation. entered: states, by name."""
+    """requests: of functions to the embedded AWS, by service and operation. entered: the entered states, by name."""
 
     requests: Counter[tuple[str, str]]
     entered: Counter[str]
@@ -66,7 +67,7 @@ class Counted(NamedTuple):
 
 @contextmanager
 def counting() -> Iterator[Counted]:
-    """While open, a local stack that is started has its requests and state transitions counted."""
+    """Counts the requests and state transitions of a local stack that starts meanwhile."""
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication
     from moto.stepfunctions.parser.asl.component.state.state import CommonStateField
 
@@ -91,9 +92,9 @@ def counting() -> Iterator[Counted]:
 
 
 def _operation(environ: dict[str, Any]) -> tuple[str, str] | None:
-    """The service and the operation of a request, None for one that is not signed or of this process."""
+    """The service and operation of a request, None if it is not signed or comes from the benchmark itself."""
     signed = _OPERATION.search(environ.get("HTTP_AUTHORIZATION", ""))
-    if signed is None or signed[1] == _ME:
+    if signed is None or signed[1] == _OWN_KEY:
         return None
     if signed[2] != "s3":
         return signed[2], environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
@@ -102,7 +103,7 @@ def _operation(environ: dict[str, Any]) -> tuple[str, str] | None:
 
 
 class Running(NamedTuple):
-    """The stack with its functions in processes. process: the URL that the toolkit calls."""
+    """The stack, with its functions in separate processes. process: the URL that the toolkit calls."""
 
     stack: Stack
     instances: Instances
@@ -110,26 +111,26 @@ class Running(NamedTuple):
     process: str
 
     def job(self, content: bytes, name: str = "video.mp4", chunk: bytes | None = None, **fields: Any) -> Task:
-        """A video given to the engine; acknowledged by the first call. Raises ValueError if it is not."""
+        """Sends a video to the engine. Raises ValueError if the first call is not acknowledged."""
         address = "" if chunk else self.stack.media.add(name, content, "video/mp4")
-        given = {"cacheURI": address, "chunkMimeType": "video/mp4", "maxTTL": 3600, **fields}
-        task = self.stack.toolkit.process(self.process, chunk=chunk, **given)
+        form = {"cacheURI": address, "chunkMimeType": "video/mp4", "maxTTL": 3600, **fields}
+        task = self.stack.toolkit.process(self.process, chunk=chunk, **form)
         if task.acked_after_s is None or task.calls != 1:
             raise ValueError(f"the engine answered {task.status}: {task.text}")
         return task
 
     def complete(self, task: Task, timeout_s: float = 1200) -> Task:
-        """The task once it is complete. Raises ValueError if it is not, or anything went wrong on the way."""
+        """Waits for the task. Raises ValueError if it does not complete, or if anything went wrong meanwhile."""
         task.wait(timeout_s)
-        wrong = [*self.stack.toolkit.violations, *self.instances.errors]
-        if task.state != "COMPLETE" or wrong:
-            raise ValueError(f"the job is {task.state}: {task.failure_message} {'; '.join(wrong)}")
+        problems = [*self.stack.toolkit.violations, *self.instances.errors]
+        if task.state != "COMPLETE" or problems:
+            raise ValueError(f"the job is {task.state}: {task.failure_message} {'; '.join(problems)}")
         return task
 
 
 @contextmanager
 def running(**parameters: str) -> Iterator[Running]:
-    """parameters: of the template. With the delivery `relay`, the engine's relay stands before the API, too."""
+    """Starts the stack with parameters of the template, and with the delivery `relay` also the engine's relay."""
     with ExitStack() as started:
         counted = started.enter_context(counting())
         processes = started.enter_context(instances())
@@ -142,7 +143,7 @@ def running(**parameters: str) -> Iterator[Running]:
 
 @contextmanager
 def _relay(served: Stack) -> Iterator[str]:
-    """The relay of the engine's container; where its process is."""
+    """Starts the relay of the engine's container, and gives the URL of its process webhook."""
     with tempfile.TemporaryDirectory() as state:
         environment = {
             "ANNOHOOKS_URL": served.origin,
@@ -155,8 +156,8 @@ def _relay(served: Stack) -> Iterator[str]:
         )
         try:
             assert relay.stdout
-            said = iter(relay.stdout.readline, "")
-            port = next(found[1] for line in said if (found := re.search(r"listening on port (\d+)", line)))
+            lines = iter(relay.stdout.readline, "")
+            port = next(match[1] for line in lines if (match := re.search(r"listening on port (\d+)", line)))
             threading.Thread(target=relay.stdout.read, daemon=True).start()
             yield f"http://127.0.0.1:{port}/process"
         finally:
@@ -166,7 +167,7 @@ def _relay(served: Stack) -> Iterator[str]:
 
 @contextmanager
 def _busy() -> Iterator[None]:
-    """As many processes as there are processors, each of which does nothing but take one."""
+    """Keeps every processor busy with a process that only loops."""
     spinning = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(PROCESSORS)]
     try:
         yield
@@ -177,66 +178,56 @@ def _busy() -> Iterator[None]:
 
 
 def video(minutes: int) -> bytes:
-    """MP4 of 640 x 360 px, 10 frames a second: the minute of `make demo`, one after the other."""
+    """MP4 of 640 x 360 px at 10 frames a second: the minute of `make demo`, repeated."""
     import cv2
 
     frames = inputs.frames()
     size = samples.WIDTH, samples.HEIGHT
     with tempfile.TemporaryDirectory() as folder:
-        made = Path(folder, "video.mp4")
-        writer = cv2.VideoWriter(str(made), cv2.VideoWriter.fourcc(*"mp4v"), samples.FPS, size)
+        path = Path(folder, "video.mp4")
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), samples.FPS, size)
         for _ in range(minutes):
             for frame in frames:
                 writer.write(frame)
         writer.release()
-        return made.read_bytes()
+        return path.read_bytes()
 
 
 # ---- promises
 
 
-def ack() -> list[Measured]:
-    """From the toolkit's request to the acknowledgement, over a socket."""
+def ack() -> list[Measurement]:
+    """The time from the toolkit's request to the acknowledgement, over a socket."""
     short, long = samples.video(5).content, samples.video(CHUNK_S).content
     with running() as here:
 
         def acked_s(number: int, chunk: bytes | None = None) -> float:
             task = here.job(short, chunk=chunk, chunkContext=f"{number}.in")
-            here.complete(task)  # so that no work disturbs the next
+            here.complete(task)  # so that its work does not disturb the next job
             return task.acked_after_s or 0.0
 
         cold = []
         for number in range(COLD_ACKS + 1):
             here.instances.discard()
             cold.append(acked_s(number))
+        del cold[0]  # its import may have compiled .pyc files
         warm = [acked_s(100 + number) for number in range(ACKS)]
         chunks = [acked_s(200 + number, long) for number in range(ACKS)]
-    each = "no other side, theirs is what is promised; ours: median of"
-    longest = "{}, the longest {:.3f} s; a video by its cacheURI{}"
+
+    def note(times: list[float], how: str) -> str:
+        return f"{NO_OTHER_SIDE}; ours: median of {len(times)}, the longest {max(times):.3f} s; {how}"
+
     return [
-        Measured("", median(warm), ACK_S, "s", f"{each} {longest.format(len(warm), max(warm), '')}"),
-        Measured(
-            "_cold",
-            median(cold[1:]),
-            ACK_S,
-            "s",
-            f"{each} "
-            + longest.format(
-                len(cold) - 1, max(cold[1:]), ", by a process that is started for it; not what AWS adds to that"
-            ),
-        ),
-        Measured(
-            "_chunk",
-            median(chunks),
-            ACK_S,
-            "s",
-            f"{each} {len(chunks)}, the longest {max(chunks):.3f} s; a video of {len(long) / 1e6:.1f} MB in the form",
+        Measurement("", median(warm), ACK_S, "s", note(warm, "a video by its cacheURI")),
+        Measurement("_cold", median(cold), ACK_S, "s", note(cold, "the same, by a new process, without what AWS adds")),
+        Measurement(
+            "_chunk", median(chunks), ACK_S, "s", note(chunks, f"a video of {len(long) / 1e6:.1f} MB in the form")
         ),
     ]
 
 
-def heartbeat_gap(delivery: str = "direct") -> list[Measured]:
-    """The longest time between two heartbeats, in intervals, of a job whose media come byte by byte."""
+def heartbeat_gap(delivery: str = "direct") -> list[Measurement]:
+    """The longest time between two heartbeats, in intervals, of a job whose media arrive byte by byte."""
     with running(AiwareDelivery=delivery, AiwareHeartbeatSeconds=str(INTERVAL_S)) as here:
         here.stack.media.faults.add("drip")
         with _busy():
@@ -248,52 +239,53 @@ def heartbeat_gap(delivery: str = "direct") -> list[Measured]:
         first_s = at_s[0] - (task.acked_at_s or 0.0)
     gaps = [after - before for before, after in pairwise(at_s)]
     note = (
-        f"no other side, theirs is what is promised; ours: {len(gaps)} gaps of {min(gaps):.2f} to {max(gaps):.2f} s at "
+        f"{NO_OTHER_SIDE}; ours: {len(gaps)} gaps of {min(gaps):.2f} to {max(gaps):.2f} s at "
         f"an interval of {INTERVAL_S} s, delivered by {delivery}; the first heartbeat {first_s:.2f} s after the "
-        f"acknowledgement; {PROCESSORS} processes spinning on {PROCESSORS} CPUs meanwhile"
+        f"acknowledgement; {PROCESSORS} processes kept {PROCESSORS} CPUs busy meanwhile"
     )
-    return [Measured("", max(gaps) / INTERVAL_S, GAP_IN_INTERVALS, "intervals", note)]
+    return [Measurement("", max(gaps) / INTERVAL_S, GAP_IN_INTERVALS, "intervals", note)]
 
 
-def heartbeat_gap_relay() -> list[Measured]:
-    """The same, collected by the relay."""
+def heartbeat_gap_relay() -> list[Measurement]:
+    """The same with heartbeats that the relay collects."""
     return heartbeat_gap("relay")
 
 
 # ---- a job
 
 
-def job(minutes: int) -> list[Measured]:
-    """Of as many segments as minutes, with the template's parameters, every function cold at its start."""
+def job(minutes: int) -> list[Measurement]:
+    """The time and cost of a job with as many segments as minutes and the template's parameters, from a cold start."""
     content = video(minutes)
-    with running(AiwareDelivery="relay", AiwareSegmentsAtOnce=str(AT_ONCE)) as here:
+    with running(AiwareDelivery="relay", AiwareSegmentsAtOnce=str(SEGMENTS_AT_ONCE)) as here:
         before = Counted(here.counted.requests.copy(), here.counted.entered.copy())
         task = here.complete(here.job(content, f"{minutes}.mp4"))
         if len(task.results) != minutes:
             raise ValueError(f"there are {len(task.results)} results of {minutes} segments")
         seconds = task.heartbeats[-1].at_s - task.called_at_s
-        items = _items_once_collected()
+        items = _items_after_collection()
         requests = here.counted.requests - before.requests
         transitions = (here.counted.entered - before.entered).total()
         invocations = list(here.instances.invocations)
-    needed = requested(requests, items, sum(each.task.startswith("/") for each in invocations))
-    ran = {name: functions_ran(name, invocations) for name in dict.fromkeys(each.function for each in invocations)}
-    costs = prices.cost(ran.values(), transitions, needed)
-    of_functions = ", ".join(_described(name, of, invocations) for name, of in ran.items())
+    billed = billed_requests(requests, items, sum(invocation.task.startswith("/") for invocation in invocations))
+    names = dict.fromkeys(invocation.function for invocation in invocations)
+    usages = {name: function_usage(name, invocations) for name in names}
+    costs = prices.cost(usages.values(), transitions, billed)
+    functions = ", ".join(_usage_text(name, usage, invocations) for name, usage in usages.items())
     how = (
-        f"{minutes} segments of {SEGMENT_S} s, {AT_ONCE} at once, faces in 60 samples of each, "
+        f"{minutes} segments of {SEGMENT_S} s, {SEGMENTS_AT_ONCE} at once, faces in 60 samples of each, "
         f"{len(content) / 1e6:.1f} MB, by the relay"
     )
-    of_dynamodb = sum(number for (service, _), number in requests.items() if service == "dynamodb")
+    dynamodb = sum(number for (service, _), number in requests.items() if service == "dynamodb")
     counted = (
-        f"{transitions} state transitions; {of_functions}; DynamoDB {of_dynamodb} requests, {needed.writes} write and "
-        f"{needed.reads} read units; S3 {needed.s3_writes} writes, {needed.s3_reads} reads; API {needed.api} requests"
+        f"{transitions} state transitions; {functions}; DynamoDB {dynamodb} requests, {billed.writes} write and "
+        f"{billed.reads} read units; S3 {billed.s3_writes} writes, {billed.s3_reads} reads; API {billed.api} requests"
     )
     total = sum(costs.values())
     shares = ", ".join(f"{service} {dollars / total:.0%}" for service, dollars in costs.items())
     return [
-        Measured("", seconds, None, "s", f"one run, from the request to the last heartbeat; {how}; {counted}"),
-        Measured(
+        Measurement("", seconds, None, "s", f"one run, from the request to the last heartbeat; {how}; {counted}"),
+        Measurement(
             "_cost",
             total * 1000,
             None,
@@ -303,11 +295,11 @@ def job(minutes: int) -> list[Measured]:
     ]
 
 
-def _items_once_collected() -> list[dict[str, Any]]:
-    """The job's record and its messages, once the relay has acknowledged the last."""
+def _items_after_collection() -> list[dict[str, Any]]:
+    """The job's record and its messages, after the relay has acknowledged the last one."""
     import boto3
 
-    table = boto3.client("dynamodb", aws_access_key_id=_ME, aws_secret_access_key=_ME)
+    table = boto3.client("dynamodb", aws_access_key_id=_OWN_KEY, aws_secret_access_key=_OWN_KEY)
     until = time.monotonic() + 60
     while True:
         items: list[dict[str, Any]] = []
@@ -321,10 +313,10 @@ def _items_once_collected() -> list[dict[str, Any]]:
         threading.Event().wait(0.1)
 
 
-def requested(requests: Counter[tuple[str, str]], items: list[dict[str, Any]], api: int) -> prices.Requests:
-    """In the units that are paid. items: the job's record, and its messages, which were written and read once.
+def billed_requests(requests: Counter[tuple[str, str]], items: list[dict[str, Any]], api: int) -> prices.Requests:
+    """The requests in billed units. items: the job's record, and its messages, which were written and read once.
 
-    The record is taken to be as large as it is at the end for each of its writes and reads.
+    Each write and read of the record counts with the size that the record has at the end.
     """
     tokens = {name: {"S": "x" * TASK_TOKEN_BYTES} for name in ("beat_token", "limit_token")}
     record = next(size_bytes(item | tokens) for item in items if _is_record(item))
@@ -332,7 +324,8 @@ def requested(requests: Counter[tuple[str, str]], items: list[dict[str, Any]], a
     alone = requests["dynamodb", "PutItem"] + requests["dynamodb", "UpdateItem"]
     in_transactions = 2 * requests["dynamodb", "TransactWriteItems"]
     return prices.Requests(
-        writes=math.ceil(record / 1024) * (alone + in_transactions) + 2 * sum(math.ceil(of / 1024) for of in messages),
+        writes=math.ceil(record / 1024) * (alone + in_transactions)
+        + 2 * sum(math.ceil(message / 1024) for message in messages),
         reads=math.ceil(record / 4096) * requests["dynamodb", "GetItem"]
         + requests["dynamodb", "Query"]
         + sum(messages) // 4096,
@@ -347,41 +340,41 @@ def _is_record(item: dict[str, dict[str, Any]]) -> bool:
 
 
 def size_bytes(item: dict[str, dict[str, Any]]) -> int:
-    """Of an item as DynamoDB counts it: names, texts in UTF-8, and half a byte for a digit."""
+    """The size of an item as DynamoDB counts it: names, texts in UTF-8, and half a byte for each digit."""
 
-    def of(kind: str, value: Any) -> int:
+    def value_bytes(kind: str, value: Any) -> int:
         match kind:
             case "S":
                 return len(value.encode())
             case "N":
                 return len(value) // 2 + 2
             case "NS":
-                return 3 + sum(of("N", each) for each in value)
+                return 3 + sum(value_bytes("N", number) for number in value)
         return 1
 
-    return sum(len(name.encode()) + of(*next(iter(value.items()))) for name, value in item.items())
+    return sum(len(name.encode()) + value_bytes(*next(iter(value.items()))) for name, value in item.items())
 
 
-def functions_ran(name: str, invocations: list[Invocation]) -> prices.Ran:
-    """What is paid for a function."""
-    described = template.load()
-    properties = described["Resources"][name]["Properties"]
+def function_usage(name: str, invocations: list[Invocation]) -> prices.Usage:
+    """The billed usage of a function, with the memory and disk of the template."""
+    document = template.load()
+    properties = document["Resources"][name]["Properties"]
     memory = properties["MemorySize"]
-    memory_mb = int(described["Parameters"][memory["Ref"]]["Default"] if isinstance(memory, dict) else memory)
+    memory_mb = int(document["Parameters"][memory["Ref"]]["Default"] if isinstance(memory, dict) else memory)
     disk_mb = max(0, properties.get("EphemeralStorage", {}).get("Size", 512) - 512)
-    of = [each for each in invocations if each.function == name]
-    seconds = sum(prices.billed_s(each.seconds, each.cpu_s, memory_mb) + each.start_s for each in of)
-    return prices.Ran(len(of), seconds, seconds * memory_mb / 1024, seconds * disk_mb / 1024)
+    own = [invocation for invocation in invocations if invocation.function == name]
+    seconds = sum(prices.billed_s(run.seconds, run.cpu_s, memory_mb) + run.start_s for run in own)
+    return prices.Usage(len(own), seconds, seconds * memory_mb / 1024, seconds * disk_mb / 1024)
 
 
-def _described(name: str, ran: prices.Ran, invocations: list[Invocation]) -> str:
-    of = [each for each in invocations if each.function == name]
+def _usage_text(name: str, usage: prices.Usage, invocations: list[Invocation]) -> str:
+    own = [invocation for invocation in invocations if invocation.function == name]
     short = name.removeprefix("Aiware").removesuffix("Function").lower()
-    starts, peak_mb = sum(each.start_s > 0 for each in of), max(each.peak_mb for each in of)
-    return f"{short} {ran.number} times in {starts} processes, {ran.gb_s:.3f} GB-s, {peak_mb:.0f} MB"
+    starts, peak_mb = sum(invocation.start_s > 0 for invocation in own), max(invocation.peak_mb for invocation in own)
+    return f"{short} {usage.invocations} times in {starts} processes, {usage.gb_s:.3f} GB-s, {peak_mb:.0f} MB"
 
 
-SCENARIOS: dict[str, Callable[..., list[Measured]]] = {
+SCENARIOS: dict[str, Callable[..., list[Measurement]]] = {
     "ack": ack,
     "heartbeat_gap": heartbeat_gap,
     "heartbeat_gap_relay": heartbeat_gap_relay,
@@ -393,7 +386,7 @@ def main() -> None:
     out, sys.stdout = sys.stdout, sys.stderr
     name, *numbers = sys.argv[1:]
     print(json.dumps(SCENARIOS[name](*map(int, numbers))), file=out, flush=True)
-    os._exit(0)  # an execution that is still running has a thread that would be waited for
+    os._exit(0)  # does not wait for the thread of an execution that is still running
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The other side of a benchmark that asks how near ours is to what OpenCV and brotli cost by themselves."""
+"""The floor: what OpenCV and brotli cost without our code. The ratio shows how close our side comes to it."""
 
 import zipfile
 from collections.abc import Callable, Iterable
@@ -10,23 +10,23 @@ import cv2
 import numpy as np
 
 SAMPLE_MS = 1000
-"""Between the pictures of a video that are looked at, as is the default."""
+"""The time between two analysed pictures of a video, as by default."""
 
 
 def region(jpeg: str, members: str) -> Callable[[], str]:
-    """The JPEG to contours, by OpenCV's own calls, and brotli over what our anno2 of the same picture compresses."""
+    """Traces the contours of the JPEG with OpenCV alone, and compresses the members of our anno2 of it."""
     from annohooks.slidescore.anno2.compression import QUALITY
 
     content = Path(jpeg).read_bytes()
     with zipfile.ZipFile(members) as plain:
-        members_of_ours = [plain.read(name) for name in plain.namelist()]
+        our_members = [plain.read(name) for name in plain.namelist()]
 
     def work() -> str:
         contours, _ = dark_contours(content)
-        packed = [brotli.compress(member, quality=QUALITY) for member in members_of_ours]
+        packed = [brotli.compress(member, quality=QUALITY) for member in our_members]
         return (
-            f"OpenCV and brotli by themselves, {len(contours):,} contours, {sum(map(len, contours)):,} vertices; "
-            f"{sum(map(len, members_of_ours)) / 1e6:.2f} MB of our zip's members compressed to "
+            f"OpenCV and brotli alone, {len(contours):,} contours, {sum(map(len, contours)):,} vertices; "
+            f"{sum(map(len, our_members)) / 1e6:.2f} MB of our zip's members compressed to "
             f"{sum(map(len, packed)) / 1e6:.2f} MB; ratio is floor / ours"
         )
 
@@ -34,7 +34,7 @@ def region(jpeg: str, members: str) -> Callable[[], str]:
 
 
 def dark_contours(jpeg: bytes) -> tuple:
-    """What cv2.findContours returns for the dark regions of a picture: Otsu's threshold, specks opened away."""
+    """The result of cv2.findContours for the dark regions of a picture: Otsu's threshold, then opening."""
     picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
     grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
     _, dark = cv2.threshold(grey, 0, 255, cv2.THRESH_BINARY_INV | cv2.THRESH_OTSU)
@@ -43,14 +43,14 @@ def dark_contours(jpeg: bytes) -> tuple:
 
 
 def images(file: str) -> Callable[[], str]:
-    """Each picture of a zip decoded, and the calls of OpenCV that our detector makes on it."""
+    """Decodes each picture of a zip, and repeats the OpenCV calls that our detector makes on it."""
     contents = pictures(file)
-    calls = detecting(map(decoded, contents))
+    calls = detector_calls(map(decoded, contents))
 
     def work() -> str:
-        for content, of_picture in zip(contents, calls, strict=True):
+        for content, picture_calls in zip(contents, calls, strict=True):
             decoded(content)
-            for call in of_picture:
+            for call in picture_calls:
                 call()
         return f"cv2.imdecode and our detector's {sum(map(len, calls)):,} calls of OpenCV, and nothing else"
 
@@ -58,21 +58,21 @@ def images(file: str) -> Callable[[], str]:
 
 
 def video_frames(file: str) -> Callable[[], str]:
-    """Every frame of a video read, and the calls of OpenCV that our detector makes on those that are looked at."""
+    """Reads every frame of a video, and repeats the OpenCV calls that our detector makes on the sampled ones."""
     return _video(file, "every frame read", _reading)
 
 
 def video_frames_seeking(file: str) -> Callable[[], str]:
-    """Those frames of a video gone to that are looked at."""
-    return _video(file, "each frame gone to by its number", _seeking)
+    """Seeks to each sampled frame of a video, and repeats the same OpenCV calls."""
+    return _video(file, "each frame sought by its number", _seeking)
 
 
 def _video(file: str, how: str, read: Callable) -> Callable[[], str]:
-    calls = detecting(read(file))
+    calls = detector_calls(read(file))
 
     def work() -> str:
-        for _, of_frame in zip(read(file), calls, strict=True):
-            for call in of_frame:
+        for _, frame_calls in zip(read(file), calls, strict=True):
+            for call in frame_calls:
                 call()
         return f"{how}, and our detector's {sum(map(len, calls)):,} calls of OpenCV on {len(calls)} of them"
 
@@ -98,43 +98,43 @@ def _seeking(file: str):
 
 
 def pictures(file: str) -> list[bytes]:
-    with zipfile.ZipFile(file) as stored:
-        return [stored.read(name) for name in stored.namelist()]
+    with zipfile.ZipFile(file) as archive:
+        return [archive.read(name) for name in archive.namelist()]
 
 
 def decoded(content: bytes) -> np.ndarray:
     return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
 
 
-def detecting(pictures: Iterable[np.ndarray]) -> list[list[Callable[[], object]]]:
-    """The calls of OpenCV that our detector of faces makes on each picture, to be made again."""
+def detector_calls(pictures: Iterable[np.ndarray]) -> list[list[Callable[[], object]]]:
+    """The OpenCV calls that our face detector makes on each picture, so that they can be repeated."""
     from annohooks.imaging.detectors import faces
 
     calls: list[Callable[[], object]] = []
-    found = []
-    given, faces.cv2 = faces.cv2, Noted(cv2, calls)
+    calls_by_picture = []
+    original, faces.cv2 = faces.cv2, Recorder(cv2, calls)
     try:
         detector = faces.Faces()
         for picture in pictures:
             calls.clear()
             detector.detect(picture, faces.FaceParameters())
-            found.append([*calls])
+            calls_by_picture.append([*calls])
     finally:
-        faces.cv2 = given
-    return found
+        faces.cv2 = original
+    return calls_by_picture
 
 
-class Noted:
-    """A module, or an object of one, whose calls are noted."""
+class Recorder:
+    """Stands for a module, or for an object of one, and records the calls of its functions."""
 
-    def __init__(self, of: object, calls: list[Callable[[], object]]) -> None:
-        self._of, self._calls = of, calls
+    def __init__(self, target: object, calls: list[Callable[[], object]]) -> None:
+        self._target, self._calls = target, calls
 
     def __getattr__(self, name: str):
-        found = getattr(self._of, name)
-        if isinstance(found, type):
-            return lambda *arguments: Noted(found(*arguments), self._calls)
-        return partial(self._call, found) if callable(found) else found
+        attribute = getattr(self._target, name)
+        if isinstance(attribute, type):
+            return lambda *arguments: Recorder(attribute(*arguments), self._calls)
+        return partial(self._call, attribute) if callable(attribute) else attribute
 
     def _call(self, function: Callable, *arguments, **named):
         self._calls.append(partial(function, *arguments, **named))

@@ -1,4 +1,4 @@
-"""What both sides are given, in files: python -m bench.inputs NAME FILE. A name always makes the same file."""
+"""The input files of both sides: python -m bench.inputs NAME FILE. A name always gives the same file."""
 
 import io
 import math
@@ -10,7 +10,7 @@ from pathlib import Path
 SIDE_PX = 4000
 JPEG_QUALITY = 85
 DOWNSAMPLE = 2
-"""Slide pixels to a pixel of the picture, for contours brought onto a slide."""
+"""Slide pixels per pixel of the picture, for contours that are mapped onto a slide."""
 
 OUTLINE_VERTICES = 20
 CELL_PX = 100
@@ -22,7 +22,7 @@ VIDEO_SIZE = (1280, 720)
 
 
 def tissue() -> bytes:
-    """JPEG of tissue as H&E shows it: 15,000 purple nuclei on pale pink, blurred, with a camera's noise."""
+    """JPEG of synthetic H&E tissue: 15,000 purple nuclei on pale pink, blurred, with camera noise."""
     import cv2
     import numpy as np
 
@@ -39,7 +39,7 @@ def tissue() -> bytes:
 
 
 def ihc() -> bytes:
-    """JPEG of a real picture, colon by immunohistochemistry (H-DAB), mirrored over and over to the same size."""
+    """JPEG of a real picture, colon by immunohistochemistry (H-DAB), mirrored repeatedly to the same size."""
     import cv2
     import numpy as np
     from skimage import data
@@ -50,47 +50,47 @@ def ihc() -> bytes:
 
 
 def tissue_members() -> bytes:
-    """What the anno2 of the tissue's dark regions compresses, before it does: a zip of the plain members."""
+    """A zip of the uncompressed members of the anno2 that our side writes for the tissue's dark regions."""
     import zipfile
 
     import brotli
 
-    from bench.ours import analysis
+    from bench.dark_regions import analysis
 
     plain = io.BytesIO()
-    _, anno2s, _ = analysis(tissue())()
+    _, anno2s, _ = analysis(tissue(), SIDE_PX)()
     with zipfile.ZipFile(plain, "w") as members:
-        for nth, anno2 in enumerate(anno2s):
+        for number, anno2 in enumerate(anno2s):
             with zipfile.ZipFile(io.BytesIO(anno2)) as packed:
                 for name in packed.namelist():
                     if name.endswith(".br"):
-                        members.writestr(f"{nth}/{name.removesuffix('.br')}", brotli.decompress(packed.read(name)))
+                        members.writestr(f"{number}/{name.removesuffix('.br')}", brotli.decompress(packed.read(name)))
     return plain.getvalue()
 
 
 def face_pictures() -> bytes:
-    """A zip of JPEGs of 640 x 360 px, real pictures moved about; there is a face in about half of them."""
+    """A zip of JPEGs of 640 x 360 px: real pictures, moved; about half of them contain a face."""
     import zipfile
 
-    given = frames()
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w") as stored:
-        for nth in range(PICTURES):
-            stored.writestr(f"{nth:03}.jpg", _jpeg(given[nth * len(given) // PICTURES]))
-    return made.getvalue()
+    pictures = frames()
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for number in range(PICTURES):
+            archive.writestr(f"{number:03}.jpg", _jpeg(pictures[number * len(pictures) // PICTURES]))
+    return content.getvalue()
 
 
 def video_720p() -> bytes:
-    """The minute that the same pictures are, as MP4 of 1280 x 720 px: 20 frames a second, every other one a mean."""
+    """The minute of `frames` as MP4 of 1280 x 720 px at 20 frames a second; every second frame is a mean of two."""
     import tempfile
 
     import cv2
 
-    given = frames()
+    pictures = frames()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "video.mp4")
         writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), VIDEO_FPS, VIDEO_SIZE)
-        for frame, following in zip(given, [*given[1:], given[-1]], strict=True):
+        for frame, following in zip(pictures, [*pictures[1:], pictures[-1]], strict=True):
             for shown in (frame, cv2.addWeighted(frame, 0.5, following, 0.5, 0)):
                 writer.write(cv2.resize(shown, VIDEO_SIZE, interpolation=cv2.INTER_CUBIC))
         writer.release()
@@ -98,7 +98,7 @@ def video_720p() -> bytes:
 
 
 def frames():
-    """Of the minute of video of `make demo`, 10 a second."""
+    """The frames of the minute of video that `make demo` uses, 10 a second."""
     import tempfile
 
     import cv2
@@ -127,18 +127,18 @@ def nuclei(number: int) -> bytes:
 
 
 def points(number: int, side_px: int) -> bytes:
-    """int32 [number, 2]: anywhere on a square slide."""
+    """int32 [number, 2]: random points on a square slide."""
     import numpy as np
 
     return _npy(np.random.default_rng(side_px).integers(0, side_px, (number, 2)))
 
 
 def comb(vertices: int) -> bytes:
-    """int32 [1, vertices, 2]: one outline of teeth, whose simplification splits off one vertex at a time."""
+    """int32 [1, vertices, 2]: one comb-shaped outline, whose simplification removes one vertex at a time."""
     import numpy as np
 
-    nth = np.arange(vertices)
-    return _npy(np.column_stack([2 * nth, nth % 2 * COMB_HEIGHT_PX])[None])
+    number = np.arange(vertices)
+    return _npy(np.column_stack([2 * number, number % 2 * COMB_HEIGHT_PX])[None])
 
 
 def far_outline() -> bytes:

@@ -1,9 +1,9 @@
-"""An instance of a Lambda function in a process of its own: one invocation at a time, folders and clients of its own.
+"""An instance of a Lambda function in its own process, with its own folders and clients: one invocation at a time.
 
     python -P bench/instance.py MODULE.HANDLER TIMEOUT_S
 
-Prints a line of JSON once the handler is imported, and then one for each line with an event that it reads. Until the
-handler is imported this imports no more than Lambda's own runtime does.
+Prints a line of JSON when it has imported the handler, and then one for each event that it reads, one event per line.
+Before the handler, it imports no more than Lambda's own runtime does.
 """
 
 import asyncio
@@ -31,37 +31,36 @@ class Context:
 
 
 def timed(work) -> dict:
-    """What the work returns or raises, with the time it took: by the clock, and of the processor."""
+    """What the work returns or raises, with its wall-clock time and its processor time."""
     started, cpu = time.perf_counter(), time.process_time()
     try:
-        said = {"returned": work()}
+        outcome = {"returned": work()}
     except Exception as error:
-        said = {"error": type(error).__name__, "message": str(error)}
-    return {**said, "seconds": time.perf_counter() - started, "cpu_s": time.process_time() - cpu}
+        outcome = {"error": type(error).__name__, "message": str(error)}
+    return {**outcome, "seconds": time.perf_counter() - started, "cpu_s": time.process_time() - cpu}
 
 
 def peak_mb() -> float:
-    """The most memory that this process had, 0 where the system does not say; what `resource` says is its parent's."""
+    """The peak memory of this process, 0 if the system does not report it. `resource` would report its parent's."""
     status = Path("/proc/self/status")
     lines = status.read_text().splitlines() if status.exists() else []
     return sum(int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("VmHWM:"))
 
 
 def main() -> None:
-    out, sys.stdout = sys.stdout, sys.stderr  # the handler's log is nothing to the other end
+    out, sys.stdout = sys.stdout, sys.stderr  # the other end of stdout expects replies, not the handler's log
     (module, _, name), timeout_s = sys.argv[1].rpartition("."), float(sys.argv[2])
 
-    def say(what: dict) -> None:
-        print(json.dumps({**what, "peak_mb": peak_mb()}), file=out, flush=True)
+    def reply(outcome: dict) -> None:
+        print(json.dumps({**outcome, "peak_mb": peak_mb()}), file=out, flush=True)
 
     asyncio.set_event_loop(asyncio.new_event_loop())
-    start = timed(lambda: importlib.import_module(module) and None)
-    say(start)
+    reply(timed(lambda: importlib.import_module(module) and None))
     handler = getattr(sys.modules[module], name)
     for line in sys.stdin:
         event = json.loads(line)
-        say(timed(lambda event=event: handler(event, Context(timeout_s))))
-    os._exit(0)  # nothing is left to tidy up, and threads of clients may still be open
+        reply(timed(lambda event=event: handler(event, Context(timeout_s))))
+    os._exit(0)  # does not wait for the threads of clients that are still open
 
 
 if __name__ == "__main__":

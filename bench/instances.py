@@ -1,4 +1,4 @@
-"""Lambda for the local stack: each instance of a function is a process, and what it takes is written down."""
+"""Lambda for the local stack: each instance of a function is a process, and each invocation is measured."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from local.template import ROOT, Function
 
 
 class Invocation(NamedTuple):
-    """seconds: by the clock; cpu_s: of the processor; start_s: of the import, if it was this instance's first."""
+    """seconds: wall-clock time. cpu_s: processor time. start_s: time of the import, 0 unless the instance was new."""
 
     function: str
     task: str
@@ -30,7 +30,7 @@ class Invocation(NamedTuple):
 
 
 class FunctionError(Exception):
-    """What a function raised. kind: the name of its class, by which a state machine knows it."""
+    """A function raised an error. kind: the name of its class, which a state machine matches."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -38,7 +38,7 @@ class FunctionError(Exception):
 
 
 class Instance:
-    """A process that has imported a handler. start: what that took."""
+    """A process that has imported a handler. start: the measurement of the import."""
 
     def __init__(self, function: Function, environment: Mapping[str, str]) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="bench-instance-")
@@ -49,7 +49,7 @@ class Instance:
                 "PATH": os.environ["PATH"],
                 "PYTHONPATH": os.pathsep.join(map(str, folders)),
                 "TMPDIR": self._folder.name,
-                # How Powertools knows that it runs in Lambda and needs the X-Ray SDK, which wants a trace.
+                # With this variable, Powertools loads the X-Ray SDK as in Lambda, which needs a trace.
                 "LAMBDA_TASK_ROOT": str(function.folder),
                 "_X_AMZN_TRACE_ID": TRACE,
                 **environment,
@@ -60,33 +60,33 @@ class Instance:
             stderr=subprocess.DEVNULL,
             text=True,
         )
-        self.start = self._said()
+        self.start = self._reply()
         if "error" in self.start:
             raise FunctionError(self.start["error"], self.start["message"])
 
     def call(self, event: Mapping[str, Any]) -> dict[str, Any]:
         assert self._process.stdin
         print(json.dumps(event), file=self._process.stdin, flush=True)
-        return self._said()
+        return self._reply()
 
     def stop(self) -> None:
         self._process.terminate()
         self._process.communicate()
         self._folder.cleanup()
 
-    def _said(self) -> dict[str, Any]:
+    def _reply(self) -> dict[str, Any]:
         assert self._process.stdout
         line = self._process.stdout.readline()
         if not line:
             raise FunctionError("Runtime.ExitError", "the process of the function ended")
-        said: dict[str, Any] = json.loads(line)
-        return said
+        reply: dict[str, Any] = json.loads(line)
+        return reply
 
 
 class Instances:
-    """Every function's instances: one that is idle is used again, else another one is started, as in Lambda.
+    """The instances of all functions. An invocation uses an idle instance or starts a new one, as in Lambda.
 
-    invocations: all, as they ended. Whatever a function raised is in `errors` too.
+    invocations: in the order in which they ended. errors: what the functions raised, as text.
     """
 
     def __init__(self) -> None:
@@ -97,13 +97,13 @@ class Instances:
         self._lock = threading.Lock()
 
     def load(self, function: Function, environment: Mapping[str, str]) -> Callable[[Mapping[str, Any], Any], Any]:
-        """In the place of local.lambdas.load."""
+        """Replaces local.lambdas.load."""
         return lambda event, _context: self._call(function, environment, event)
 
     def discard(self) -> None:
-        """The instances that are idle end: the next invocation of each function starts one."""
+        """Ends the idle instances, so that the next invocation of each function starts a new one."""
         with self._lock:
-            idle = [instance for of in self._idle.values() for instance in of]
+            idle = [instance for instances in self._idle.values() for instance in instances]
             self._idle.clear()
             self._all = [instance for instance in self._all if instance not in idle]
         for instance in idle:
@@ -122,22 +122,22 @@ class Instances:
             start_s = instance.start["seconds"]
             with self._lock:
                 self._all.append(instance)
-        said = instance.call(event)
+        reply = instance.call(event)
         task = str(event.get("task", event.get("path", "")))
-        measured = Invocation(function.name, task, said["seconds"], said["cpu_s"], start_s, said["peak_mb"])
+        invocation = Invocation(function.name, task, reply["seconds"], reply["cpu_s"], start_s, reply["peak_mb"])
         with self._lock:
-            self.invocations.append(measured)
+            self.invocations.append(invocation)
             self._idle[function.name].append(instance)
-            if "error" in said:
-                self.errors.append(f"{function.name} {task}: {said['error']}")
-        if "error" in said:
-            raise FunctionError(said["error"], said["message"])
-        return said["returned"]
+            if "error" in reply:
+                self.errors.append(f"{function.name} {task}: {reply['error']}")
+        if "error" in reply:
+            raise FunctionError(reply["error"], reply["message"])
+        return reply["returned"]
 
 
 @contextmanager
 def instances() -> Iterator[Instances]:
-    """While open, a local stack that is started calls functions in processes of their own."""
+    """Makes a local stack that starts meanwhile call its functions in their own processes."""
     running = Instances()
     try:
         with mock.patch("local.gateway.load", running.load), mock.patch("local.stepfunctions.load", running.load):

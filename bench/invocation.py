@@ -1,10 +1,10 @@
-"""A Lambda handler called with an API Gateway event, the same way on either side. Imports stand inside, see side.py."""
+"""Calls a Lambda handler with an API Gateway event, in the same way on both sides. side.py may time the imports."""
 
 from collections.abc import Callable
 from typing import Any
 
 TRACE = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
-"""What Lambda says of the trace that an invocation belongs to: without it the X-Ray SDK has nothing to add to."""
+"""The trace of an invocation, as Lambda gives it. Without it, the X-Ray SDK cannot add a segment."""
 
 
 class Context:
@@ -19,13 +19,13 @@ class Context:
         return 30_000
 
 
-def answered(handler: Callable[[dict, Context], dict], file: str) -> Any:
-    """The JSON that a handler answers to the event in a file. Raises ValueError for any status but 200."""
+def webhook_answer(handler: Callable[[dict, Context], dict], file: str) -> Any:
+    """The JSON of a handler's answer to the event in a file. Raises ValueError if the status is not 200."""
     import asyncio
     import json
     from pathlib import Path
 
-    asyncio.set_event_loop(asyncio.new_event_loop())  # a Lambda instance's thread has one, and Mangum wants it
+    asyncio.set_event_loop(asyncio.new_event_loop())  # Mangum needs one, and Lambda's runtime provides it
     answer = handler(json.loads(Path(file).read_text()), Context())
     if answer["statusCode"] != 200:
         raise ValueError(f"the webhook answered {answer['statusCode']}: {answer['body']}")

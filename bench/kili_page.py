@@ -1,7 +1,7 @@
-"""The webhook that Kili's page on webhooks publishes, in our words: FastAPI, the SDK, and a plugin of two rules.
+"""The webhook of Kili's page on webhooks, rewritten: FastAPI, the SDK, and a plugin with two rules.
 
-As there, `Kili()` stands at the top of the module and checks the key, its expiry and the release of the API, and no
-secret is asked for. Mangum takes the place of uvicorn: so the page's application would be deployed behind API Gateway.
+As on the page, `Kili()` is at the top of the module and checks the key, its expiry and the release of the API, and the
+webhook requires no secret. Mangum replaces uvicorn, as it would when the application is deployed behind API Gateway.
 """
 
 from fastapi import FastAPI
@@ -14,9 +14,9 @@ app = FastAPI()
 handler = Mangum(app, lifespan="off")
 
 
-def extent(vertices):
-    across, down = [vertex["x"] for vertex in vertices], [vertex["y"] for vertex in vertices]
-    return (max(across) - min(across)) * (max(down) - min(down))
+def area(vertices):
+    xs, ys = [vertex["x"] for vertex in vertices], [vertex["y"] for vertex in vertices]
+    return (max(xs) - min(xs)) * (max(ys) - min(ys))
 
 
 class PluginHandler(PluginCore):
@@ -32,7 +32,7 @@ class PluginHandler(PluginCore):
             asset_id=asset_id, project_id=self.project_id, fields=["jsonResponse"], disable_tqdm=True
         )
         for annotation in labels[0]["jsonResponse"]["JOB_0"]["annotations"]:
-            if extent(annotation["boundingPoly"][0]["normalizedVertices"]) > 0.33:
+            if area(annotation["boundingPoly"][0]["normalizedVertices"]) > 0.33:
                 yield "The box is too large", annotation["mid"]
 
     def on_submit(self, label, asset_id):

@@ -1,4 +1,4 @@
-"""Our side. Imports stand inside the functions: nothing may be loaded before an import is timed (see side.py)."""
+"""Our side. Imports are inside the functions, because side.py may time them."""
 
 from collections.abc import Callable
 
@@ -26,7 +26,7 @@ def import_aiware_ready() -> Callable[[], str]:
 
 
 def import_aiware_process() -> Callable[[], str]:
-    return _importing("function, OpenCV left to the first picture that is analysed at once")
+    return _importing("function, OpenCV loaded with the first picture that it analyses")
 
 
 def import_aiware_report() -> Callable[[], str]:
@@ -47,21 +47,21 @@ def _importing(what: str) -> Callable[[], str]:
 
 
 def kili_event(file: str) -> Callable[[], str]:
-    """From nothing imported to the answer to one event."""
+    """Imports everything and answers one event."""
 
     def work() -> str:
         import app
 
-        from bench.invocation import answered
+        from bench.invocation import webhook_answer
 
-        findings = answered(app.handler, file)["findings"]
+        findings = webhook_answer(app.handler, file)["findings"]
         return f"imports, secrets, lock, label and {len(findings)} findings"
 
     return work
 
 
 def anno2_polygons(file: str) -> Callable[[], str]:
-    """Outlines as arrays to a zip on disk."""
+    """Writes outlines in arrays to a zip on disk."""
     from pathlib import Path
 
     import numpy as np
@@ -84,7 +84,7 @@ def anno2_polygons(file: str) -> Callable[[], str]:
 
 
 def anno2_points(file: str) -> Callable[[], str]:
-    """Points as an array to a zip on disk."""
+    """Writes points in an array to a zip on disk."""
     from pathlib import Path
 
     import numpy as np
@@ -102,9 +102,9 @@ def anno2_points(file: str) -> Callable[[], str]:
 
 
 def contours(jpeg: str) -> Callable[[], str]:
-    """What cv2.findContours returned, to outlines on the slide and their centroids.
+    """Turns the result of cv2.findContours into outlines on the slide and their centroids.
 
-    On both sides the second time is timed: it is so short that a fresh process's first touch of memory would tell.
+    Both sides time the second run, because the work is so short that the first use of memory would distort it.
     """
     from pathlib import Path
 
@@ -119,8 +119,8 @@ def contours(jpeg: str) -> Callable[[], str]:
         outlines = mapped(Outlines.from_rings(rings, hierarchy[0, :, 3]), 0, 0, DOWNSAMPLE)
         centroids = outlines.centroids()
         return (
-            f"{len(outlines):,} outlines, {len(outlines.xy):,} vertices, {len(centroids):,} centroids of area, holes "
-            "taken off, for the second time"
+            f"{len(outlines):,} outlines, {len(outlines.xy):,} vertices, {len(centroids):,} centroids of area without "
+            "holes, second run"
         )
 
     work()
@@ -128,13 +128,16 @@ def contours(jpeg: str) -> Callable[[], str]:
 
 
 def region(jpeg: str) -> Callable[[], str]:
-    """`analysis` of a JPEG in memory."""
+    """Analyses a JPEG in memory."""
     from pathlib import Path
 
-    analysed = analysis(Path(jpeg).read_bytes())
+    from bench.dark_regions import analysis
+    from bench.inputs import SIDE_PX
+
+    analyse = analysis(Path(jpeg).read_bytes(), SIDE_PX)
 
     def work() -> str:
-        outlines, anno2s, answer = analysed()
+        outlines, anno2s, answer = analyse()
         return (
             f"{outlines.is_outer.sum():,} dark regions, {(~outlines.is_outer).sum():,} holes, {len(outlines.xy):,} "
             f"vertices; zip {sum(map(len, anno2s)) / 1e6:.2f} MB, answer {len(answer) / 1e6:.2f} MB"
@@ -143,56 +146,8 @@ def region(jpeg: str) -> Callable[[], str]:
     return work
 
 
-def analysis(content: bytes) -> Callable[[], tuple]:
-    """Dark regions of a whole picture, from its JPEG to the outlines, the anno2 zips to upload, and the answer."""
-    import msgspec
-    import numpy as np
-
-    from annohooks.core.deadline import Deadline
-    from annohooks.core.settings import from_env
-    from annohooks.imaging import decode, segmentation
-    from annohooks.imaging.analyzers import ANALYZERS
-    from annohooks.imaging.region import Box, Region, Shape
-    from annohooks.slidescore import answer_limits, results
-    from annohooks.slidescore.settings import Settings
-    from bench.inputs import SIDE_PX
-
-    settings = from_env(Settings)
-    analyzer = ANALYZERS["dark_regions"]
-    corners = np.array([(0, 0), (SIDE_PX, 0), (SIDE_PX, SIDE_PX), (0, SIDE_PX)], np.float64)
-    drawn = Region(Box(0, 0, SIDE_PX, SIDE_PX), (Shape((corners,)),))
-
-    class Slide:
-        """As large as the picture, and at the resolution the analyzer works at: nothing is left out."""
-
-        width = height = SIDE_PX
-        mpp = analyzer.mpp
-
-        def picture(self, box: Box, downsample: int) -> decode.Picture:
-            return decode.jpeg(content, max_pixels=SIDE_PX**2)
-
-    def work() -> tuple:
-        slide, uploaded = Slide(), []
-        chosen, most = analyzer.parameters(), answer_limits.Most(settings.slidescore_max_outlines)
-        limits = segmentation.Limits(SIDE_PX, settings.slidescore_max_region_px, most.outlines, most.vertices)
-        found = segmentation.segment(slide, drawn, analyzer, chosen, Deadline.after(600), limits)
-        shown = answer_limits.largest([found], most)
-        answer = results.results(
-            slide,
-            analyzer,
-            chosen,
-            shown,
-            analyzer.shows,
-            settings.slidescore_max_inline_bytes,
-            lambda anno2: uploaded.append(anno2) or "uuid",
-        )
-        return found.outlines, uploaded, msgspec.json.encode(answer)
-
-    return work
-
-
 def images(file: str) -> Callable[[], str]:
-    """Each picture of a zip to AION, faces."""
+    """Finds the faces in each picture of a zip and writes them as AION."""
     from bench.floor import pictures
 
     contents, engine, deadline = pictures(file), _engine(), _deadline()
@@ -205,7 +160,7 @@ def images(file: str) -> Callable[[], str]:
 
 
 def video_frames(file: str) -> Callable[[], str]:
-    """A video to AION, faces in a picture each second."""
+    """Finds the faces in one picture of a video per second and writes them as AION."""
     from pathlib import Path
 
     from annohooks.imaging import video
@@ -226,16 +181,16 @@ def video_frames_seeking(file: str) -> Callable[[], str]:
 
 
 def _engine(**payload: object):
-    """The one that a payload without an analyzer gets, its cascades read."""
+    """The default engine, with its cascades loaded."""
     import numpy as np
 
     from annohooks.aiware import engine
     from annohooks.core.deadline import Deadline
     from annohooks.imaging.detectors import DETECTORS
 
-    chosen = engine.choose(payload, "faces", DETECTORS)
-    chosen.look(np.zeros((100, 100, 3), np.uint8), Deadline.after(600))
-    return chosen
+    default = engine.choose(payload, "faces", DETECTORS)
+    default.look(np.zeros((100, 100, 3), np.uint8), Deadline.after(600))
+    return default
 
 
 def _deadline():

@@ -7,13 +7,14 @@ from statistics import median
 from typing import NamedTuple
 
 PER_SECOND = "/s"
-"""How a unit ends of which more is better."""
+"""The end of a unit of which more is better."""
 
 
 class Row(NamedTuple):
-    """ours, theirs: medians, in unit; less is better, or more if it is per second.
+    """ours, theirs: medians in `unit`. Less is better, unless the unit is per second.
 
-    theirs: what is promised where there is no other side, None if nothing is. ratio: how many times better ours is.
+    theirs: the promised value if there is no other side, None if nothing is promised.
+    ratio: how many times better ours is.
     """
 
     name: str
@@ -24,8 +25,8 @@ class Row(NamedTuple):
     note: str
 
 
-class Measured(NamedTuple):
-    """What becomes a row where there is no other side. suffix: of the row's name. promised: in unit, or None."""
+class Measurement(NamedTuple):
+    """The content of a row without another side. suffix: the end of the row's name. promised: in `unit`, or None."""
 
     suffix: str
     value: float
@@ -35,22 +36,23 @@ class Measured(NamedTuple):
 
 
 def row(name: str, ours: Sequence[float], theirs: Sequence[float], unit: str, note: str) -> Row:
-    """A row of what each run of either side took, or did per second. theirs: may be empty."""
-    our = median(ours)
+    """A row from the values of each side's runs. theirs: may be empty."""
+    our_median = median(ours)
     if not theirs:
-        return Row(name, _significant(our, 4), None, None, unit, note)
-    their = median(theirs)
-    ratio = our / their if unit.endswith(PER_SECOND) else their / our
-    return Row(name, _significant(our, 4), _significant(their, 4), _significant(ratio, 3), unit, note)
+        return Row(name, _significant(our_median, 4), None, None, unit, note)
+    their_median = median(theirs)
+    ratio = our_median / their_median if unit.endswith(PER_SECOND) else their_median / our_median
+    return Row(name, _significant(our_median, 4), _significant(their_median, 4), _significant(ratio, 3), unit, note)
 
 
-def merged(earlier: Iterable[Row], now: Iterable[Row]) -> list[Row]:
-    """All rows by name; a row of now takes the place of an earlier one."""
-    rows = {row.name: row for row in (*earlier, *now)}
+def merged(earlier: Iterable[Row], new: Iterable[Row]) -> list[Row]:
+    """All rows, sorted by name; a new row replaces an earlier one of the same name."""
+    rows = {row.name: row for row in (*earlier, *new)}
     return [rows[name] for name in sorted(rows)]
 
 
 def table(rows: Iterable[Row]) -> str:
+    """The rows below a heading, in columns."""
     lines = [Row._fields, *(["" if value is None else str(value) for value in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)

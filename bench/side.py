@@ -1,10 +1,10 @@
-"""One side of a benchmark in a process of its own.
+"""Runs one side of a benchmark in its own process.
 
     python -P bench/side.py NAME=DISTRIBUTION,... ours|theirs FUNCTION [ARGUMENT...]
 
-The function gets everything ready and returns the work; the work alone is timed. Its result is text about what it did.
-Prints, as the last line, JSON, with the versions of the distributions. Until the clock has run this imports next to
-nothing, since an import may be what is measured.
+The function prepares everything and returns the work, and only the work is timed. The work returns text about what it
+did. The last line of output is JSON, which includes the versions of the distributions. This module imports almost
+nothing before the measurement, because an import may be what is measured.
 """
 
 import importlib
@@ -24,6 +24,6 @@ from importlib.metadata import version  # noqa: E402
 
 unit_bytes = 1 if sys.platform == "darwin" else 1024
 peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit_bytes / 1e6
-named = [library.partition("=") for library in libraries.split(",") if library]
-on = ", ".join([f"Python {platform.python_version()}", *(f"{name} {version(of)}" for name, _, of in named)])
+pairs = [library.partition("=")[::2] for library in libraries.split(",") if library]
+on = ", ".join([f"Python {platform.python_version()}", *(f"{name} {version(package)}" for name, package in pairs)])
 print(json.dumps({"seconds": seconds, "peak_mb": peak_mb, "did": did, "on": on}))

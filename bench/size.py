@@ -1,8 +1,8 @@
-"""Checks what `sam build` built: a function with its layers fits in Lambda, is for its processor, and imports alone.
+"""Checks a result of `sam build`: each function with its layers fits in Lambda, suits its processor, and imports alone.
 
     python bench/size.py --lambda-python PYTHON [--parameter NAME=VALUE]... FOLDER...
 
-Each folder is a build, named by its architecture. Prints a table; exits with 1 if something is off.
+Each folder is a build, named by its architecture. Prints a table; exits with 1 if a check fails.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ LIMIT_MIB = 250  # AWS Lambda quotas: deployment package unzipped, with all laye
 MIB = 1 << 20
 ELF_MACHINES = {"arm64": 0xB7, "x86_64": 0x3E}
 
-# What the python3.13 runtime has besides the standard library.
+# The packages of the python3.13 runtime besides the standard library.
 LAMBDA_HAS = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3")
 
-# A function's own folder comes first on Lambda's path, then its layers, and what the runtime has last.
+# Lambda's path starts with the function's folder, continues with its layers, and ends with the runtime's packages.
 IMPORT = """
 import importlib, json, sys
 before, after, module, name = json.loads(sys.argv[1])
@@ -37,12 +37,12 @@ getattr(importlib.import_module(module), name)
 
 
 def size_mib(folder: Path) -> float:
-    """Size of all files in a folder, as Lambda counts them."""
+    """The size of all files in a folder, as Lambda counts it."""
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / MIB
 
 
 def environment(function: Mapping[str, Any], parameters: Mapping[str, str]) -> dict[str, str]:
-    """The variables a built template sets for a function; a resource is given by its logical id."""
+    """The environment that a built template sets for a function, with logical ids instead of resources."""
     variables = function["Properties"].get("Environment", {}).get("Variables", {})
     return {
         name: str(parameters.get(value["Ref"], value["Ref"]) if isinstance(value, dict) else value)
@@ -51,7 +51,7 @@ def environment(function: Mapping[str, Any], parameters: Mapping[str, str]) -> d
 
 
 def foreign_modules(layers: list[Path], architecture: str) -> list[str]:
-    """Extension modules and libraries that the layers hold for other processors only."""
+    """Extension modules and libraries in the layers that exist only for other processors."""
     own, foreign = set(), set()
     for file in (file for layer in layers for file in layer.rglob("*.so*") if file.is_file()):
         machine = int.from_bytes(file.read_bytes()[18:20], "little")  # e_machine of the ELF header
@@ -60,23 +60,23 @@ def foreign_modules(layers: list[Path], architecture: str) -> list[str]:
 
 
 def provide_runtime(folder: Path) -> None:
-    """Links to this interpreter's copy of what the Lambda runtime has (pure Python, any version runs it)."""
+    """Links this interpreter's copies of the runtime's packages (pure Python, so any version works)."""
     for name in LAMBDA_HAS:
         spec = importlib.util.find_spec(name)
         if spec is None or spec.origin is None:
-            raise SystemExit(f"{name} is not installed here; it stands for the one in Lambda")
-        found = Path(spec.origin).parent if spec.submodule_search_locations else Path(spec.origin)
-        (folder / found.name).symlink_to(found)
+            raise SystemExit(f"{name} is not installed here; it replaces the one in Lambda")
+        package = Path(spec.origin).parent if spec.submodule_search_locations else Path(spec.origin)
+        (folder / package.name).symlink_to(package)
 
 
 def import_error(python: str, code: Path, layers: list[Path], handler: str, variables: Mapping[str, str]) -> str:
-    """What went wrong when a fresh Lambda-like process imported a handler; empty if nothing did."""
+    """The error when a new process like Lambda's imports a handler; empty if there is none."""
     module, _, name = handler.rpartition(".")
     with tempfile.TemporaryDirectory() as runtime:
         provide_runtime(Path(runtime))
         paths = [str(folder.resolve()) for folder in (code, *(layer / "python" for layer in layers))]
-        # -I and -S: no site-packages, no PYTHON* variables, no working folder. -B: the build stays as it is.
-        # LAMBDA_TASK_ROOT is how Powertools knows that it runs in Lambda and needs the X-Ray SDK.
+        # -I and -S: no site-packages, no PYTHON* variables, no working folder. -B: no change in the build.
+        # With LAMBDA_TASK_ROOT, Powertools loads the X-Ray SDK as in Lambda.
         done = subprocess.run(
             [python, "-I", "-S", "-B", "-c", IMPORT, json.dumps([paths, runtime, module.replace("/", "."), name])],
             env={
@@ -114,7 +114,7 @@ def main() -> int:
     print(row.format("architecture", "function", "MiB", f"of {LIMIT_MIB}", "imports alone", "made of"))
     for folder in arguments.folders:
         template = load(folder / "template.yaml")
-        parameters = {name: of["Default"] for name, of in template["Parameters"].items() if "Default" in of}
+        parameters = {name: body["Default"] for name, body in template["Parameters"].items() if "Default" in body}
         parameters |= dict(text.split("=", 1) for text in arguments.parameter)
         for name, function in template["Resources"].items():
             if function["Type"] != "AWS::Serverless::Function":

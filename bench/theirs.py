@@ -1,4 +1,4 @@
-"""The other side: what the vendor publishes and what users build of it. Imports stand inside functions, see side.py."""
+"""The other side: what vendors publish and users build from it. side.py may time the imports inside functions."""
 
 import io
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from contextlib import redirect_stdout
 
 
 def import_slidescore() -> Callable[[], str]:
-    """A webhook as one would write it today."""
+    """A webhook as a user would write it today."""
 
     def work() -> str:
         import cv2
@@ -25,7 +25,7 @@ def import_slidescore() -> Callable[[], str]:
 
 
 def import_kili() -> Callable[[], str]:
-    """What the webhook of Kili's page imports, and a route."""
+    """The imports of the webhook on Kili's page, and a route."""
 
     def work() -> str:
         import kili
@@ -61,10 +61,10 @@ def import_aiware_work() -> Callable[[], str]:
 
 
 def _engine(*, with_pixels: bool = False) -> Callable[[], str]:
-    """What Veritone's published engines in Python import, and their routes; not the models that they load, too.
+    """The imports and routes of Veritone's published Python engines, without the models that they load.
 
-    with_pixels: the one for pictures has NumPy besides, Keras, for which OpenCV stands here, and gevent, which is left
-    out. Source: V3-Engine-Examples, python/sentiment; engine-toolkit, python_imagenet.
+    with_pixels: the engine for pictures also imports NumPy, Keras (here replaced by OpenCV) and gevent (left out).
+    Source: V3-Engine-Examples, python/sentiment; engine-toolkit, python_imagenet.
     """
 
     def work() -> str:
@@ -98,22 +98,22 @@ def _engine(*, with_pixels: bool = False) -> Callable[[], str]:
 
 
 def kili_event(file: str) -> Callable[[], str]:
-    """From nothing imported to the answer to one event."""
+    """Imports everything and answers one event."""
 
     def work() -> str:
         import kili
 
-        from bench.invocation import answered
+        from bench.invocation import webhook_answer
         from bench.kili_page import handler
 
-        answered(handler, file)
-        return f"imports, Kili() with its checks, its schema at hand, label; kili SDK {kili.__version__}"
+        webhook_answer(handler, file)
+        return f"imports, Kili() with its checks, its schema on disk, label; kili SDK {kili.__version__}"
 
     return work
 
 
 def anno2_polygons(file: str) -> Callable[[], str]:
-    """Polygons as Slide Score has them, a list of dicts, to a zip on disk."""
+    """Writes polygons in Slide Score's form, a list of dicts, to a zip on disk."""
     import numpy as np
 
     outlines = np.load(file)
@@ -122,24 +122,24 @@ def anno2_polygons(file: str) -> Callable[[], str]:
 
 
 def anno2_points(file: str) -> Callable[[], str]:
-    """Points as Slide Score has them, a list of dicts, to a zip on disk."""
+    """Writes points in Slide Score's form, a list of dicts, to a zip on disk."""
     import numpy as np
 
     points = [{"x": int(x), "y": int(y)} for x, y in np.load(file)]
     return _encoding(points, f"points in dicts: {len(points):,}")
 
 
-def _encoding(items: list[dict], what: str) -> Callable[[], str]:
+def _encoding(items: list[dict], description: str) -> Callable[[], str]:
     write = _anno2_writer()
 
     def work() -> str:
-        return f"{what}; zip {write(items, {'meta': 'Nuclei'}) / 1e6:.3f} MB"
+        return f"{description}; zip {write(items, {'meta': 'Nuclei'}) / 1e6:.3f} MB"
 
     return work
 
 
 def contours(jpeg: str) -> Callable[[], str]:
-    """What cv2.findContours returned, to polygons on the slide and the means of their vertices."""
+    """Turns the result of cv2.findContours into polygons on the slide and the means of their vertices."""
     from pathlib import Path
 
     from bench.floor import dark_contours
@@ -153,7 +153,7 @@ def contours(jpeg: str) -> Callable[[], str]:
         centres = _centres(polygons)
         return (
             f"{len(polygons):,} polygons, {sum(map(len, rings)):,} vertices, {len(centres):,} means of vertices, "
-            "for the second time"
+            "second run"
         )
 
     work()
@@ -161,10 +161,10 @@ def contours(jpeg: str) -> Callable[[], str]:
 
 
 def region(jpeg: str) -> Callable[[], str]:
-    """What Slide Score's example webhook does between GetScreenshot and its answer; the upload is left out.
+    """The steps of Slide Score's example webhook between GetScreenshot and its answer, without the upload.
 
-    Step for step, with the same calls and the same loops. A grey value above 220 counts as dark there, so it is the
-    bright parts that are outlined, and holes are outlines like any other.
+    The calls and loops are the example's. It treats a grey value above 220 as dark, so it outlines the bright parts.
+    Holes are outlines, too.
     Source: the webhook page of Slide Score's manual; slidescore-sdk, examples/webhook_slide_analysis.py.
     """
     import json
@@ -232,7 +232,7 @@ def _centres(polygons):
 
 
 def _anno2_writer() -> Callable[..., int]:
-    """The SDK's encoder, as its users call it: items and metadata to a zip on disk, whose size it returns."""
+    """Returns a function that writes items and metadata to a zip with the SDK's encoder, and returns its size."""
     from pathlib import Path
 
     import slidescore
