@@ -170,7 +170,7 @@ def video_frames(file: str) -> Callable[[], str]:
 
     def work() -> str:
         source = video.probe(Path(file))
-        document = engine.of_segment(source, 0, source.duration_ms, 0, deadline)
+        document = engine.of_video(source, 0, source.duration_ms, 0, deadline)
         return f"probed, sampled, {len(document['series'])} appearances of faces as AION"
 
     return work

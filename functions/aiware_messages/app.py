@@ -1,7 +1,7 @@
 """Hands the engine container's relay a job's messages: GET /aiware/jobs/{job}/messages, a long poll."""
 
 from annohooks import web
-from annohooks.aiware.collecting import Collector, Wanted
+from annohooks.aiware.jobs.outbox import Collector, Query
 from annohooks.aiware.settings import Settings
 from annohooks.core.auth import authenticate, basic_password, secrets_from_ssm
 from annohooks.core.settings import from_env
@@ -13,7 +13,7 @@ collector = Collector(settings)
 def messages(call: web.Call) -> web.Answer:
     password = basic_password(call.headers.get("authorization"))
     authenticate(password, secrets_from_ssm(settings.aiware_secret_parameter))
-    return web.json(collector.collect(call.path["job"], Wanted.parse(call.query)))
+    return web.json(collector.collect(call.path["job"], Query.parse(call.query)))
 
 
 handler = web.Routes(

@@ -3,28 +3,28 @@
 from annohooks import web
 from annohooks.aiware import form, request
 from annohooks.aiware.settings import Settings
-from annohooks.aiware.webhook import Accepted, Done, Webhook
+from annohooks.aiware.webhook import Accepted, Done, ProcessWebhook
 from annohooks.core import observability
 from annohooks.core.auth import authenticate, basic_password, secrets_from_ssm
 from annohooks.core.settings import from_env
 
 settings = from_env(Settings)
-webhook = Webhook(settings)
+webhook = ProcessWebhook(settings)
 
 
 def process(call: web.Call) -> web.Answer:
     password = basic_password(call.headers.get("authorization"))
     authenticate(password, secrets_from_ssm(settings.aiware_secret_parameter))
-    chunk = request.parse(form.parse(call.headers.get("content-type"), call.body))
-    with observability.redacted(*chunk.confidential()):
-        match webhook.handle(chunk, call.deadline):
+    chunk_request = request.parse(form.parse(call.headers.get("content-type"), call.body))
+    with observability.redacted(*chunk_request.confidential()):
+        match webhook.handle(chunk_request, call.deadline):
             case Done(document):
                 return web.Answer(document, metric="Done")
-            case Accepted(job, estimate_s):
+            case Accepted(job_id, estimate_s):
                 # For the relay, which collects the job's messages; the toolkit ignores this header.
                 return web.json(
                     {"estimatedProcessingTimeInSeconds": estimate_s},
-                    headers={"X-Annohooks-Job": job},
+                    headers={"X-Annohooks-Job": job_id},
                     metric="Accepted",
                 )
     return web.Answer(status=204, media_type=None, metric="Ignored")

@@ -1,7 +1,7 @@
 """Tells the Engine Toolkit whether the engine can work: GET /aiware/ready is 200, or 503 until it can, never 500."""
 
 from annohooks import web
-from annohooks.aiware.ready import missing
+from annohooks.aiware.ready import problems
 from annohooks.aiware.settings import Settings
 from annohooks.core.auth import authenticate, basic_password, secrets_from_ssm
 from annohooks.core.errors import Unavailable
@@ -13,8 +13,8 @@ settings = from_env(Settings)
 def ready(call: web.Call) -> web.Answer:
     password = basic_password(call.headers.get("authorization"))
     authenticate(password, secrets_from_ssm(settings.aiware_secret_parameter))
-    if problems := missing(settings):
-        raise Unavailable("\n".join(problems))
+    if sentences := problems(settings):
+        raise Unavailable("\n".join(sentences))
     return web.text("ready\n")
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from annohooks.aiware import failures
-from annohooks.aiware.reporting import Reporter
+from annohooks.aiware.jobs.report_tasks import Reporter
 from annohooks.aiware.settings import Settings
 from annohooks.core import observability
 from annohooks.core.deadline import Deadline
@@ -16,7 +16,7 @@ reporter = Reporter(from_env(Settings))
 
 def report(payload: Any, context: Any) -> dict[str, Any]:
     deadline = Deadline.of_invocation(context, spare_s=5.0)
-    with failures.named():
+    with failures.raised_as_failures():
         if "detail" in payload:  # an event of EventBridge, not a task
             execution = payload["detail"]
             reporter.watch(msgspec.json.decode(execution["input"])["job"], execution["status"], deadline)

@@ -3,8 +3,8 @@
 from typing import Any
 
 from annohooks.aiware import failures
+from annohooks.aiware.jobs.work_tasks import Worker
 from annohooks.aiware.settings import Settings
-from annohooks.aiware.work import Worker
 from annohooks.core import observability
 from annohooks.core.deadline import Deadline
 from annohooks.core.settings import from_env
@@ -13,7 +13,7 @@ worker = Worker(from_env(Settings))
 
 
 def work(payload: Any, context: Any) -> dict[str, Any]:
-    with failures.named():
+    with failures.raised_as_failures():
         return worker.handle(payload, Deadline.of_invocation(context, spare_s=5.0))
 
 

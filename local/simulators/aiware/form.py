@@ -1,4 +1,4 @@
-"""The multipart form of process, byte for byte as Go's mime/multipart writes it."""
+"""The multipart form of /process, byte for byte as Go's mime/multipart writes it; section 1.4 of the reference."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import secrets
 from collections.abc import Mapping
 
 FIELDS = (
-    # in the order of the toolkit published in 2019
+    # in the order of the published toolkit
     *("chunkMimeType", "chunkUUID", "chunkIndex", "startOffsetMS", "endOffsetMS", "width", "height", "libraryId"),
     *("libraryEngineModelId", "cacheURI", "veritoneApiBaseUrl", "token", "payload"),
-    # fields of later toolkits, whose order is not published
+    # what later ones added; nobody has published the order
     *("internalJobId", "internalTaskId", "inputFolderID", "libraryModelDirectory", "taskTmpDir", "engineDir"),
     *("chunkContext", "chunkTimestamp", "heartbeatWebhook", "resultWebhook", "externalCallbackWebhook", "maxTTL"),
     *("controllerToken", "redisETUrl"),
 )
 NUMBERS = ("chunkIndex", "startOffsetMS", "endOffsetMS", "width", "height")
-"""Fields that are 0 by default. The others are empty."""
+"""Fields that are 0 when nobody set them; the others are empty."""
 
 CHUNK_NAME, CHUNK_TYPE = "chunk.data", "application/octet-stream"
 
@@ -28,17 +28,16 @@ def encode(
     chunk_type: str = CHUNK_TYPE,
     boundary: str = "",
 ) -> tuple[str, bytes]:
-    """The Content-Type and the body: the fields in their order, then the chunk.
-
-    boundary: 60 random hex digits if empty.
+    """The Content-Type and the body: fields in their order, then the chunk. boundary: 60 random hex digits when not
+    given.
     """
     boundary = boundary or secrets.token_hex(30)
     parts = [(f'name="{_quoted(name)}"', value.encode()) for name, value in fields.items()]
     if chunk is not None:
         parts.append((f'name="chunk"; filename="{_quoted(chunk_name)}"\r\nContent-Type: {chunk_type}', chunk))
     pieces = []
-    for disposition, content in parts:
-        pieces += [f"--{boundary}\r\nContent-Disposition: form-data; {disposition}\r\n\r\n".encode(), content, b"\r\n"]
+    for described, content in parts:
+        pieces += [f"--{boundary}\r\nContent-Disposition: form-data; {described}\r\n\r\n".encode(), content, b"\r\n"]
     pieces.append(f"--{boundary}--\r\n".encode())
     return f"multipart/form-data; boundary={boundary}", b"".join(pieces)
 

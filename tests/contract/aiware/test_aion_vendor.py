@@ -98,7 +98,7 @@ def test_no_objects_are_valid(name, times_ms, key):
 def test_objects_in_a_video_are_valid(name, films):
     engine = choose({"analyzer": name, "stain": "H-DAB", "sampleMs": STEP_MS}, "", DETECTORS)
     film = video.probe(films[ENGINES[name]])
-    series = judged(engine.of_segment(film, 0, film.duration_ms, 60_000, Deadline.after(60)))["series"]
+    series = judged(engine.of_video(film, 0, film.duration_ms, 60_000, Deadline.after(60)))["series"]
     assert {each["object"]["type"] for each in series} == {ENGINES[name]}
     assert min(each["startTimeMs"] for each in series) == 60_000
     assert 61_500 < max(each["stopTimeMs"] for each in series) <= 60_000 + film.duration_ms

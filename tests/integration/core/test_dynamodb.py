@@ -9,7 +9,7 @@ import pytest
 from moto import mock_aws
 
 from annohooks.core import dynamodb
-from annohooks.core.dynamodb import Table
+from annohooks.core.dynamodb import Change, Table
 from annohooks.core.errors import Unavailable
 
 KEY = {"job": "a", "sequence": 0}
@@ -48,27 +48,30 @@ def test_an_item_that_is_there_is_not_put_again(table):
     assert table.get(KEY)["text"] == "first"
 
 
+RUNNING = Change({}, "#stage = :running", {"running": "running"})
+
+
 def test_a_change_is_made_only_under_its_condition(table):
     table.put_new({**KEY, "stage": "running", "count": 1}, "job")
-    changed = table.update(KEY, "SET #count = #count + :one", "#stage = :running", one=1, running="running")
-    assert changed["count"] == 2
-    assert table.update(KEY, "SET #count = :zero", "#stage = :over", zero=0, over="over") is None
-    assert table.get(KEY)["count"] == 2
+    assert table.apply(KEY, Change({"count": 2}) & RUNNING)["count"] == 2
+    table.apply(KEY, Change({"stage": "over"}))
+    assert table.apply(KEY, Change({"count": 3}) & RUNNING) is None
+    assert table.get(KEY) == {**KEY, "stage": "over", "count": 2}
 
 
-def test_an_item_that_is_not_there_is_not_made_by_a_change(table):
-    assert table.update(KEY, "SET #count = :one", "#stage = :running", one=1, running="running") is None
+def test_an_item_that_is_not_there_is_not_made_by_a_change_with_a_condition_on_it(table):
+    assert table.apply(KEY, Change({"count": 1}) & RUNNING) is None
     assert table.get(KEY) is None
 
 
-def test_two_changes_are_made_together_or_not_at_all(table):
+def test_an_item_is_put_and_another_changed_together_or_not_at_all(table):
     table.put_new({**KEY, "last": 0}, "job")
     message = {"job": "a", "sequence": 1, "body": "{}"}
-    change = ("SET #last = :one", "#last = :zero")
-    assert table.put_and_update(message, KEY, *change, one=1, zero=0)
-    assert not table.put_and_update({**message, "sequence": 2}, KEY, *change, one=1, zero=0)
-    found = table.query("#job = :job AND #sequence > :after", 10, job="a", after=0)
-    assert [item["sequence"] for item in found] == [1]
+    change = Change({"last": 1}, "#last = :previous", {"previous": 0})
+    assert table.put_and_apply(message, KEY, change)
+    assert not table.put_and_apply({**message, "sequence": 2}, KEY, change)
+    messages = table.query("#job = :job AND #sequence > :after", 10, job="a", after=0)
+    assert [item["sequence"] for item in messages] == [1]
 
 
 def test_a_table_that_is_not_there_is_told(table):

@@ -190,7 +190,7 @@ class TestSize:
     def test_one_that_does_not_fit_is_simplified_by_no_more_than_two_pixels_and_loses_no_object(self):
         size, found = (4000, 3000), blobs(10_000, 40, (4000, 3000))
         document = aion.of_picture(found, "object", size)
-        assert len(msgspec.json.encode(document)) <= aion.MOST_BYTES
+        assert len(msgspec.json.encode(document)) <= aion.MAX_BYTES
         given_boxes = found.boxes()
         simplified = polygons(document)
         assert len(simplified) == 10_000

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from annohooks.aiware import engine as engines
-from annohooks.aiware import photo
+from annohooks.aiware import picture_slide
 from annohooks.aiware.drawing import drawing
 from annohooks.aiware.engine import choose
 from annohooks.aiware.parameters import chosen
@@ -114,17 +114,17 @@ class TestChoose:
 
     def test_values_may_also_come_from_a_function(self):
         values = {"analyzer": "portraits", "sampleMs": 500}
-        assert choose(values.get, "spots", DETECTORS).step_ms == 500
+        assert choose(values.get, "spots", DETECTORS).sample_ms == 500
 
 
 class TestParameters:
     @pytest.mark.parametrize("value", [500, "500", 500.0, "500.0", " 500 "])
     def test_a_number_may_be_text(self, value):
-        assert engine(sampleMs=value).step_ms == 500
+        assert engine(sampleMs=value).sample_ms == 500
 
     def test_what_is_not_given_has_its_default(self):
         for empty in ({}, {"sampleMs": None, "segmentMs": ""}):
-            assert (engine(**empty).step_ms, engine(**empty).segment_ms) == (1_000, 60_000)
+            assert (engine(**empty).sample_ms, engine(**empty).segment_ms) == (1_000, 60_000)
 
     @pytest.mark.parametrize(
         ("payload", "told"),
@@ -203,7 +203,7 @@ class TestOfPicture:
             of_picture(b"no picture")
 
     def test_a_picture_of_too_many_pixels_is_refused(self, monkeypatch):
-        monkeypatch.setattr(engines, "MOST_PIXELS", 100)
+        monkeypatch.setattr(engines, "MAX_PIXELS", 100)
         with pytest.raises(BadRequest, match=r"over the limit"):
             of_picture(png(picture()))
 
@@ -255,8 +255,8 @@ class TestAnalyzers:
         assert density["perMm2"] > 1000
 
     def test_more_objects_than_any_result_can_hold_are_refused(self, monkeypatch):
-        few = dataclasses.replace(photo._LIMITS, objects=1)
-        monkeypatch.setattr(photo, "_LIMITS", few)
+        few = dataclasses.replace(picture_slide._LIMITS, objects=1)
+        monkeypatch.setattr(picture_slide, "_LIMITS", few)
         content = png(picture((20, 10, 40, 20), (100, 10, 40, 20)))
         with pytest.raises(TooLarge, match="2 objects were found"):
             of_picture(content, analyzer="dark_regions")
@@ -269,7 +269,7 @@ class TestAnalyzers:
         part = pixels[box.y : box.bottom, box.x : box.right]
         missing = (0, rows * downsample - box.height), (0, columns * downsample - box.width), (0, 0)
         means = np.pad(part, missing, mode="edge").reshape(rows, downsample, columns, downsample, 3).mean(axis=(1, 3))
-        read = photo.Photo(pixels, 0.5).picture(box, downsample)
+        read = picture_slide.PictureSlide(pixels, 0.5).picture(box, downsample)
         assert read == pytest.approx(means, abs=0.51)
 
 
@@ -295,41 +295,41 @@ def told(document):
     return [(each["startTimeMs"], each["stopTimeMs"], each["object"]["boundingPoly"][0]) for each in document["series"]]
 
 
-class TestOfSegment:
+class TestOfVideo:
     STILL = picture((20, 10, 40, 20))
     MOVED = picture((120, 10, 40, 20))
     LEFT, RIGHT = {"x": 0.1, "y": 0.1}, {"x": 0.6, "y": 0.1}
 
-    def of_segment(self, video, start_ms=0, stop_ms=10_000, offset_ms=0, deadline=None, **payload):
-        return sent(engine(**payload).of_segment(video, start_ms, stop_ms, offset_ms, deadline or later()))
+    def of_video(self, video, start_ms=0, stop_ms=10_000, offset_ms=0, deadline=None, **payload):
+        return sent(engine(**payload).of_video(video, start_ms, stop_ms, offset_ms, deadline or later()))
 
     def test_what_stays_is_told_once_from_the_first_sample_to_the_step_after_the_last(self, monkeypatch):
         video = film(monkeypatch, {1000: self.STILL, 2000: self.STILL, 3000: self.STILL, 4000: picture()})
-        assert told(self.of_segment(video)) == [(1000, 4000, self.LEFT)]
+        assert told(self.of_video(video)) == [(1000, 4000, self.LEFT)]
 
     def test_what_moves_away_is_told_of_each_place(self, monkeypatch):
         video = film(monkeypatch, {0: self.STILL, 1000: self.MOVED})
-        assert told(self.of_segment(video)) == [(0, 1000, self.LEFT), (1000, 2000, self.RIGHT)]
+        assert told(self.of_video(video)) == [(0, 1000, self.LEFT), (1000, 2000, self.RIGHT)]
 
     def test_times_are_of_the_asset(self, monkeypatch):
         video = film(monkeypatch, {1000: self.STILL})
-        assert told(self.of_segment(video, offset_ms=60_000)) == [(61_000, 62_000, self.LEFT)]
+        assert told(self.of_video(video, offset_ms=60_000)) == [(61_000, 62_000, self.LEFT)]
 
     def test_only_samples_of_the_segment_are_looked_at(self, monkeypatch):
         video = film(monkeypatch, dict.fromkeys(range(0, 10_000, 500), self.STILL))
-        assert told(self.of_segment(video, 2_000, 4_000, sampleMs=500)) == [(2_000, 4_000, self.LEFT)]
+        assert told(self.of_video(video, 2_000, 4_000, sampleMs=500)) == [(2_000, 4_000, self.LEFT)]
 
     def test_nothing_is_told_beyond_the_end_of_the_file(self, monkeypatch):
         video = film(monkeypatch, {0: self.STILL, 1000: self.STILL}, duration_ms=1_400)
-        assert told(self.of_segment(video)) == [(0, 1_400, self.LEFT)]
+        assert told(self.of_video(video)) == [(0, 1_400, self.LEFT)]
 
     def test_a_segment_without_objects_is_an_empty_series(self, monkeypatch):
         video = film(monkeypatch, {0: picture(), 1000: picture()})
-        assert self.of_segment(video, analyzer="portraits")["series"] == []
+        assert self.of_video(video, analyzer="portraits")["series"] == []
 
     def test_an_analyzer_looks_at_frames_too(self, monkeypatch):
         video = film(monkeypatch, {0: self.STILL, 1000: self.STILL})
-        (item,) = self.of_segment(video, analyzer="dark_regions", mpp=1)["series"]
+        (item,) = self.of_video(video, analyzer="dark_regions", mpp=1)["series"]
         assert (item["startTimeMs"], item["stopTimeMs"]) == (0, 2000)
         assert item["object"]["label"] == "dark regions"
 
@@ -339,18 +339,18 @@ class TestOfSegment:
         monkeypatch.setattr(Spots, "detect", lambda *given: looked.append(given[1]) or detect(*given))
         again = self.STILL.copy()
         video = film(monkeypatch, {0: self.STILL, 1000: self.STILL, 2000: self.STILL, 3000: again})
-        assert told(self.of_segment(video)) == [(0, 4000, self.LEFT)]
+        assert told(self.of_video(video)) == [(0, 4000, self.LEFT)]
         assert [each is again for each in looked] == [False, True]
 
     def test_work_ends_at_the_deadline_between_samples(self, monkeypatch):
         video = film(monkeypatch, {0: self.STILL})
         with pytest.raises(DeadlineExceeded, match="looking at the video"):
-            self.of_segment(video, deadline=Deadline.after(0))
+            self.of_video(video, deadline=Deadline.after(0))
 
     def test_a_video_that_breaks_off_is_told_of_by_the_time_it_does(self, monkeypatch):
         video = film(monkeypatch, {0: self.STILL}, broken_at=2000)
         with pytest.raises(StreamBroken) as broken:
-            self.of_segment(video)
+            self.of_video(video)
         assert broken.value.reached_ms == 2000
 
 

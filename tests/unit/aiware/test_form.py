@@ -169,15 +169,15 @@ def test_boundary_may_be_any_that_the_rfc_allows(boundary):
         (f"text/plain; x=multipart/form-data; boundary={BOUNDARY}", "not multipart/form-data"),
         ("multipart/form-data", "names no boundary"),
         ("multipart/form-data; charset=utf-8", "names no boundary"),
-        ('multipart/form-data; boundary=""', "names a boundary that is none"),
-        ("multipart/form-data; boundary=" + "a" * 71, "names a boundary that is none"),
-        ('multipart/form-data; boundary="a "', "names a boundary that is none"),
-        ("multipart/form-data; boundary=\u00fc", "names a boundary that is none"),
-        ('multipart/form-data; boundary="a\r\nb"', "names a boundary that is none"),
-        ("multipart/form-data; boundary=", "cannot be read"),
-        ("multipart/form-data; boundary", "cannot be read"),
-        (f'multipart/form-data; boundary="{BOUNDARY}', "cannot be read"),
-        (f"multipart/form-data; boundary={BOUNDARY}; boundary={BOUNDARY}", "cannot be read"),
+        ('multipart/form-data; boundary=""', "names an invalid boundary"),
+        ("multipart/form-data; boundary=" + "a" * 71, "names an invalid boundary"),
+        ('multipart/form-data; boundary="a "', "names an invalid boundary"),
+        ("multipart/form-data; boundary=\u00fc", "names an invalid boundary"),
+        ('multipart/form-data; boundary="a\r\nb"', "names an invalid boundary"),
+        ("multipart/form-data; boundary=", "is malformed"),
+        ("multipart/form-data; boundary", "is malformed"),
+        (f'multipart/form-data; boundary="{BOUNDARY}', "is malformed"),
+        (f"multipart/form-data; boundary={BOUNDARY}; boundary={BOUNDARY}", "is malformed"),
         (f"multipart/form-data; boundary={BOUNDARY[:-1]}", "does not begin with the boundary"),
         (f"multipart/form-data; boundary={BOUNDARY.upper()}", "does not begin with the boundary"),
     ],
@@ -193,13 +193,13 @@ def test_content_type_that_is_not_a_forms_is_refused(content_type, said):
 @pytest.mark.parametrize("name", ["token", "resultWebhook", "width"])
 @pytest.mark.parametrize("values", [(b"a", b"b"), (b"a", b"a"), (b"", b"a"), (b"", b"")])
 def test_field_given_twice_is_refused_even_with_one_value(name, values):
-    with pytest.raises(BadRequest, match=f"`{name}` is given twice"):
+    with pytest.raises(BadRequest, match=f"`{name}` is repeated"):
         parsed(body(*(head(f'form-data; name="{name}"') + value for value in values)))
 
 
 @pytest.mark.parametrize("first", [CHUNK, b""], ids=["full", "empty"])
 def test_chunk_given_twice_is_refused(first):
-    with pytest.raises(BadRequest, match="`chunk` is given twice"):
+    with pytest.raises(BadRequest, match="`chunk` is repeated"):
         parsed(body(head('form-data; name="chunk"') + first, head('form-data; name="chunk"; filename="a"') + CHUNK))
 
 
@@ -343,7 +343,7 @@ def test_body_with_something_before_its_first_boundary_is_refused(before):
 
 @pytest.mark.parametrize("after", [b" \r\n", b"\t\r\n", b"\n", b"x", b"--", b"--\r\n", b"-\r\n"])
 def test_boundary_within_a_part_that_is_followed_by_anything_else_is_refused(after):
-    with pytest.raises(BadRequest, match="a boundary that neither goes on nor is the last"):
+    with pytest.raises(BadRequest, match="a malformed boundary"):
         parsed(body(head('form-data; name="chunk"') + f"a\r\n--{BOUNDARY}".encode() + after + b"b"))
 
 

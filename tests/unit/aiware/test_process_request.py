@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from annohooks.aiware import form, request
 from annohooks.aiware.form import Form
-from annohooks.aiware.request import Process
+from annohooks.aiware.request import ProcessRequest
 from annohooks.core.errors import BadRequest
 
 CONTEXT = "000000.000000000.000000000_1604611231892635750_6b8bdc9d-bc80-4d8e-a796-87dd8ab2fab6.in"
@@ -66,13 +66,13 @@ TEST_CONSOLE = {
 }
 
 
-def parsed(fields=GIVEN, chunk=None, boundary=BOUNDARY, **changed) -> Process:
+def parsed(fields=GIVEN, chunk=None, boundary=BOUNDARY, **changed) -> ProcessRequest:
     """The request of a form that went over the wire as Go writes it."""
     content = written({**fields, **changed}, chunk, boundary)
     return request.parse(form.parse(f"multipart/form-data; boundary={boundary}", content))
 
 
-def payload(value) -> Process:
+def payload(value) -> ProcessRequest:
     return parsed(payload=json.dumps(value))
 
 
@@ -80,7 +80,7 @@ def payload(value) -> Process:
 
 
 def test_every_field_is_read():
-    assert parsed(chunk=b"\xff\xd8") == Process(
+    assert parsed(chunk=b"\xff\xd8") == ProcessRequest(
         internal_job_id="job-1",
         internal_task_id="task-1",
         chunk_context=CONTEXT,
@@ -130,8 +130,8 @@ def test_chunk_and_its_address_are_told_apart_whichever_is_there(chunk, uri):
 
 def test_fields_that_are_unset_are_as_if_absent():
     kept = dict.fromkeys(["taskTmpDir", "engineDir", "chunkTimestamp", "libraryModelDirectory"], "")
-    assert parsed(UNSET) == Process(unknown=kept)
-    assert request.parse(Form({})) == Process()
+    assert parsed(UNSET) == ProcessRequest(unknown=kept)
+    assert request.parse(Form({})) == ProcessRequest()
 
 
 # 8. maxTTL and other numbers
@@ -187,7 +187,7 @@ def test_other_spelling_of_a_name_is_the_same_field(spelling, documented, text):
 
 
 def test_two_spellings_that_differ_are_refused():
-    with pytest.raises(BadRequest, match="`resultWebhook` is given in two spellings"):
+    with pytest.raises(BadRequest, match="`resultWebhook` is there in two spellings"):
         parsed(resultwebhook="https://canary.example.org/")
 
 
@@ -254,7 +254,7 @@ def test_payload_nested_too_deeply_is_refused(depth, opening, closing):
 
 def test_payload_may_be_nested_as_deeply_as_any_real_one():
     deep = parsed(payload='{"a":' * 64 + "1" + "}" * 64)
-    assert msgspec.json.decode(msgspec.json.encode(deep), type=Process) == deep
+    assert msgspec.json.decode(msgspec.json.encode(deep), type=ProcessRequest) == deep
     assert deep.identity()
     assert deep.confidential()
 
@@ -331,13 +331,13 @@ any_forms = st.builds(
 def test_any_form_is_read_or_refused_and_what_is_read_survives_json(asked):
     with suppress(BadRequest):
         process = request.parse(asked)
-        assert msgspec.json.decode(msgspec.json.encode(process), type=Process) == process
+        assert msgspec.json.decode(msgspec.json.encode(process), type=ProcessRequest) == process
         assert len(process.identity()) == 40
         assert all(process.confidential())
         assert 0 <= process.start_ms <= request.MAX_NUMBER
 
 
-# What is too large, and what is no URL
+# What is too large, and what is not a URL
 
 
 @pytest.mark.parametrize(
@@ -361,7 +361,7 @@ URLS = ["cacheURI", "heartbeatWebhook", "resultWebhook", "externalCallbackWebhoo
     "url", ["https://example.org/" + "a" * 2029, "https://example.org/ä", "http://a\r\nHost: b/", "http://a b", "\x7f"]
 )
 def test_url_that_is_too_long_or_not_printable_is_refused_by_the_name_of_its_field(name, url):
-    with pytest.raises(BadRequest, match=f"`{name}` is no URL") as told:
+    with pytest.raises(BadRequest, match=f"`{name}` is not a URL") as told:
         parsed(**{name: url})
     assert url not in told.value.message
 

@@ -90,7 +90,7 @@ def test_manifest_has_the_fields_that_are_required_and_knows_no_others(manifest)
     assert manifest["engineMode"] == "chunk"  # the Test Console opens for no other
     assert manifest["preferredInputFormat"] in manifest["supportedInputFormats"]
     assert len(set(manifest["supportedInputFormats"])) == len(manifest["supportedInputFormats"])
-    assert all(media.kind(mime_type) in ("picture", "video") for mime_type in manifest["supportedInputFormats"])
+    assert all(media.kind_of(mime_type) in ("picture", "video") for mime_type in manifest["supportedInputFormats"])
     assert manifest["clusterSize"] in ("small", "medium", "large")
     assert all(urlsplit(url).scheme == "https" for url in manifest["externalCalls"])
 

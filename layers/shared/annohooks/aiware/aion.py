@@ -1,4 +1,8 @@
-"""What was found, as AION, Veritone's notation: valid under its schemas v1.2 and v2.0."""
+"""Detections as AION documents, Veritone's format for engine output.
+
+They are valid under its schemas v1.2 (npm package veritone-json-schemas 1.2.0) and v2.0
+(https://get.aiware.com/schemas/v2/master.json).
+"""
 
 from __future__ import annotations
 
@@ -17,85 +21,88 @@ from annohooks.imaging.detections import Detections
 from annohooks.imaging.detectors.base import Kind
 from annohooks.imaging.tracking import Appearance
 
-MOST_BYTES = 5_000_000
-"""Of an encoded document: quoted in the JSON of Lambda's answer it grows by a sixth, and 6,291,456 are the most."""
+MAX_BYTES = 5_000_000
+"""Of an encoded document. Quoted in the JSON of Lambda's answer, at most 6,291,456 bytes, it grows by a sixth."""
 
 _TOLERANCES_PX = (0.0, 0.5, 1.0, 2.0)
-_LEAST_POINT_BYTES = 24
-_PARTS_OF_A_PX = 10  # that coordinates tell apart
+_MIN_POINT_BYTES = 24
+_STEPS_PER_PX = 10
 _HALF_PX = 0.5
 
 
 def of_picture(
-    found: Detections,
+    detections: Detections,
     kind: Kind,
     size: tuple[int, int],
     times_ms: tuple[int, int] | None = None,
-    about: Mapping[str, Any] | None = None,
+    more_keys: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The objects of a picture: under `object`, or as a series when the picture is of a time.
+    """The objects of a picture: under `object`, or as a series when the picture has times.
 
-    kind: AION's type of all of them. size: width and height of the picture, pixels. times_ms: when it starts and stops
-    being shown, from the start of the asset. about: further keys of the document. Raises TooLarge if it were over
-    MOST_BYTES.
+    kind: the AION type of the objects. size: width and height of the picture, pixels. times_ms: when the picture starts
+    and stops being shown, from the start of the asset. more_keys: further keys of the document. Raises TooLarge for a
+    document over MAX_BYTES.
 
-    Polygons are in parts of the picture, rounded to a tenth of a pixel or finer, clockwise, within it; a line or point
-    becomes a box a pixel wide. Objects outside the picture, and those with coordinates that are no numbers, are left
-    out. Polygons are simplified only when the document is too large otherwise. Source: protocol reference, section 2.
+    Coordinates are fractions of the picture's width and height, rounded to a tenth of a pixel or finer. Polygons are
+    clockwise and clipped to the picture. A line or a point becomes a box one pixel wide. Objects outside the picture
+    and objects with coordinates that are not finite are left out. Polygons are simplified only when the document would
+    be too large otherwise.
     """
     remedy = "Please send a smaller picture, or ask for larger objects only."
     if times_ms is None:
-        return _document(found, kind, size, None, None, about, remedy)
-    times = np.tile(np.array(times_ms, np.int64), (len(found), 1))
-    return _document(found, kind, size, times, None, about, remedy)
+        return _document(detections, kind, size, None, None, more_keys, remedy)
+    times = np.tile(np.array(times_ms, np.int64), (len(detections), 1))
+    return _document(detections, kind, size, times, None, more_keys, remedy)
 
 
 def of_appearances(
     appearances: Sequence[Appearance], kind: Kind, size: tuple[int, int], offset_ms: int = 0
 ) -> dict[str, Any]:
-    """What appeared in a video, as a series in the order of its start; each object's vendor.track says which are one.
+    """The objects of a video, as a series ordered by start. Items of the same object have the same `vendor.track`.
 
-    size: width and height of the frames, pixels. offset_ms: added to all times. Else as `of_picture`.
+    size: width and height of the frames, pixels. offset_ms: added to all times. Otherwise as `of_picture`.
     """
-    rings = [each.xy for each in appearances]
-    found = Detections(
+    rings = [appearance.xy for appearance in appearances]
+    detections = Detections(
         np.concatenate([np.empty((0, 2)), *rings]),
         np.cumsum([0, *map(len, rings)], dtype=np.int64),
-        tuple(each.label for each in appearances),
-        np.array([each.score for each in appearances], np.float64),
+        tuple(appearance.label for appearance in appearances),
+        np.array([appearance.score for appearance in appearances], np.float64),
     )
-    times = np.array([(each.start_ms, each.stop_ms) for each in appearances], np.int64).reshape(-1, 2) + offset_ms
+    spans = [(appearance.start_ms, appearance.stop_ms) for appearance in appearances]
+    times = np.array(spans, np.int64).reshape(-1, 2) + offset_ms
+    tracks = [appearance.track for appearance in appearances]
     remedy = "Please ask for shorter segments (`segmentMs`), or for fewer samples (a larger `sampleMs`)."
-    return _document(found, kind, size, times, [each.track for each in appearances], None, remedy)
+    return _document(detections, kind, size, times, tracks, None, remedy)
 
 
 def _document(
-    found: Detections,
+    detections: Detections,
     kind: Kind,
     size: tuple[int, int],
     times_ms: NDArray[np.int64] | None,
     tracks: Sequence[int] | None,
-    about: Mapping[str, Any] | None,
+    more_keys: Mapping[str, Any] | None,
     remedy: str,
 ) -> dict[str, Any]:
     head: dict[str, Any] = {"generatedDateUTC": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
-    if kind == "object":  # no contract is about the others
+    if kind == "object":  # the other types have no contract
         head["validationContracts"] = ["object"]
-    head |= about or {}
-    rings = _within(found, size)
+    head |= more_keys or {}
+    rings = _within(detections, size)
     for tolerance_px in _TOLERANCES_PX:
         polygons = _polygons(_simplified(rings, tolerance_px), size)
-        if len(polygons.xy) * _LEAST_POINT_BYTES > MOST_BYTES:
+        if len(polygons.xy) * _MIN_POINT_BYTES > MAX_BYTES:
             continue
-        objects = _objects(polygons, found, kind, size, tracks)
+        objects = _objects(polygons, detections, kind, size, tracks)
         if times_ms is None:
             document = head | {"object": objects}
         else:
             document = head | {"series": _series(objects, times_ms[polygons.number])}
-        if len(msgspec.json.encode(document)) <= MOST_BYTES:
+        if len(msgspec.json.encode(document)) <= MAX_BYTES:
             return document
     raise TooLarge(
-        f"{len(rings.number):,} objects were found, which take more than the {MOST_BYTES // 1_000_000} MB that a "
+        f"{len(rings.number):,} objects were found, which take more than the {MAX_BYTES // 1_000_000} MB that a "
         f"result may have. {remedy}"
     )
 
@@ -103,8 +110,8 @@ def _document(
 class _Rings(NamedTuple):
     """M rings of N vertices in all.
 
-    xy: [N, 2], float64 in pixels, or int64 in the steps that `_steps` says. offsets: int64 [M + 1], as of Detections.
-    number: int64 [M], which detection each ring is of.
+    xy: [N, 2], float64 in pixels, or int64 in steps (see `_steps`). offsets: int64 [M + 1], as in Detections. number:
+    int64 [M], the index of each ring's detection.
     """
 
     xy: NDArray[Any]
@@ -112,19 +119,19 @@ class _Rings(NamedTuple):
     number: NDArray[np.int64]
 
     def doubled_areas(self) -> NDArray[Any]:
-        """Twice what each ring encloses, [M], negative where it goes counterclockwise, y pointing down."""
+        """Twice the area of each ring, [M], negative for a counterclockwise ring; y points down."""
         (x, y), (next_x, next_y) = self.xy.T, self.following().T
         return np.add.reduceat(x * next_y - next_x * y, self.offsets[:-1])
 
     def following(self) -> NDArray[Any]:
-        """The vertex after each in its ring, [N, 2]."""
+        """The next vertex in the ring, for each vertex, [N, 2]."""
         after = np.empty_like(self.xy)
         after[:-1] = self.xy[1:]
         after[self.offsets[1:] - 1] = self.xy[self.offsets[:-1]]
         return after
 
     def picked(self, rings: NDArray[np.int64], turned: NDArray[np.bool_] | None = None) -> _Rings:
-        """The rings of these indices, in this order. turned: bool, as many, those to be gone through backwards."""
+        """The rings of these indices, in this order. turned: bool, as many, true to reverse the vertices."""
         counts = np.diff(self.offsets)[rings]
         offsets = np.append(0, np.cumsum(counts))
         place = np.arange(offsets[-1]) - np.repeat(offsets[:-1], counts)
@@ -133,46 +140,48 @@ class _Rings(NamedTuple):
         return _Rings(self.xy[np.repeat(self.offsets[rings], counts) + place], offsets, self.number[rings])
 
     def joined(self, other: _Rings) -> _Rings:
-        """Both, in the order of their detections."""
+        """The rings of both, in the order of their detections."""
         offsets = np.append(self.offsets, self.offsets[-1] + other.offsets[1:])
         number = np.append(self.number, other.number)
         return _Rings(np.concatenate([self.xy, other.xy]), offsets, number).picked(np.argsort(number, kind="stable"))
 
 
-def _within(found: Detections, size: tuple[int, int]) -> _Rings:
-    """The detections whose coordinates are numbers, moved into the picture; for one without area, a box about it."""
-    rings = _Rings(found.xy, found.offsets, np.arange(len(found)))
-    if len(found):
-        rings = rings.picked(np.flatnonzero(np.logical_and.reduceat(np.isfinite(found.xy).all(1), found.offsets[:-1])))
+def _within(detections: Detections, size: tuple[int, int]) -> _Rings:
+    """The detections with finite coordinates, clipped to the picture. One without area becomes a box around it."""
+    rings = _Rings(detections.xy, detections.offsets, np.arange(len(detections)))
+    if len(detections):
+        rings = rings.picked(
+            np.flatnonzero(np.logical_and.reduceat(np.isfinite(detections.xy).all(1), detections.offsets[:-1]))
+        )
     if len(rings.number):
         with np.errstate(over="ignore", invalid="ignore"):  # far outside
             is_flat = rings.doubled_areas() == 0
         flat = rings.number[is_flat]
-        about = found.boxes()[flat] + (-_HALF_PX, -_HALF_PX, _HALF_PX, _HALF_PX)
-        boxes = Detections.from_boxes(about, [""] * len(about))
+        around = detections.boxes()[flat] + (-_HALF_PX, -_HALF_PX, _HALF_PX, _HALF_PX)
+        boxes = Detections.from_boxes(around, [""] * len(around))
         rings = rings.picked(np.flatnonzero(~is_flat)).joined(_Rings(boxes.xy, boxes.offsets, flat))
     return rings._replace(xy=np.clip(rings.xy, 0, size))
 
 
 def _simplified(rings: _Rings, tolerance_px: float) -> _Rings:
-    """Of each ring what Douglas and Peucker leave (1973; cv2.approxPolyDP), the ring itself if that has no area."""
+    """Rings simplified by Douglas and Peucker 1973 (cv2.approxPolyDP). One that would lose its area stays as it is."""
     if not tolerance_px or not len(rings.number):
         return rings
     xy = rings.xy.astype(np.float32)
-    left = []
+    parts = []
     for start, stop in pairwise(rings.offsets.tolist()):
-        fewer = cv2.approxPolyDP(xy[start:stop], tolerance_px, True)
-        left.append(fewer[:, 0] if cv2.contourArea(fewer) else xy[start:stop])
-    return _Rings(np.concatenate(left), np.cumsum([0, *map(len, left)], dtype=np.int64), rings.number)
+        simplified = cv2.approxPolyDP(xy[start:stop], tolerance_px, True)
+        parts.append(simplified[:, 0] if cv2.contourArea(simplified) else xy[start:stop])
+    return _Rings(np.concatenate(parts), np.cumsum([0, *map(len, parts)], dtype=np.int64), rings.number)
 
 
 def _steps(size: tuple[int, int]) -> int:
-    """Into how many the width and the height are parted: the power of ten that makes one a tenth of a pixel or less."""
-    return int(10 ** len(str(_PARTS_OF_A_PX * max(size) - 1)))
+    """The steps of a coordinate from 0 to 1: the power of ten at which a step is a tenth of a pixel or less."""
+    return int(10 ** len(str(_STEPS_PER_PX * max(size) - 1)))
 
 
 def _polygons(rings: _Rings, size: tuple[int, int]) -> _Rings:
-    """Rings in steps, clockwise, no vertex there twice in a row; those without area are gone."""
+    """Rings in steps, clockwise, without repeated vertices. Rings without area are left out."""
     if not len(rings.number):
         return rings
     rings = rings._replace(xy=np.rint(rings.xy * (_steps(size) / np.array(size))).astype(np.int64))
@@ -189,25 +198,25 @@ def _polygons(rings: _Rings, size: tuple[int, int]) -> _Rings:
 
 
 def _objects(
-    polygons: _Rings, found: Detections, kind: Kind, size: tuple[int, int], tracks: Sequence[int] | None
+    polygons: _Rings, detections: Detections, kind: Kind, size: tuple[int, int], tracks: Sequence[int] | None
 ) -> list[dict[str, Any]]:
     points = [{"x": x, "y": y} for x, y in (polygons.xy / _steps(size)).tolist()]
-    scores = found.scores[polygons.number]
+    scores = detections.scores[polygons.number]
     known = np.isfinite(scores).tolist()
     confidences = np.round(np.clip(scores, 0, 1), 4).tolist()
     numbers = polygons.number.tolist()
     objects = []
     for index, (start, stop) in enumerate(pairwise(polygons.offsets.tolist())):
-        number = numbers[index]
-        each: dict[str, Any] = {"type": kind}
-        if label := found.labels[number].encode("utf-8", "replace").decode():  # without halves of characters
-            each["label"] = label
+        detection = numbers[index]
+        aion_object: dict[str, Any] = {"type": kind}
+        if label := detections.labels[detection].encode("utf-8", "replace").decode():  # without lone surrogates
+            aion_object["label"] = label
         if known[index]:
-            each["confidence"] = confidences[index]
-        each["boundingPoly"] = points[start:stop]
+            aion_object["confidence"] = confidences[index]
+        aion_object["boundingPoly"] = points[start:stop]
         if tracks is not None:
-            each["vendor"] = {"track": tracks[number]}
-        objects.append(each)
+            aion_object["vendor"] = {"track": tracks[detection]}
+        objects.append(aion_object)
     return objects
 
 

@@ -1,4 +1,4 @@
-"""A picture with what an AION document says of it."""
+"""A picture with the objects of its AION document drawn on it."""
 
 from __future__ import annotations
 
@@ -14,45 +14,48 @@ from annohooks.imaging.outlines import IntArray
 
 _COLORS = ((80, 220, 0), (0, 140, 255), (255, 130, 0), (210, 0, 210), (0, 210, 230), (70, 70, 240))  # BGR
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
-_MOST_CAPTIONS = 50  # of more objects, nobody could tell whose they are
+_MAX_CAPTIONS = 50  # more would cover each other
 _QUALITY = 90
 
 
 def drawing(picture: Picture, document: Mapping[str, Any], at_ms: int | None = None) -> bytes:
-    """A JPEG of a picture with the objects of its AION document: outlines, and labels and confidences of a few.
+    """A JPEG of a picture with the outlines of its objects, and their labels and confidences if they are few.
 
-    at_ms: of a series only what is there at that time, from the start of the asset.
+    at_ms: draws only the objects of the series that are there at this time, from the start of the asset.
     """
-    items = [each for each in document.get("series", ()) if at_ms is None or _is_there(each, at_ms)]
-    objects = [*document.get("object", ()), *(each["object"] for each in items)]
-    colors = dict(zip(sorted({_name(each) for each in objects}), cycle(_COLORS), strict=False))
+    items = [item for item in document.get("series", ()) if at_ms is None or _is_shown(item, at_ms)]
+    objects = [*document.get("object", ()), *(item["object"] for item in items)]
+    colors = dict(zip(sorted({_label(aion_object) for aion_object in objects}), cycle(_COLORS), strict=False))
     canvas = picture.copy()
     height, width = canvas.shape[:2]
     thickness = max(1, max(width, height) // 600)
-    for each in objects:
-        points = np.array([(point["x"] * width, point["y"] * height) for point in each["boundingPoly"]])
+    for aion_object in objects:
+        points = np.array([(point["x"] * width, point["y"] * height) for point in aion_object["boundingPoly"]])
         outline = np.rint(points).astype(np.int32)
-        cv2.polylines(canvas, [outline], True, colors[_name(each)], thickness, cv2.LINE_AA)
-        if len(objects) <= _MOST_CAPTIONS:
-            _write(canvas, _caption(each), outline, colors[_name(each)], thickness)
+        color = colors[_label(aion_object)]
+        cv2.polylines(canvas, [outline], True, color, thickness, cv2.LINE_AA)
+        if len(objects) <= _MAX_CAPTIONS:
+            _write(canvas, _caption(aion_object), outline, color, thickness)
     _, encoded = cv2.imencode(".jpg", canvas, (cv2.IMWRITE_JPEG_QUALITY, _QUALITY))
     return encoded.tobytes()
 
 
-def _is_there(item: Mapping[str, Any], at_ms: int) -> bool:
+def _is_shown(item: Mapping[str, Any], at_ms: int) -> bool:
     return bool(item["startTimeMs"] <= at_ms < item["stopTimeMs"])
 
 
-def _name(each: Mapping[str, Any]) -> str:
-    return str(each.get("label") or each["type"])
+def _label(aion_object: Mapping[str, Any]) -> str:
+    return str(aion_object.get("label") or aion_object["type"])
 
 
-def _caption(each: Mapping[str, Any]) -> str:
-    return f"{_name(each)} {each['confidence']:.2f}" if "confidence" in each else _name(each)
+def _caption(aion_object: Mapping[str, Any]) -> str:
+    return (
+        f"{_label(aion_object)} {aion_object['confidence']:.2f}" if "confidence" in aion_object else _label(aion_object)
+    )
 
 
 def _write(canvas: Picture, text: str, outline: IntArray, color: tuple[int, int, int], thickness: int) -> None:
-    """In a filled box above an outline, within the picture."""
+    """Writes a text in a filled box above an outline, within the picture."""
     scale = 0.5 * thickness**0.5
     (width, height), below = cv2.getTextSize(text, _FONT, scale, thickness)
     x = int(np.clip(outline[:, 0].min(), 0, max(0, canvas.shape[1] - width)))

@@ -1,6 +1,6 @@
-"""Why a job failed, in the toolkit's own words: each failureReason is an error, and the state machine knows it by name.
+"""Why a job failed. Each failureReason of the toolkit is an error class, whose name the state machine matches.
 
-Source: the protocol reference, section 1.6.
+Source: Veritone, "Webhooks", knowledge base article 000004096.
 """
 
 from __future__ import annotations
@@ -41,22 +41,24 @@ REASONS = (
 )
 """Every failureReason that the toolkit knows."""
 
-LONGEST_MESSAGE = 1000
+MAX_MESSAGE_LENGTH = 1000
 """Characters of a failureMsg."""
 
 _SEE_LOG = "Something unexpected went wrong; the log of this engine says where."
 _OUT_OF_TIME = "The work did not fit into maxTTL."
 _TOO_SLOW = "A step of the work took longer than a function may run. Shorter segments (segmentMs) help."
-_ENDED = "A function ended in the middle of its work, most likely out of memory. Give it more, or send smaller media."
-_BUSY = "There was no function to spare for the work. A higher concurrency of the account helps."
-_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
+_FUNCTION_ENDED = (
+    "A function ended in the middle of its work, most likely out of memory. Give it more, or send smaller media."
+)
+_THROTTLED = "There was no function to spare for the work. A higher concurrency of the account helps."
+_DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]+")
 
 
 class Failure(AnnohooksError):
-    """What ends a job; the class's name is its failureReason, so that Step Functions match it.
+    """An error that ends a job. The name of its class is its failureReason, so that Step Functions can match it.
 
-    may_pass: whether the same may be well in a while.
+    may_pass: whether the same may succeed later.
     """
 
     reason: ClassVar[str]
@@ -67,18 +69,23 @@ _CLASSES = {reason: type(reason, (Failure,), {"reason": reason}) for reason in R
 
 
 def failure(reason: str, message: str) -> Failure:
-    """The error of a failureReason. Raises KeyError for what is none."""
-    made: Failure = _CLASSES[reason](cleaned(message))
-    return made
+    """The error of a failureReason. Raises KeyError for an unknown one."""
+    error: Failure = _CLASSES[reason](one_line(message))
+    return error
 
 
-def of(error: Exception) -> Failure:
-    """What an error in the midst of a job means to the toolkit. Nothing of an unknown error's text is told."""
+def message_too_large(webhook: str) -> Failure:
+    """The error that ends a job when one of its messages is larger than can be delivered."""
+    return failure("other", f"A {webhook} is too large for the Engine Toolkit. Shorter segments (segmentMs) help.")
+
+
+def from_exception(error: Exception) -> Failure:
+    """What an error during a job means to the toolkit. The text of an unknown error is not repeated."""
     if isinstance(error, Failure):
         return error
     if isinstance(error, AnnohooksError):
         return failure(_reason(error), error.message)
-    if isinstance(error, OSError) and error.errno in _DISK:
+    if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
         return failure("file_write_error", "The media could not be kept on the function's disk.")
     return failure("internal_error", _SEE_LOG)
 
@@ -107,18 +114,18 @@ def _reason(error: AnnohooksError) -> str:
 
 
 @contextmanager
-def named() -> Iterator[None]:
-    """Any error inside leaves as the Failure it means, whose name the state machine knows."""
+def raised_as_failures() -> Iterator[None]:
+    """Turns every error that the block raises into a Failure, whose name the state machine can match."""
     try:
         yield
     except Exception as error:
         if not isinstance(error, AnnohooksError):
             log_unexpected(error)
-        raise of(error) from None
+        raise from_exception(error) from None
 
 
-def told(error: str, cause: str) -> Failure:
-    """The failure of an error as Step Functions tell it: its name, and its cause, which for a Lambda's is JSON."""
+def from_step_functions(error: str, cause: str) -> Failure:
+    """The failure that Step Functions report. error: its name. cause: JSON if a Lambda function raised it."""
     if error in _CLASSES:
         return failure(error, _message(cause))
     if error == "JobExpired":
@@ -126,10 +133,15 @@ def told(error: str, cause: str) -> Failure:
     if error in ("States.Timeout", "Sandbox.Timedout"):
         return failure("internal_error", _TOO_SLOW)
     if error in ("Runtime.ExitError", "Runtime.OutOfMemory", "Lambda.Unknown"):
-        return failure("system_error", _ENDED)
+        return failure("system_error", _FUNCTION_ENDED)
     if error == "Lambda.TooManyRequestsException":
-        return failure("rate_limited", _BUSY)
+        return failure("rate_limited", _THROTTLED)
     return failure("internal_error", _SEE_LOG)
+
+
+def from_execution_status(status: str) -> Failure:
+    """The failure of an execution that ended as FAILED, TIMED_OUT or ABORTED."""
+    return failure("other", "The job was stopped.") if status == "ABORTED" else failure("internal_error", _SEE_LOG)
 
 
 def _message(cause: str) -> str:
@@ -139,7 +151,7 @@ def _message(cause: str) -> str:
         return ""
 
 
-def cleaned(message: str) -> str:
-    """One line that any JSON reader takes: no control characters, no half surrogates, not longer than it may be."""
+def one_line(message: str) -> str:
+    """A message as one line without control characters and lone surrogates, cut to MAX_MESSAGE_LENGTH."""
     line = _CONTROL.sub(" ", message).strip()
-    return line if len(line) <= LONGEST_MESSAGE else f"{line[: LONGEST_MESSAGE - 1]}…"
+    return line if len(line) <= MAX_MESSAGE_LENGTH else f"{line[: MAX_MESSAGE_LENGTH - 1]}…"

@@ -1,4 +1,4 @@
-"""What a chunk is by its MIME type, and how it is fetched from the URI that the toolkit names."""
+"""The media of a chunk: what they are by their MIME type, and how they are fetched from cacheURI."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from annohooks.aiware.settings import Settings
 from annohooks.core.deadline import Deadline
 from annohooks.core.http import Outbound
 
-Kind = Literal["picture", "video", "unknown"]
+MediaKind = Literal["picture", "video", "unknown"]
 
 SERVER = "the server of cacheURI"
 
@@ -16,27 +16,25 @@ _PICTURES = frozenset(
     {"image/jpeg", "image/png", "image/webp", "image/bmp", "image/x-ms-bmp", "image/tiff", "image/gif"}
 )
 _VIDEOS = frozenset({"application/mp4", "application/x-matroska"})
-_UNTOLD = frozenset({"", "application/octet-stream", "binary/octet-stream"})
+_UNSPECIFIC = frozenset({"", "application/octet-stream", "binary/octet-stream"})
 
 
-def kind(mime_type: str) -> Kind | None:
-    """What media of that type are; "unknown" if it does not tell, None for those that no engine here looks at."""
+def kind_of(mime_type: str) -> MediaKind | None:
+    """The kind of media of a MIME type: "unknown" if the type says nothing, None if no engine here analyses it."""
     if mime_type in _PICTURES:
         return "picture"
     if mime_type.startswith("video/") or mime_type in _VIDEOS:
         return "video"
-    return "unknown" if mime_type in _UNTOLD else None
+    return "unknown" if mime_type in _UNSPECIFIC else None
 
 
-def fetch(cache_uri: str, into: BinaryIO, most_bytes: int, settings: Settings, deadline: Deadline) -> int:
-    """Writes the media into an open file; returns how many bytes they are.
+def fetch(cache_uri: str, into: BinaryIO, max_bytes: int, settings: Settings, deadline: Deadline) -> None:
+    """Writes the media into an open file.
 
-    Raises Forbidden for a server that is not allowed, and what `Outbound.request` does: Upstream when they are more
-    than most_bytes, however many the server announced.
+    Raises Forbidden for a server that is not allowed, and what `Outbound.request` does, such as Upstream for more than
+    max_bytes, whatever length the server announced.
     """
     origin = settings.aiware_media_origins.match(cache_uri)
-    start = into.tell()
     with Outbound(origin, deadline, platform=SERVER, read_timeout_s=20) as outbound:
         path = outbound.locate(cache_uri)
-        outbound.request("GET", path, doing="reading the media", max_bytes=most_bytes, attempts=3, into=into)
-    return into.tell() - start
+        outbound.request("GET", path, doing="reading the media", max_bytes=max_bytes, attempts=3, into=into)

@@ -10,29 +10,29 @@ from annohooks.core import dynamodb, onnx_files, s3
 from annohooks.core.errors import AnnohooksError, SettingsError
 
 
-def missing(settings: Settings) -> list[str]:
-    """A sentence for each thing that the engine cannot do without and that is not there; empty when it can work."""
+def problems(settings: Settings) -> list[str]:
+    """A sentence for each resource that the engine needs and cannot use; empty when the engine can work."""
     checks: dict[str, Callable[[], bool]] = {
         "The table of jobs": lambda: dynamodb.Table(settings.aiware_table).is_there(),
         "The state machine": lambda: state_machine.is_there(settings.aiware_state_machine),
         "The staging bucket": lambda: s3.is_there(settings.staging_bucket),
     }
     if settings.aiware_detectors:
-        checks["The file of detectors"] = lambda: _is_understood(settings.aiware_detectors)
-    absent = []
-    for what, is_there in checks.items():
+        checks["The file of detectors"] = lambda: _can_be_read(settings.aiware_detectors)
+    sentences = []
+    for resource, is_usable in checks.items():
         try:
-            if not is_there():
-                absent.append(f"{what} is not there.")
+            if not is_usable():
+                sentences.append(f"{resource} is not there.")
         except AnnohooksError as error:
-            absent.append(f"{what} cannot be looked at: {error.message}")
+            sentences.append(f"{resource} cannot be checked: {error.message}")
         except (SettingsError, UnicodeDecodeError) as error:
-            absent.append(f"{what} has a mistake: {error}.")
-    return absent
+            sentences.append(f"{resource} has a mistake: {error}.")
+    return sentences
 
 
-def _is_understood(detectors: str) -> bool:
-    """Whether the file is there. Raises SettingsError or UnicodeDecodeError for what can be told without OpenCV."""
+def _can_be_read(detectors: str) -> bool:
+    """Whether the file is there. Raises SettingsError or UnicodeDecodeError for mistakes that show without OpenCV."""
     if not onnx_files.is_there(detectors):
         return False
     from annohooks.imaging import descriptions

@@ -1,4 +1,4 @@
-"""What one `/process` asks for: the form's fields, typed."""
+"""The request of POST /process: the fields of its form, with types."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from annohooks.aiware.form import Form
 from annohooks.core.errors import BadRequest
 
 MAX_NUMBER = 2**53
-"""The largest whole number that JSON carries unchanged everywhere, in milliseconds 285,000 years."""
+"""The largest whole number that every JSON reader keeps exactly. As milliseconds it is 285,000 years."""
 _MAX_NESTING = 64
-_MOST_CONFIDENTIAL = 64
-_MOST_FREE_BYTES = 64_000
+_MAX_CONFIDENTIAL = 64
+_MAX_FREE_BYTES = 64_000
 
 _METADATA = "chunk-metadata-"
 _NAMES = {
@@ -47,22 +47,22 @@ _NAMES = {
     "result_webhook": "resultWebhook",
     "external_callback_webhook": "externalCallbackWebhook",
 }
-# The documents themselves write startOffsetMs, cacheUri and libraryID as well.
+# Veritone's documents also spell them startOffsetMs, cacheUri and libraryID.
 _BY_NAME = {name.lower(): field for field, name in _NAMES.items()}
 _SAME_TYPE = {"image/jpg": "image/jpeg"}
 _URLS = ("cache_uri", "heartbeat_webhook", "result_webhook", "external_callback_webhook")
 _URL = re.compile(r"[!-~]{0,2048}")
 
 _NUMBER = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?(?:[eE]\+?[0-9]{1,2})?")
-_OF_ONE_INSTANCE = re.compile(r"webhook|dir(?:ectory)?$", re.IGNORECASE)
-# At the end of a name: a parameter called tokenize makes other work, one called token only says who asks for it.
+_INSTANCE_FIELD = re.compile(r"webhook|dir(?:ectory)?$", re.IGNORECASE)
+# At the end of a name: `token` says who asks for the work, but `tokenize` is a parameter of the work.
 _CREDENTIAL = re.compile(
     r"(?:token|secret|passw(?:or)?d|credentials?|authori[sz]ation|api.?key|access.?key|jwt|signature|cookie)$",
     re.IGNORECASE,
 )
 _SECRET = r"token|secret|passw|credential|authori[sz]|api.?key|access.?key|private.?key|jwt|signature|bearer|cookie"
 _CONFIDENTIAL = re.compile(rf"{_SECRET}|webhook|ur[il]$", re.IGNORECASE)
-# What is found in a text takes time in proportion to its length, whatever it is: repeats have a limit or one beginning.
+# Every repeat has a limit or a fixed beginning, so that a search takes time in proportion to the text.
 _NAMED_SECRET = re.compile(
     rf"""(?:{_SECRET})[\w.-]{{0,32}}["']?\s{{0,4}}[:=]\s{{0,4}}["']?(?:(?:bearer|basic)\s)?([^\s"'&,;\]}}]+)""",
     re.IGNORECASE,
@@ -70,15 +70,15 @@ _NAMED_SECRET = re.compile(
 _URL_OR_JWT = re.compile(r"""[A-Za-z][A-Za-z0-9+]{1,15}://[^\s"'<>\]]+|(?<![\w.-])eyJ[\w-]+\.[\w-]+\.[\w-]*""")
 
 
-class Process(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One request for work. A text is "" and a number None when it was not given or empty, as the toolkit sends it.
+class ProcessRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The chunk to analyse, and what the toolkit says about it. A missing or empty field is "", or None for a number.
 
-    mime_type: in lower case, without parameters; of the chunk's own part if the form names none. start_ms, end_ms:
-    where the chunk lies in the asset; 0 when not given, which the toolkit does not tell from 0. width, height: pixels;
-    None when 0. payload: what the task was started with, nested 64 deep at most. chunk_metadata: by the names as sent.
-    unknown: every other field, as sent. chunk: None when there was no such part.
-    Encoded as JSON and decoded it is the same again; the chunk, which would be base64, is best put elsewhere first.
-    Source: protocol reference, section 1.4.
+    mime_type: in lower case, without parameters; that of the chunk's part if the form names none. start_ms, end_ms: the
+    place of the chunk in the asset; 0 when missing, because the toolkit writes 0 then. width, height: pixels; None for
+    0. payload: the parameters of the task, nested 64 deep at most. chunk_metadata: by the names as sent. unknown: every
+    other field, as sent. chunk: None when there was no such part.
+    It survives encoding as JSON and decoding. Keep the chunk elsewhere, because it would become base64.
+    Source: Veritone, "Webhooks", knowledge base article 000004096.
     """
 
     internal_job_id: str = ""
@@ -110,16 +110,16 @@ class Process(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def wants_async(self) -> bool:
-        """Whether there is somewhere to send heartbeats and results; the Test Console waits for the answer instead."""
+        """Whether there are webhooks for heartbeats and results. The Test Console has none: it waits for the answer."""
         return bool(self.heartbeat_webhook and self.result_webhook)
 
     def parameter(self, name: str, default: Any = None) -> Any:
-        """A value of the payload, at its top level or else in its taskPayload, where custom fields may also be."""
+        """A value of the payload, from its top level or else from its taskPayload."""
         inner = self.payload.get("taskPayload")
         return self.payload.get(name, inner.get(name, default) if isinstance(inner, dict) else default)
 
     def output_folder(self) -> str:
-        """The payload's outputFolderID, "" when there is none. Raises BadRequest, which `parse` does, too."""
+        """The payload's outputFolderID, "" when there is none. Raises BadRequest for another type, as `parse` does."""
         match self.parameter("outputFolderID"):
             case None:
                 return ""
@@ -130,11 +130,11 @@ class Process(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         raise BadRequest("The payload's `outputFolderID` is neither a text nor a whole number.")
 
     def identity(self) -> str:
-        """40 hex digits that are the same for each try of the same work, and for no other work.
+        """40 hex digits, the same for every request of the same work and different for other work.
 
-        They are of internalTaskId and chunkContext if both are there; so a chunk that is queued again, with webhooks
-        and a token of another instance of the engine, is the same. Otherwise they are of all that makes the work what
-        it is, the chunk's bytes included (so it must still be there), and not of webhooks, credentials and folders.
+        With internalTaskId and chunkContext, they are the hash of these two: a chunk that is queued again for another
+        instance of the engine, with other webhooks and another token, has the same identity. Otherwise everything that
+        defines the work is hashed, with the chunk's bytes and without webhooks, credentials and folders.
         """
         if self.internal_task_id and self.chunk_context:
             return _digest([self.internal_task_id, self.chunk_context])
@@ -142,24 +142,24 @@ class Process(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             *(self.internal_job_id, self.internal_task_id, self.chunk_context, self.chunk_uuid, self.chunk_index),
             *(self.mime_type, self.start_ms, self.end_ms, self.width, self.height, self.cache_uri, self.api_base_url),
             *(self.library_id, self.library_engine_model_id, self.input_folder_id, self.chunk_metadata),
-            {name: text for name, text in self.unknown.items() if not _OF_ONE_INSTANCE.search(name)},
+            {name: text for name, text in self.unknown.items() if not _INSTANCE_FIELD.search(name)},
             self.payload,
             None if self.chunk is None else hashlib.sha256(self.chunk).hexdigest(),
         ]
         return _digest(without_credentials(work))
 
     def confidential(self) -> tuple[str, ...]:
-        """What no log may hold: tokens, URLs and whatever else is named or looks like a secret, at any depth.
+        """The texts that no log may hold: tokens, URLs, and other values that are named or look like secrets.
 
-        Of a URL, also the secrets in its query. At most 64, those of the form's own fields first.
+        Values at any depth count, and the secrets in the query of a URL. At most 64, the form's own fields first.
         """
-        found = dict.fromkeys(text for text in self._confidential() if text)
-        return tuple(islice(found, _MOST_CONFIDENTIAL))
+        texts = dict.fromkeys(text for text in self._confidential() if text)
+        return tuple(islice(texts, _MAX_CONFIDENTIAL))
 
     def _confidential(self) -> Iterator[str]:
         fields = {name: value for name, value in msgspec.structs.asdict(self).items() if name != "chunk"}
-        for named, text in _scalars(fields):
-            if named:
+        for is_confidential, text in _scalars(fields):
+            if is_confidential:
                 yield text
             for match in _NAMED_SECRET.finditer(text):
                 yield match[1]
@@ -167,49 +167,49 @@ class Process(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             yield from _URL_OR_JWT.findall(text)
 
 
-def parse(form: Form) -> Process:
-    """A form's fields, by their names in any case. Raises BadRequest naming the field that cannot be used.
+def parse(form: Form) -> ProcessRequest:
+    """The request of a form. The case of field names does not count. Raises BadRequest naming the field at fault.
 
-    An empty field counts as not given; two spellings of one field are refused only if both say something, and not the
-    same. endOffsetMS may be 0 whatever startOffsetMS is: that is how the toolkit writes what it does not know. A URL is
-    2,048 printable ASCII characters at most; all chunk metadata are 64,000 bytes at most, and so are all other fields.
+    Two spellings of one field are refused only if both have a value, and the values differ. endOffsetMS may be 0 for
+    any startOffsetMS: the toolkit writes 0 when it does not know the end. A URL has at most 2,048 printable ASCII
+    characters. Chunk metadata have at most 64,000 bytes together, and so do unknown fields.
     """
-    given: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     metadata: dict[str, str] = {}
     unknown: dict[str, str] = {}
     for name, text in form.fields.items():
         field = _BY_NAME.get(name.lower())
         if field is None:
             (metadata if name.lower().startswith(_METADATA) else unknown)[name] = text
-        elif text and given.setdefault(field, text) != text:
-            raise BadRequest(f"The form's field `{_NAMES[field]}` is given in two spellings that differ.")
+        elif text and values.setdefault(field, text) != text:
+            raise BadRequest(f"The form's field `{_NAMES[field]}` is there in two spellings with different values.")
     _check_size("chunk-metadata-* fields", metadata)
     _check_size("unknown fields", unknown)
     for field in _URLS:
-        if not _URL.fullmatch(given.get(field, "")):
-            raise BadRequest(f"The form's field `{_NAMES[field]}` is no URL of at most 2,048 printable characters.")
-    given["mime_type"] = _mime_type(given.get("mime_type") or form.chunk_type.replace("application/octet-stream", ""))
-    given["payload"] = _payload(given.get("payload", ""))
-    given["chunk_index"] = _number("chunk_index", given)
+        if not _URL.fullmatch(values.get(field, "")):
+            raise BadRequest(f"The form's field `{_NAMES[field]}` is not a URL of at most 2,048 printable characters.")
+    values["mime_type"] = _mime_type(values.get("mime_type") or form.chunk_type.replace("application/octet-stream", ""))
+    values["payload"] = _payload(values.get("payload", ""))
+    values["chunk_index"] = _number("chunk_index", values)
     for field in ("width", "height", "max_ttl_s"):
-        given[field] = _number(field, given) or None
+        values[field] = _number(field, values) or None
     for field in ("start_ms", "end_ms"):
-        given[field] = _number(field, given) or 0
-    if 0 < given["end_ms"] < given["start_ms"]:
+        values[field] = _number(field, values) or 0
+    if 0 < values["end_ms"] < values["start_ms"]:
         raise BadRequest("The form's field `startOffsetMS` is greater than its `endOffsetMS`.")
-    process = Process(**given, chunk_metadata=metadata, unknown=unknown, chunk=form.chunk)
-    process.output_folder()
-    return process
+    request = ProcessRequest(**values, chunk_metadata=metadata, unknown=unknown, chunk=form.chunk)
+    request.output_folder()
+    return request
 
 
 def _check_size(what: str, fields: Mapping[str, str]) -> None:
-    if sum(len(name.encode()) + len(text.encode()) for name, text in fields.items()) > _MOST_FREE_BYTES:
-        raise BadRequest(f"The form's {what} are too large: more than {_MOST_FREE_BYTES} bytes together.")
+    if sum(len(name.encode()) + len(text.encode()) for name, text in fields.items()) > _MAX_FREE_BYTES:
+        raise BadRequest(f"The form's {what} are too large: more than {_MAX_FREE_BYTES} bytes together.")
 
 
-def _number(field: str, given: Mapping[str, str]) -> int | None:
-    """A whole number as Go writes an integer, or a float (1e+06); None for nothing but space."""
-    text = given.get(field, "").strip()
+def _number(field: str, values: Mapping[str, str]) -> int | None:
+    """A whole number, written by Go as an integer or a float (1e+06). None for a blank text."""
+    text = values.get(field, "").strip()
     if not text:
         return None
     number = _NUMBER.fullmatch(text) and (int(text) if text.isdecimal() else float(text))
@@ -252,14 +252,14 @@ def _digest(value: Any) -> str:
 
 
 def without_credentials(value: Any) -> Any:
-    """The same JSON value, less what is named as a credential at any depth."""
+    """The same JSON value without the keys that name credentials, at any depth."""
     if isinstance(value, dict):
         return {name: without_credentials(inner) for name, inner in value.items() if not _CREDENTIAL.search(name)}
     return [without_credentials(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _scalars(fields: dict[str, Any]) -> Iterator[tuple[bool, str]]:
-    """Every text and number at any depth, the outer first, and whether a name above it says it is confidential."""
+    """Every text and number, outer ones first, and whether one of the names above it is that of a secret."""
     waiting: deque[tuple[bool, Any]] = deque([(False, fields)])
     while waiting:
         confidential, value = waiting.popleft()

@@ -1,4 +1,4 @@
-"""What a deployment chooses for aiWARE."""
+"""The settings of a deployment for aiWARE."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ Delivery = Literal["relay", "direct", "external"]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Read from the environment variable of the same name in capitals; template.yaml says what each is for.
+    """Each is read from the environment variable of its name in capitals. template.yaml explains them.
 
-    Those that only the functions behind the API need are empty in the others.
+    The settings that only the functions behind the API need are empty in the other functions.
     """
 
     aiware_table: str

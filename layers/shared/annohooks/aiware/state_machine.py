@@ -1,4 +1,4 @@
-"""The state machine that does a job's work: started once for each job, and released from its waits."""
+"""The state machine that does the work of a job: its execution is started once, and released from its waits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from annohooks.core.errors import Unavailable
 if TYPE_CHECKING:
     from types_boto3_stepfunctions import SFNClient
 
-_GONE = {"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"}
+_ENDED_WAIT = {"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"}
 
 
 @cache
@@ -27,17 +27,17 @@ def client() -> SFNClient:
     return boto3.client("stepfunctions", config=config)
 
 
-def start(state_machine: str, job: str) -> bool:
-    """Starts a job's execution, which has the job's name; one that is running is left alone. The input is the id alone.
+def start(state_machine: str, job_id: str) -> bool:
+    """Starts the execution of a job. Its name and its input are the job's id. One that is running is left alone.
 
-    False if an execution of that name has ended already. Raises Unavailable if Step Functions do not start it.
+    Returns False if an execution of that name has ended already. Raises Unavailable if Step Functions do not start it.
     """
     from botocore.exceptions import ClientError
 
     with _errors():
         try:
             client().start_execution(
-                stateMachineArn=state_machine, name=job, input=msgspec.json.encode({"job": job}).decode()
+                stateMachineArn=state_machine, name=job_id, input=msgspec.json.encode({"job": job_id}).decode()
             )
         except ClientError as error:
             if error.response["Error"]["Code"] == "ExecutionAlreadyExists":
@@ -47,19 +47,19 @@ def start(state_machine: str, job: str) -> bool:
 
 
 def release(token: str) -> None:
-    """Ends a wait. One that has ended by itself is no error."""
+    """Ends a wait. Does nothing if it has ended by itself."""
     from botocore.exceptions import ClientError
 
     with _errors():
         try:
             client().send_task_success(taskToken=token, output="{}")
         except ClientError as error:
-            if error.response["Error"]["Code"] not in _GONE:
+            if error.response["Error"]["Code"] not in _ENDED_WAIT:
                 raise
 
 
 def is_there(state_machine: str) -> bool:
-    """Whether executions can be started. Raises Unavailable if Step Functions do not say."""
+    """Whether executions can be started. Raises Unavailable if Step Functions do not answer."""
     with _errors():
         return client().describe_state_machine(stateMachineArn=state_machine)["status"] == "ACTIVE"
 

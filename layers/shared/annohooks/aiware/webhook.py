@@ -1,145 +1,146 @@
-"""One `/process`: ignored, answered at once, or accepted as a job."""
+"""What POST /process does: ignores a chunk, answers it at once, or accepts it as a job."""
 
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from annohooks.aiware import media, state_machine
-from annohooks.aiware.job_files import Staged
-from annohooks.aiware.jobs import OVER, Job, Jobs, Webhooks, was_told
-from annohooks.aiware.request import Process
+from annohooks.aiware.jobs.files import JobFiles
+from annohooks.aiware.jobs.record import OVER, Job, Jobs, WebhookUrls
+from annohooks.aiware.media import MediaKind
+from annohooks.aiware.request import ProcessRequest
 from annohooks.aiware.settings import Settings
 from annohooks.core.deadline import Deadline
 from annohooks.core.errors import BadRequest, DeadlineExceeded, Unavailable, Upstream
 from annohooks.core.observability import logger, subsegment
 from annohooks.core.staging import Staging
 
-if TYPE_CHECKING:
-    from annohooks.aiware.work import Worker
-
-SHORTEST_TTL_S = 5
-"""No job is done and told of in less."""
-_FETCH_AT_ONCE_S = 1.0
-"""What reading a picture may take before it becomes a job: the toolkit is answered within two seconds."""
-_TO_SPARE_S = 8.0
+MIN_TTL_S = 5
+"""No job is analysed and reported in less."""
+_MAX_FETCH_S = 1.0
+"""What fetching a picture may take before it becomes a job: the toolkit is answered within two seconds."""
+_MIN_ANALYSIS_S = 8.0
 _ANSWERING_S = 2.0
 
 
 class Ignored(msgspec.Struct, frozen=True):
-    """Nothing here looks at such media."""
+    """The chunk has a media type that no engine here analyses."""
 
 
 class Done(msgspec.Struct, frozen=True):
-    """document: AION, as JSON."""
+    """The chunk is analysed. document: AION, as JSON."""
 
     document: bytes
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """job: its id. estimate_s: what the toolkit is told."""
+    """The chunk is a job. estimate_s: what the toolkit is told."""
 
-    job: str
+    job_id: str
     estimate_s: int
 
 
-Answer = Ignored | Done | Accepted
+Outcome = Ignored | Done | Accepted
 
 
-class Webhook:
-    """What the `/process` of a deployment does."""
+class ProcessWebhook:
+    """The process webhook of a deployment."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._jobs = Jobs(settings.aiware_table)
-        self._staged = Staged(Staging(settings.staging_bucket))
+        self._files = JobFiles(Staging(settings.staging_bucket))
 
-    def handle(self, process: Process, deadline: Deadline) -> Answer:
-        """Answers a request. Raises BadRequest, Forbidden for a server that is not allowed, Unavailable; and, when the
-        toolkit names no webhooks, whatever the work comes to."""
-        kind = media.kind(process.mime_type)
+    def handle(self, request: ProcessRequest, deadline: Deadline) -> Outcome:
+        """Handles a request. Raises BadRequest, Unavailable, and Forbidden for a server that is not allowed.
+
+        Without webhooks the answer must be in the response: then it raises every error of the analysis, too.
+        """
+        kind = media.kind_of(request.mime_type)
         if kind is None:
             return Ignored()
-        self._check(process)
-        if not process.wants_async:
-            return Done(self._worker().at_once(process, self._content(process, deadline), deadline))
-        job = self._jobs.current(process.identity())
-        if job is None or (job.stage in OVER and not was_told(job, _webhooks(process))):
-            answer = self._at_once(process, kind, deadline)
-            if answer is not None:
-                return answer
-        return self._accepted(process)
+        self._check(request)
+        if not request.wants_async:
+            return self._analysed(request, self._content(request, deadline), deadline)
+        job = self._jobs.newest(request.identity())
+        if job is None or (job.stage in OVER and not job.has_ended_for(_webhooks(request))):
+            done = self._done_at_once(request, kind, deadline)
+            if done is not None:
+                return done
+        return self._accepted(request)
 
-    def _check(self, process: Process) -> None:
-        """What can be told before anything is done."""
-        if not process.chunk:
-            if not process.cache_uri:
-                raise BadRequest("The form has neither a cacheURI nor a chunk with something in it.")
-            self._settings.aiware_media_origins.match(process.cache_uri)
-        if not process.wants_async:
+    def _check(self, request: ProcessRequest) -> None:
+        """Refuses what can be refused before any work."""
+        settings = self._settings
+        if not request.chunk:
+            if not request.cache_uri:
+                raise BadRequest("The form has neither a cacheURI nor a chunk with content.")
+            settings.aiware_media_origins.match(request.cache_uri)
+        if not request.wants_async:
             return
-        if self._settings.aiware_delivery == "external":
-            if not process.external_callback_webhook:
-                raise BadRequest("The form has no externalCallbackWebhook, which this deployment answers to.")
-            self._settings.aiware_webhook_origins.match(process.external_callback_webhook)
-        elif self._settings.aiware_delivery == "direct":
-            self._settings.aiware_webhook_origins.match(process.heartbeat_webhook)
-            self._settings.aiware_webhook_origins.match(process.result_webhook)
+        if settings.aiware_delivery == "external":
+            if not request.external_callback_webhook:
+                raise BadRequest("The form has no externalCallbackWebhook, to which this deployment posts its results.")
+            settings.aiware_webhook_origins.match(request.external_callback_webhook)
+        elif settings.aiware_delivery == "direct":
+            settings.aiware_webhook_origins.match(request.heartbeat_webhook)
+            settings.aiware_webhook_origins.match(request.result_webhook)
 
-    def _content(self, process: Process, deadline: Deadline) -> bytes:
-        if process.chunk:
-            return process.chunk
+    def _content(self, request: ProcessRequest, deadline: Deadline) -> bytes:
+        if request.chunk:
+            return request.chunk
         content = io.BytesIO()
-        media.fetch(process.cache_uri, content, self._settings.aiware_at_once_bytes, self._settings, deadline)
+        media.fetch(request.cache_uri, content, self._settings.aiware_at_once_bytes, self._settings, deadline)
         return content.getvalue()
 
-    def _at_once(self, process: Process, kind: media.Kind, deadline: Deadline) -> Done | None:
-        """The answer, if it is a picture that is small and quickly here; else None: a job tells what is wrong."""
-        if kind != "picture" or deadline.remaining_s() < _TO_SPARE_S:
+    def _analysed(self, request: ProcessRequest, content: bytes, deadline: Deadline) -> Done:
+        from annohooks.aiware.analysis import Analysis  # imports OpenCV, for which an acknowledgement need not wait
+
+        return Done(msgspec.json.encode(Analysis.of(request, self._settings).document(content, deadline)))
+
+    def _done_at_once(self, request: ProcessRequest, kind: MediaKind, deadline: Deadline) -> Done | None:
+        """The AION of a picture that is small and quickly fetched, else None. A job reports what went wrong, if so."""
+        if kind != "picture" or deadline.remaining_s() < _MIN_ANALYSIS_S:
             return None
         try:
-            content = self._content(process, Deadline.after(_FETCH_AT_ONCE_S))
+            content = self._content(request, Deadline.after(_MAX_FETCH_S))
         except (Upstream, DeadlineExceeded):
             return None
         if len(content) > self._settings.aiware_at_once_bytes:
             return None
-        worker = self._worker()
-        if worker.is_large(content):
+        from annohooks.aiware import analysis
+
+        if analysis.picture_px(content) > self._settings.aiware_at_once_px:
             return None
         try:
             with subsegment("analyse"):
-                return Done(worker.at_once(process, content, deadline.earlier(_ANSWERING_S)))
+                return self._analysed(request, content, deadline.earlier(_ANSWERING_S))
         except DeadlineExceeded:
             return None
 
-    def _worker(self) -> Worker:
-        from annohooks.aiware.work import Worker  # brings OpenCV, which an acknowledgement should not wait for
-
-        return Worker(self._settings)
-
-    def _accepted(self, process: Process) -> Accepted:
-        longest_s = self._settings.aiware_max_job_s
-        limit_s = min(process.max_ttl_s or longest_s, longest_s)
-        if limit_s < SHORTEST_TTL_S:
-            raise BadRequest(f"maxTTL is {limit_s} s; no job is done in less than {SHORTEST_TTL_S} s.")
-        webhooks = _webhooks(process)
-        for _ in range(2):  # once more if the execution of a job whose record was lost had ended
-            job = self._jobs.accept(process.identity(), webhooks, limit_s, estimate_s=limit_s)
-            if job.stage != "accepted" or self._started(job, process):
-                logger.info("accepted", extra={"job": job.job, "stage": job.stage})
-                return Accepted(job.job, job.estimate_s)
+    def _accepted(self, request: ProcessRequest) -> Accepted:
+        max_job_s = self._settings.aiware_max_job_s
+        limit_s = min(request.max_ttl_s or max_job_s, max_job_s)
+        if limit_s < MIN_TTL_S:
+            raise BadRequest(f"maxTTL is {limit_s} s; a job needs at least {MIN_TTL_S} s.")
+        for _ in range(2):  # a second time if the execution of a job whose record was lost had ended
+            job = self._jobs.accept(request.identity(), _webhooks(request), limit_s, estimate_s=limit_s)
+            if job.stage != "accepted" or self._start(job, request):
+                logger.info("accepted", extra={"job": job.id, "stage": job.stage})
+                return Accepted(job.id, job.estimate_s)
         raise Unavailable("The job could not be started.")
 
-    def _started(self, job: Job, process: Process) -> bool:
-        self._staged.keep_request(job.job, process)
-        if state_machine.start(self._settings.aiware_state_machine, job.job):
+    def _start(self, job: Job, request: ProcessRequest) -> bool:
+        """Starts the execution of a job. Returns False, and gives the job up, if one of its name has ended already."""
+        self._files.keep_request(job.id, request)
+        if state_machine.start(self._settings.aiware_state_machine, job.id):
             return True
-        if self._jobs.failing(job.job):
-            self._jobs.lost(job.job)
+        if self._jobs.start_failing(job.id):
+            self._jobs.give_up(job.id)
         return False
 
 
-def _webhooks(process: Process) -> Webhooks:
-    return Webhooks(process.heartbeat_webhook, process.result_webhook, process.external_callback_webhook)
+def _webhooks(request: ProcessRequest) -> WebhookUrls:
+    return WebhookUrls(request.heartbeat_webhook, request.result_webhook, request.external_callback_webhook)

@@ -116,20 +116,6 @@ class Table:
                 return False
         return True
 
-    def update(self, key: Item, change: str, when: str, **values: Any) -> dict[str, Any] | None:
-        """Changes an item, and returns it as it is then; None, and nothing happens, if the condition does not hold."""
-        expressions = _expressions(change, when, values)
-        with _errors():
-            try:
-                changed = _uncontended(
-                    lambda: client().update_item(
-                        TableName=self._name, Key=_written(key), **expressions, ReturnValues="ALL_NEW"
-                    )
-                )
-            except client().exceptions.ConditionalCheckFailedException:
-                return None
-        return _read(changed["Attributes"])
-
     def apply(self, key: Item, change: Change) -> dict[str, Any] | None:
         """Changes an item and returns it. Returns None and changes nothing if the condition does not hold.
 
@@ -150,19 +136,6 @@ class Table:
         """Puts an item and changes another one. Returns False and does neither if the condition does not hold."""
         put: Any = {"TableName": self._name, "Item": _written(item)}
         update: Any = {"TableName": self._name, "Key": _written(key), **change.expressions()}
-        with _errors():
-            try:
-                _uncontended(lambda: client().transact_write_items(TransactItems=[{"Put": put}, {"Update": update}]))
-            except client().exceptions.TransactionCanceledException as error:
-                if "ConditionalCheckFailed" in _reasons(error):
-                    return False
-                raise
-        return True
-
-    def put_and_update(self, item: Item, key: Item, change: str, when: str, **values: Any) -> bool:
-        """Puts a new item and changes another; False, and nothing happens, if the condition does not hold."""
-        put: Any = {"TableName": self._name, "Item": _written(item)}
-        update: Any = {"TableName": self._name, "Key": _written(key), **_expressions(change, when, values)}
         with _errors():
             try:
                 _uncontended(lambda: client().transact_write_items(TransactItems=[{"Put": put}, {"Update": update}]))
@@ -198,16 +171,6 @@ def _reasons(error: Any) -> set[str]:
         return set()
     parts = {str(reason.get("Code")) for reason in error.response.get("CancellationReasons", ())}
     return parts | {error.response["Error"]["Code"].removesuffix("Exception")}
-
-
-def _expressions(change: str, when: str, values: Mapping[str, Any]) -> Any:
-    names, given = _filled(f"{change} {when}", values)
-    return {
-        "UpdateExpression": change,
-        "ConditionExpression": when,
-        "ExpressionAttributeNames": names,
-        "ExpressionAttributeValues": given,
-    }
 
 
 def _filled(text: str, values: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:

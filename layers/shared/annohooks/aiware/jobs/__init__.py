@@ -1,0 +1,1 @@
+"""Jobs: chunks that are analysed by the state machine, after the request was acknowledged."""

@@ -1,0 +1,167 @@
+"""The media server gives files away, whole or in part, and each of its faults does what its name says."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+
+import pytest
+import urllib3
+from urllib3.exceptions import ProtocolError, ReadTimeoutError
+
+from local.simulators.aiware import MEDIA_SERVER, MediaServer
+
+pytestmark = pytest.mark.thorough
+
+CONTENT = bytes(range(256)) * 40
+
+
+@pytest.fixture
+def media() -> Iterator[MediaServer]:
+    with MediaServer() as media:
+        media.add("a clip.mp4", CONTENT, "video/mp4")
+        yield media
+
+
+def fetch(media: MediaServer, **headers: str) -> urllib3.BaseHTTPResponse:
+    return urllib3.request("GET", media.url("a clip.mp4"), headers=headers, retries=False, timeout=10)
+
+
+def opened(media: MediaServer) -> urllib3.BaseHTTPResponse:
+    """Without reading the body, and as it is."""
+    return urllib3.request(
+        "GET", media.url("a clip.mp4"), retries=False, timeout=10, preload_content=False, decode_content=False
+    )
+
+
+class TestFiles:
+    def test_a_file_is_at_its_url(self, media: MediaServer) -> None:
+        reply = fetch(media)
+        assert (reply.status, reply.data) == (200, CONTENT)
+        assert (reply.headers["Content-Type"], reply.headers["Content-Length"]) == ("video/mp4", str(len(CONTENT)))
+        assert [(call.method, call.path, call.elsewhere) for call in media.calls] == [
+            ("GET", "/edge/v1/chunk/a%20clip.mp4", False)
+        ]
+
+    def test_other_files_and_other_methods_are_not_there(self, media: MediaServer) -> None:
+        assert urllib3.request("GET", media.url("other")).status == 404
+        assert urllib3.request("PUT", media.url("a clip.mp4")).status == 405
+        assert urllib3.request("HEAD", media.url("a clip.mp4")).headers["Content-Length"] == str(len(CONTENT))
+
+    @pytest.mark.parametrize(
+        ("asked", "part"),
+        [
+            ("bytes=0-0", slice(0, 1)),
+            ("bytes=10-19", slice(10, 20)),
+            ("bytes=10000-", slice(10000, None)),
+            ("bytes=10000-99999", slice(10000, None)),
+            ("bytes=-5", slice(-5, None)),
+            ("bytes=-99999", slice(0, None)),
+        ],
+    )
+    def test_a_part_of_a_file_can_be_asked_for(self, media: MediaServer, asked: str, part: slice) -> None:
+        reply = fetch(media, Range=asked)
+        start, stop, _ = part.indices(len(CONTENT))
+        assert (reply.status, reply.data) == (206, CONTENT[part])
+        assert reply.headers["Content-Range"] == f"bytes {start}-{stop - 1}/{len(CONTENT)}"
+
+    @pytest.mark.parametrize("asked", ["bytes=10240-", "bytes=5-4", "bytes=-0"])
+    def test_a_part_that_is_not_there_is_refused(self, media: MediaServer, asked: str) -> None:
+        reply = fetch(media, Range=asked)
+        assert (reply.status, reply.headers["Content-Range"]) == (416, f"bytes */{len(CONTENT)}")
+
+    @pytest.mark.parametrize("asked", ["bytes=-", "lines=1-2", "bytes=1-2,4-5"])
+    def test_ranges_it_does_not_know_are_ignored(self, media: MediaServer, asked: str) -> None:
+        assert fetch(media, Range=asked).status == 200
+
+
+class TestFaults:
+    def test_an_unknown_name_is_an_error(self, media: MediaServer) -> None:
+        with pytest.raises(ValueError, match="unknown fault 'gone'"):
+            MediaServer(faults=["gone"])
+        with pytest.raises(ValueError, match="unknown fault 'gone'"):
+            media.faults.plan("gone")
+
+    @pytest.mark.parametrize("fault", [name for name in MEDIA_SERVER if name.startswith("status_")])
+    def test_a_status_is_answered(self, media: MediaServer, fault: str) -> None:
+        media.faults.plan(fault, skip=1)
+        assert [fetch(media).status for _ in range(3)] == [200, int(fault[-3:]), 200]
+
+    def test_the_connection_is_closed(self, media: MediaServer) -> None:
+        media.faults = {"drops"}  # type: ignore[assignment]
+        with pytest.raises(ProtocolError):
+            fetch(media)
+
+    def test_no_answer_comes(self, media: MediaServer) -> None:
+        media.faults.plan("slow")
+        with pytest.raises(ReadTimeoutError):
+            urllib3.request("GET", media.url("a clip.mp4"), retries=False, timeout=0.05)
+
+    def test_it_comes_byte_by_byte(self, media: MediaServer) -> None:
+        media.faults.plan("drip")
+        with opened(media) as reply:
+            assert reply.headers["Content-Length"] == str(len(CONTENT))
+            assert [reply.read(1) for _ in range(3)] == [b"\0", b"\1", b"\2"]
+
+    def test_it_never_ends(self, media: MediaServer) -> None:
+        media.faults.plan("endless")
+        with opened(media) as reply:
+            assert "Content-Length" not in reply.headers
+            assert sum(len(reply.read(1 << 20)) for _ in range(64)) == 64 << 20
+
+    def test_it_breaks_off(self, media: MediaServer) -> None:
+        media.faults.plan("truncated")
+        with opened(media) as reply, pytest.raises(ProtocolError, match="5120 bytes read, 5120 more expected"):
+            reply.read()
+
+    def test_its_length_is_a_lie(self, media: MediaServer) -> None:
+        media.faults.plan("wrong_length")
+        assert fetch(media).data == CONTENT[: len(CONTENT) // 2]
+
+    def test_it_announces_too_much(self, media: MediaServer) -> None:
+        media.faults.plan("oversized")
+        with opened(media) as reply:
+            assert reply.headers["Content-Length"] == str(8 << 30)
+            assert reply.read(len(CONTENT)) == CONTENT
+
+    def test_its_length_is_unknown(self, media: MediaServer) -> None:
+        media.faults.plan("no_length")
+        reply = fetch(media)
+        assert reply.headers["Transfer-Encoding"] == "chunked"
+        assert reply.data == CONTENT
+
+    def test_there_is_nothing_in_it(self, media: MediaServer) -> None:
+        media.faults.plan("empty")
+        reply = fetch(media)
+        assert (reply.status, reply.data) == (200, b"")
+
+    def test_it_is_a_login_page(self, media: MediaServer) -> None:
+        media.faults.plan("html")
+        reply = fetch(media)
+        assert reply.headers["Content-Type"] == "text/html"
+        assert b"password" in reply.data
+
+    def test_it_is_in_gzip_though_nobody_asked(self, media: MediaServer) -> None:
+        media.faults.plan("gzip")
+        with opened(media) as reply:
+            assert reply.headers["Content-Encoding"] == "gzip"
+            assert gzip.decompress(reply.read(decode_content=False)) == CONTENT
+
+    def test_it_is_small_and_unpacks_to_256_mib(self, media: MediaServer) -> None:
+        media.faults.plan("gzip_bomb")
+        with opened(media) as reply:
+            packed = reply.read(decode_content=False)
+        assert len(packed) < 1 << 20
+        assert int.from_bytes(packed[-4:], "little") == 256 << 20
+
+    def test_it_is_on_another_origin(self, media: MediaServer) -> None:
+        media.faults.plan("redirect")
+        reply = urllib3.request("GET", media.url("a clip.mp4"))
+        assert reply.data == CONTENT
+        assert [call.elsewhere for call in media.calls] == [False, True]
+        assert reply.geturl() == f"{media.elsewhere}/edge/v1/chunk/a%20clip.mp4"
+
+    def test_it_is_where_credentials_are(self, media: MediaServer) -> None:
+        media.faults.plan("redirect_to_metadata")
+        reply = urllib3.request("GET", media.url("a clip.mp4"), redirect=False)
+        assert (reply.status, reply.headers["Location"][:23]) == (302, "http://169.254.169.254/")
