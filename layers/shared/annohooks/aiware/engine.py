@@ -135,6 +135,6 @@ def _detector_look(detector: Detector[Any], parameter: Callable[[str], Any]) -> 
 
 def _analyzer_look(analyzer: Analyzer[Any, Any], parameter: Callable[[str], Any]) -> Look:
     parameters, mpp = chosen(analyzer.parameters, parameter), chosen(_Resolution, parameter).mpp
-    if 0 < parameters.largest_um2 < parameters.smallest_um2:
+    if parameters.no_area_fits:
         raise BadRequest("The payload's `largest_um2` is less than its `smallest_um2`.")
     return lambda picture, deadline: picture_slide.analyse(picture, mpp, analyzer, parameters, deadline)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from msgspec import inspect
 
 from annohooks.core.errors import BadRequest
 from annohooks.imaging.analyzers import ANALYZERS, Analyzer, Parameters, Shown
+from annohooks.imaging.parameters import Parameter, parameters_of, read
 from annohooks.slidescore import regions
 from annohooks.slidescore.request import Webhook
 
@@ -35,26 +35,6 @@ class Question(NamedTuple):
         return "\t".join(self).rstrip("\t")
 
 
-class _Field(NamedTuple):
-    """One parameter: the struct's field, its question's name without the default, and its choices if it has any."""
-
-    key: str
-    name: str
-    default: Any
-    choices: tuple[str, ...] = ()
-    is_integer: bool = False
-    least: float = -math.inf
-    most: float = math.inf
-
-    @property
-    def question(self) -> Question:
-        if self.choices:
-            return Question(f"{self.name} (default {self.default})", "DropDown", ";;".join(self.choices))
-        if isinstance(self.default, str):
-            return Question(f"{self.name} (default {self.default})", "FreeText")
-        return Question(f"{self.name} (default {self.default:g})", "Integer" if self.is_integer else "Real")
-
-
 def questions_string(analyzers: Iterable[Analyzer[Any, Any]]) -> str:
     """The form for a webhook that offers these analyzers, one question a line, fields parted by tabs.
 
@@ -67,7 +47,9 @@ def questions_string(analyzers: Iterable[Analyzer[Any, Any]]) -> str:
         Question(ANALYSIS_QUESTION, "DropDown", titles),
         Question(_show_question(analyzers), "DropDown", ";;".join(_SHOWN)),
     ]
-    questions += [field.question for analyzer in analyzers for field in _fields(analyzer)]
+    questions += [
+        _question(analyzer, parameter) for analyzer in analyzers for parameter in parameters_of(analyzer.parameters)
+    ]
     return "\n".join(question.line() for question in questions) + "\n"
 
 
@@ -95,31 +77,36 @@ def shown_for(webhook: Webhook, analyzer: Analyzer[Any, Any]) -> tuple[Shown, ..
 
 def parameters_for(webhook: Webhook, analyzer: Analyzer[Any, Any]) -> Parameters:
     """The analyzer's parameters, defaults where nothing was answered. Raises BadRequest naming the question."""
-    fields = {_bare(field.name): field for field in _fields(analyzer)}
-    chosen = {}
-    for answer in webhook.answers:
-        field, text = fields.get(_bare(answer.name)), _text(answer.value)
-        if field is not None and text:
-            chosen[field.key] = _value(field, text)
-        elif field is None and text and _bare(answer.name).startswith(_bare(f"{analyzer.title}:")):
-            raise BadRequest(
-                f'A question that begins with "{analyzer.title}:" is not a question of this analysis. Its questions '
-                "may have changed: please ask your administrator to paste the questions string again."
-            )
-    parameters: Parameters = analyzer.parameters(**chosen)  # may refuse what contradicts itself
-    if 0 < parameters.largest_um2 < parameters.smallest_um2:
+    answers = {_bare(answer.name): text for answer in webhook.answers if (text := _text(answer.value))}
+    questions = {_bare(_name(analyzer, parameter)) for parameter in parameters_of(analyzer.parameters)}
+    if any(name.startswith(_bare(f"{analyzer.title}:")) for name in answers.keys() - questions):
+        raise BadRequest(
+            f'A question that begins with "{analyzer.title}:" is not a question of this analysis. Its questions '
+            "may have changed: please ask your administrator to paste the questions string again."
+        )
+
+    def value_of(parameter: Parameter) -> str | float | None:
+        text = answers.get(_bare(_name(analyzer, parameter)))
+        return _number(text) if text and parameter.is_number else text
+
+    def refusal(parameter: Parameter) -> BadRequest:
+        return BadRequest(f'The answer to "{_name(analyzer, parameter)}" has to be {parameter.expected}.')
+
+    parameters: Parameters = read(analyzer.parameters, value_of, refusal)
+    if parameters.no_area_fits:
         raise BadRequest(f"{analyzer.title}: the smallest area is larger than the largest area.")
     return parameters
 
 
 def described(analyzer: Analyzer[Any, Any], parameters: Parameters) -> str:
     """What differs from the defaults, for the person who chose it; empty when nothing does."""
-    values = [(field, getattr(parameters, field.key)) for field in _fields(analyzer)]
-    chosen = [
-        (field.name.partition(": ")[2].partition(",")[0], value) for field, value in values if value != field.default
-    ]
-    shown = [f"{title} {value if isinstance(value, str) else f'{value:.12g}'}" for title, value in chosen]
-    return f"Chosen: {'; '.join(shown)}." if shown else ""
+    chosen = []
+    for parameter in parameters_of(analyzer.parameters):
+        value = getattr(parameters, parameter.field)
+        if value != parameter.default:
+            title = parameter.title.partition(",")[0]
+            chosen.append(f"{title} {value if isinstance(value, str) else f'{value:.12g}'}")
+    return f"Chosen: {'; '.join(chosen)}." if chosen else ""
 
 
 def _show_question(analyzers: Iterable[Analyzer[Any, Any]]) -> str:
@@ -129,41 +116,27 @@ def _show_question(analyzers: Iterable[Analyzer[Any, Any]]) -> str:
     return f"{SHOW_QUESTION} (default{default})"
 
 
-def _fields(analyzer: Analyzer[Any, Any]) -> Iterator[_Field]:
-    described = inspect.type_info(analyzer.parameters)
-    assert isinstance(described, inspect.StructType)
-    for field in described.fields:
-        assert isinstance(field.type, inspect.Metadata), f"{field.name} has no title"
-        kind, title = field.type.type, (field.type.extra_json_schema or {})["title"]
-        name = f"{analyzer.title}: {title}"
-        if isinstance(kind, inspect.LiteralType):
-            yield _Field(field.encode_name, name, field.default, tuple(map(str, kind.values)))
-        elif isinstance(kind, inspect.StrType):
-            yield _Field(field.encode_name, name, field.default)
-        else:
-            assert isinstance(kind, inspect.IntType | inspect.FloatType)
-            least = -math.inf if kind.ge is None else kind.ge
-            most = math.inf if kind.le is None else kind.le
-            is_integer = isinstance(kind, inspect.IntType)
-            yield _Field(field.encode_name, name, field.default, (), is_integer, least, most)
+def _question(analyzer: Analyzer[Any, Any], parameter: Parameter) -> Question:
+    default = f"{parameter.default:g}" if parameter.is_number else parameter.default
+    name = f"{_name(analyzer, parameter)} (default {default})"
+    if parameter.choices:
+        return Question(name, "DropDown", ";;".join(parameter.choices))
+    if parameter.is_number:
+        return Question(name, "Integer" if isinstance(parameter.type, inspect.IntType) else "Real")
+    return Question(name, "FreeText")
 
 
-def _value(field: _Field, text: str) -> Any:
-    if field.choices:
-        for choice in field.choices:
-            if choice.casefold() == text.casefold():
-                return choice
-        raise BadRequest(f'The answer to "{field.name}" has to be one of {", ".join(field.choices)}.')
-    if isinstance(field.default, str):
-        return text
+def _name(analyzer: Analyzer[Any, Any], parameter: Parameter) -> str:
+    """The name of a parameter's question, without its default."""
+    return f"{analyzer.title}: {parameter.title}"
+
+
+def _number(text: str) -> str | float:
+    """A number that may have a decimal comma; the text itself if it is no number."""
     try:
-        number = float(text.replace(",", "."))
+        return float(text.replace(",", "."))
     except ValueError:
-        number = math.nan
-    if not field.least <= number <= field.most or (field.is_integer and number != int(number)):
-        kind = "a whole number" if field.is_integer else "a number"
-        raise BadRequest(f'The answer to "{field.name}" has to be {kind} from {field.least:g} to {field.most:g}.')
-    return int(number) if field.is_integer else number
+        return text
 
 
 def _text(value: Any) -> str:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from annohooks.imaging.decode import Picture
 from annohooks.imaging.density import DensityMap
 from annohooks.imaging.findings import Findings
+from annohooks.imaging.parameters import parameters_of
 
 ClassMap = NDArray[np.uint8]
 """uint8 [height, width]; 0 is background, k an object of the analyzer's k-th class."""
@@ -35,6 +36,11 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
 
     smallest_um2: Annotated[float, msgspec.Meta(title="smallest area in um2", ge=0, le=1e9)] = 10.0
     largest_um2: Annotated[float, msgspec.Meta(title="largest area in um2, 0 for any", ge=0, le=1e12)] = 0.0
+
+    @property
+    def no_area_fits(self) -> bool:
+        """Whether the smallest area is above the largest."""
+        return 0 < self.largest_um2 < self.smallest_um2
 
 
 P = TypeVar("P", bound=Parameters)
@@ -146,15 +152,14 @@ def _flaws_of_parameters(parameters: type[Any]) -> Iterator[str]:
         yield f"its parameters, {parameters.__name__}, are no subclass of Parameters"
         return
     titles: set[str] = set()
-    for field in inspect.type_info(parameters).fields:  # type: ignore[attr-defined]
-        title = (getattr(field.type, "extra_json_schema", None) or {}).get("title", "")
-        if not _is_title(title):
-            yield f"the title {title!r} of the parameter {field.name} {_NO_TITLE}"
-        elif title.casefold() in titles:
-            yield f"the title {title!r} of the parameter {field.name} is another's too"
-        elif flaw := _flaw_of_answer(field.type.type, field.default):
-            yield f"the parameter {field.name} {flaw}"
-        titles.add(title.casefold())
+    for parameter in parameters_of(parameters):
+        if not _is_title(parameter.title):
+            yield f"the title {parameter.title!r} of the parameter {parameter.name} {_NO_TITLE}"
+        elif parameter.title.casefold() in titles:
+            yield f"the title {parameter.title!r} of the parameter {parameter.name} is another's too"
+        elif flaw := _flaw_of_answer(parameter.type, parameter.default):
+            yield f"the parameter {parameter.name} {flaw}"
+        titles.add(parameter.title.casefold())
 
 
 def _flaw_of_answer(kind: inspect.Type, default: Any) -> str:
