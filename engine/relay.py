@@ -1,11 +1,11 @@
-"""The relay of an aiWARE engine: takes the Engine Toolkit's webhooks to annohooks, and annohooks' messages back.
+"""The relay of an aiWARE engine: it forwards the Engine Toolkit's requests to annohooks, and annohooks' messages back.
 
-The toolkit runs in this container and takes heartbeats and results on loopback only, where the API cannot reach it. So
-the relay forwards ready and process to the API; when a chunk becomes a job, it collects the job's messages there by
-long poll and posts them to the toolkit, in order. A message is acknowledged once the toolkit took it, and what was
-taken is kept in a file for each job, so that a relay that is restarted goes on where it was.
+The toolkit runs in this container and accepts heartbeats and results on loopback only, where the API cannot reach it.
+So the relay forwards ready and process to the API. When a chunk becomes a job, it collects the job's messages there by
+long poll and posts them to the toolkit, in order. It acknowledges a message once the toolkit has accepted it. A file
+for each job holds the number of the last accepted message, so that a restarted relay continues from there.
 
-Standard library only, Python 3.9 or newer. README.md says how it is configured, and what it promises.
+Standard library only, Python 3.9 or newer. README.md lists the settings and the guarantees.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from email.message import Message as Head
+from email.message import Message as Headers
 from email.parser import BytesHeaderParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -40,14 +40,14 @@ from urllib.parse import SplitResult, urlsplit
 
 PORT = 8888
 JOB_HEADER = "X-Annohooks-Job"
-MOST_BODY_BYTES = 4_700_000
-"""Of a form: what API Gateway and Lambda carry. A chunk of 4.4 MiB and its fields fit."""
-MOST_ANSWER_BYTES = 16 << 20
-MOST_DISCARDED_BYTES = 256 << 20
-MOST_CONNECTIONS = 16
-MOST_JOBS = 64
-MOST_PARTS, MOST_HEAD_BYTES = 256, 8192
-"""Of a form, and of the headers of one of its parts: what annohooks takes."""
+MAX_BODY_BYTES = 4_700_000
+"""Of a form: the limit of API Gateway and Lambda. A chunk of 4.4 MiB and its fields fit."""
+MAX_ANSWER_BYTES = 16 << 20
+MAX_DISCARDED_BYTES = 256 << 20
+MAX_CONNECTIONS = 16
+MAX_JOBS = 64
+MAX_PARTS, MAX_PART_HEADER_BYTES = 256, 8192
+"""Of a form: the limits of annohooks."""
 DAY_S, WEEK_S = 86_400, 7 * 86_400
 
 _JOB_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
@@ -60,23 +60,23 @@ log = logging.getLogger("relay")
 
 
 class Misconfigured(ValueError):
-    """The environment is wrong; the text says what to set."""
+    """The environment is wrong. The text says which variable to set."""
 
 
 class BadForm(ValueError):
-    """The form cannot be forwarded; the text names what is wrong, and quotes nothing."""
+    """The form cannot be forwarded. The text names the problem, and quotes nothing of the form."""
 
 
-class Trouble(Exception):
-    """No answer, or none of use; the text is fit for a log."""
+class NoAnswer(Exception):
+    """There is no answer, or it cannot be used. The text is safe for a log."""
 
 
 class UnknownJob(Exception):
-    """annohooks has no such job, or has it no more."""
+    """annohooks has no such job, or no longer has it."""
 
 
 class Refused(Exception):
-    """The toolkit refused a message, again and again, with this status."""
+    """The toolkit refused a message repeatedly. status: of the last answer."""
 
     def __init__(self, status: int) -> None:
         super().__init__(status)
@@ -84,19 +84,21 @@ class Refused(Exception):
 
 
 class GivenUp(Exception):
-    """This job's messages are collected no longer; the text says why."""
+    """The relay no longer collects this job's messages. The text is the reason."""
 
 
 class Stopped(Exception):
-    """The relay is ending; what is not done is left to the next one."""
+    """The relay is stopping. The next one continues."""
 
 
 @dataclass(frozen=True)
-class Pace:
-    """How long things may take, and how often they are tried.
+class Timing:
+    """Time limits in seconds, and pauses between attempts.
 
-    gone_s: after so long without success, the toolkit's webhooks are gone. beat_s: after so long without a heartbeat,
-    the last one is repeated. late_s: how much later than its own limit a job may end.
+    ready_s, process_s, post_s: of one request. patience_s: of all attempts to forward process. wait_s: the long poll of
+    annohooks; poll_s: its time limit beyond that. beat_s: time without a heartbeat after which the last one is
+    repeated. gone_s: time without success after which the toolkit's webhooks count as gone. late_s: time that a job may
+    take beyond its own limit. end_s: of the stop. refusals: after so many, a message is not sent again.
     """
 
     ready_s: float = 10
@@ -113,14 +115,14 @@ class Pace:
     longest_pause_s: float = 30
     refusals: int = 3
 
-    def pause_s(self, tries: int) -> float:
-        """Before the next try: twice as long each time, and not in step with other relays."""
-        return min(self.longest_pause_s, self.first_pause_s * 2.0 ** min(tries, 16)) * random.uniform(0.5, 1)
+    def pause_s(self, attempts: int) -> float:
+        """The pause before the next attempt. It doubles each time; a random part keeps relays from acting in step."""
+        return min(self.longest_pause_s, self.first_pause_s * 2.0 ** min(attempts, 16)) * random.uniform(0.5, 1)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """url: of the API's stage. authorization: what the API gets as that header. user: whom root becomes."""
+    """url: of the API's stage. authorization: the value of that header. user: the user that root changes to."""
 
     url: str
     authorization: str = field(repr=False)
@@ -130,7 +132,7 @@ class Settings:
 
 
 def settings(environment: Mapping[str, str]) -> Settings:
-    """What the environment says. Raises Misconfigured, which never quotes the secret."""
+    """The settings in the environment. Raises Misconfigured, which never quotes the secret."""
     url = environment.get("ANNOHOOKS_URL", "").rstrip("/")
     if not url:
         raise Misconfigured("ANNOHOOKS_URL is not set: the URL of the annohooks API, its stage included.")
@@ -163,7 +165,7 @@ def settings(environment: Mapping[str, str]) -> Settings:
 
 
 def _split(url: str) -> SplitResult | None:
-    """A URL's parts; None if a client could read it otherwise than we do."""
+    """The parts of a URL; None if another parser could read it differently."""
     try:
         split = urlsplit(url)
         return split if _URL.fullmatch(url) and split.hostname and (split.port is None or split.port) else None
@@ -172,7 +174,7 @@ def _split(url: str) -> SplitResult | None:
 
 
 def is_local(host: str | None) -> bool:
-    """Whether it is this container: its loopback by name or number, or 0.0.0.0, which on Linux leads there."""
+    """Whether a host is this container: loopback by name or address, or 0.0.0.0, which is loopback on Linux."""
     try:
         address = ipaddress.ip_address(host or "")
     except ValueError:
@@ -185,7 +187,7 @@ def is_local(host: str | None) -> bool:
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer of the API, the toolkit or the relay."""
+    """An answer of the API, the toolkit or the relay. job: the value of X-Annohooks-Job."""
 
     status: int
     content_type: str | None
@@ -194,7 +196,7 @@ class Answer:
 
 
 def text(status: int, sentence: str) -> Answer:
-    """An answer of the relay itself. The toolkit shows it as failureMsg."""
+    """A text answer of the relay itself. The toolkit shows it as failureMsg."""
     return Answer(status, "text/plain; charset=utf-8", sentence.encode())
 
 
@@ -204,7 +206,7 @@ def _tls() -> ssl.SSLContext:
 
 
 class Call:
-    """One request, over a connection of its own; redirects are not followed."""
+    """One request on its own connection. Redirects are not followed."""
 
     def __init__(
         self, method: str, url: str, timeout_s: float, headers: Mapping[str, str], body: bytes | None = None
@@ -215,25 +217,25 @@ class Call:
         self._aborted = False
 
     def abort(self) -> None:
-        """Ends the call, from another thread: it raises Trouble."""
+        """Ends the call from another thread. `answer` then raises NoAnswer."""
         self._aborted = True
         if self._socket is not None:
             with contextlib.suppress(OSError):
-                # Not SSLSocket's own, which would take the session from the thread that reads.
+                # Not SSLSocket.shutdown, which would unwrap the session that another thread reads from.
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
-    def answer(self, body_matters: bool = True) -> Answer:
-        """The answer, with its body or without. Raises Trouble: no connection, cut off, too large, or too late."""
+    def answer(self, with_body: bool = True) -> Answer:
+        """The answer. Raises NoAnswer: no connection, cut off, too large, or too late."""
         method, url, headers, body = self._request
         connection = (
             http.client.HTTPSConnection(url.hostname or "", url.port, timeout=self._timeout_s, context=_tls())
             if url.scheme == "https"
             else http.client.HTTPConnection(url.hostname or "", url.port, timeout=self._timeout_s)
         )
-        # A socket's own timeout is one of silence: an answer that drips would never end.
-        clock = threading.Timer(self._timeout_s, self.abort)
-        clock.daemon = True
-        clock.start()
+        # A socket's timeout limits silence only. This timer also ends an answer that comes byte by byte.
+        timer = threading.Timer(self._timeout_s, self.abort)
+        timer.daemon = True
+        timer.start()
         try:
             connection.connect()
             self._socket = connection.sock
@@ -243,19 +245,19 @@ class Call:
             connection.request(method, target, body, {**headers, "User-Agent": "annohooks-relay"})
             reply = connection.getresponse()
             content = bytearray()
-            while body_matters and (piece := reply.read(1 << 16)):
+            while with_body and (piece := reply.read(1 << 16)):
                 content += piece
-                if len(content) > MOST_ANSWER_BYTES:
-                    raise Trouble("the answer is too large")
+                if len(content) > MAX_ANSWER_BYTES:
+                    raise NoAnswer("the answer is too large")
             if self._aborted:
                 raise TimeoutError
-            if body_matters and reply.length:
+            if with_body and reply.length:
                 raise http.client.IncompleteRead(b"")
         except (OSError, http.client.HTTPException, ValueError) as error:
-            # Not the error's text: a URL could be in it.
-            raise Trouble("TimeoutError" if self._aborted else type(error).__name__) from None
+            # The error's text could contain a URL.
+            raise NoAnswer("TimeoutError" if self._aborted else type(error).__name__) from None
         finally:
-            clock.cancel()
+            timer.cancel()
             connection.close()
         return Answer(reply.status, reply.getheader("Content-Type"), bytes(content), reply.getheader(JOB_HEADER))
 
@@ -265,7 +267,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Webhooks:
-    """Where the toolkit takes a job's messages, both None without; and how long it waits for them, 0 if unsaid."""
+    """The toolkit's webhooks, None if absent. max_ttl_s: how long the toolkit waits for messages, 0 if unknown."""
 
     heartbeat: str | None = field(default=None, repr=False)
     result: str | None = field(default=None, repr=False)
@@ -273,47 +275,48 @@ class Webhooks:
 
 
 def webhooks(content_type: str, body: bytes) -> Webhooks:
-    """The webhooks that a form names. Raises BadForm if it is broken, or one of them is not of this container."""
-    head = Head()
-    head["Content-Type"] = content_type
-    boundary = head.get_boundary() or ""
-    if head.get_content_type() != "multipart/form-data" or not _BOUNDARY.fullmatch(boundary):
+    """The webhooks that a form names. Raises BadForm if it is malformed, or a webhook is outside this container."""
+    header = Headers()
+    header["Content-Type"] = content_type
+    boundary = header.get_boundary() or ""
+    if header.get_content_type() != "multipart/form-data" or not _BOUNDARY.fullmatch(boundary):
         raise BadForm("The Content-Type is not multipart/form-data with a boundary of at most 70 ASCII characters.")
-    first, *parts = (b"\r\n" + body).split(b"\r\n--" + boundary.encode(), MOST_PARTS + 2)
-    if len(parts) > MOST_PARTS + 1:  # the last is what follows the final boundary
-        raise BadForm(f"The form has more than {MOST_PARTS} parts.")
+    first, *parts = (b"\r\n" + body).split(b"\r\n--" + boundary.encode(), MAX_PARTS + 2)
+    if len(parts) > MAX_PARTS + 1:  # the last one follows the final boundary
+        raise BadForm(f"The form has more than {MAX_PARTS} parts.")
     if first or not parts or parts.pop() not in (b"--", b"--\r\n"):
         raise BadForm("The form does not begin and end with its boundary.")
-    found: dict[str, str] = {}
+    fields: dict[str, str] = {}
     for part in parts:
         lines, end, value = part.partition(b"\r\n\r\n")
         if not lines.startswith(b"\r\n") or not end:
             raise BadForm("The form has a part without headers.")
-        if len(lines) > MOST_HEAD_BYTES:
-            raise BadForm(f"The form has a part with headers of more than {MOST_HEAD_BYTES} bytes.")
+        if len(lines) > MAX_PART_HEADER_BYTES:
+            raise BadForm(f"The form has a part with headers of more than {MAX_PART_HEADER_BYTES} bytes.")
         name = BytesHeaderParser().parsebytes(lines[2:]).get_param("name", header="Content-Disposition")
         if name in ("heartbeatWebhook", "resultWebhook", "maxTTL"):
-            if name in found:
+            if name in fields:
                 raise BadForm(f"{name} is given twice.")
-            found[str(name)] = value.decode(errors="replace").strip()
+            fields[str(name)] = value.decode(errors="replace").strip()
     return Webhooks(
-        _webhook(found, "heartbeatWebhook"), _webhook(found, "resultWebhook"), _seconds(found.get("maxTTL"))
+        _webhook(fields, "heartbeatWebhook"), _webhook(fields, "resultWebhook"), _seconds(fields.get("maxTTL"))
     )
 
 
-def _webhook(found: Mapping[str, str], name: str) -> str | None:
-    url = found.get(name)
+def _webhook(fields: Mapping[str, str], name: str) -> str | None:
+    """A webhook's URL, None if absent. Raises BadForm if it is outside this container."""
+    url = fields.get(name)
     if not url:
         return None
     split = _split(url)
     if split is None or split.scheme != "http" or split.username is not None or not is_local(split.hostname):
-        # Whoever reaches this port could have anything posted anywhere.
+        # Otherwise a client of this port could make the relay post to any server.
         raise BadForm(f"{name} is not an http URL of this container; the relay posts to no other.")
     return url
 
 
 def _seconds(value: object) -> float:
-    """A number that somebody sent, 0 if it is none."""
+    """A positive number of seconds, 0 for any other value."""
     try:
         seconds = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
@@ -326,7 +329,7 @@ def _seconds(value: object) -> float:
 
 @dataclass(frozen=True)
 class Message:
-    """What one webhook is to get. sequence: its number in the job, from 1. body: {} if the content is no JSON."""
+    """A message to one webhook. sequence: its number in the job, from 1. body: {} if the content is not JSON."""
 
     sequence: int
     webhook: str
@@ -335,14 +338,14 @@ class Message:
     body: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(cls, given: Mapping[str, Any]) -> Message:
-        """A message as the API gives it: `body`, or `base64` and `content_type`."""
-        number, webhook = given["sequence"], given["webhook"]
+    def decode(cls, item: Mapping[str, Any]) -> Message:
+        """A message of the API, which has `body`, or `base64` and `content_type`."""
+        number, webhook = item["sequence"], item["webhook"]
         if type(number) is not int or webhook not in ("heartbeat", "result"):
             raise ValueError
-        if "base64" in given:
-            return cls(number, webhook, base64.b64decode(given["base64"], validate=True), str(given["content_type"]))
-        body = given["body"]
+        if "base64" in item:
+            return cls(number, webhook, base64.b64decode(item["base64"], validate=True), str(item["content_type"]))
+        body = item["body"]
         if not isinstance(body, dict):
             raise ValueError
         return cls(number, webhook, _json(body), body=body)
@@ -353,40 +356,42 @@ class Message:
 
 
 def messages(content: bytes, after: int) -> tuple[list[Message], bool]:
-    """The API's answer to a poll: messages after that number, and whether the job's last is known. Raises Trouble."""
+    """The messages after a number in the API's answer to a poll, and whether the job has ended. Raises NoAnswer."""
     try:
-        document = json.loads(content, parse_constant=_no_json)
-        found = [Message.of(each) for each in document["messages"]]
+        document = json.loads(content, parse_constant=_refuse_constant)
+        new = [Message.decode(item) for item in document["messages"]]
         done = document["done"] is True
     except (ValueError, KeyError, TypeError):
-        raise Trouble("the answer cannot be read") from None
-    for message in found:
+        raise NoAnswer("the answer cannot be read") from None
+    for message in new:
         if message.sequence <= after:
-            raise Trouble("the messages are not in order")
+            raise NoAnswer("the messages are not in order")
         after = message.sequence
-    return found, done
+    return new, done
 
 
 def _json(body: Mapping[str, Any]) -> bytes:
     return json.dumps(body).encode()
 
 
-def _no_json(constant: str) -> None:
+def _refuse_constant(constant: str) -> None:
     raise ValueError(constant)
 
 
-def collapsed(found: list[Message]) -> Iterator[Message]:
-    """The messages without the running heartbeats that another one follows at once."""
-    for message, following in itertools.zip_longest(found, found[1:]):
+def collapsed(batch: list[Message]) -> Iterator[Message]:
+    """The messages without each running heartbeat that another one follows directly."""
+    for message, following in itertools.zip_longest(batch, batch[1:]):
         if following is None or not (message.running and following.running):
             yield message
 
 
 @dataclass
 class Job:
-    """What must survive a restart. after: the number of the last message taken; None before the first.
+    """The state of a job that a restart needs.
 
-    beat: the last running heartbeat, its count of messages kept true. ended: the toolkit had the job's last word.
+    heartbeat, result: the toolkit's webhooks. after: the number of the last accepted message, None before the first.
+    beat: the last running heartbeat; messagesWritten in it counts the accepted results. ended: the toolkit has accepted
+    the heartbeat that ends the job.
     """
 
     name: str
@@ -399,7 +404,7 @@ class Job:
 
 
 class Store:
-    """A file for each job. What cannot be written is logged: the relay goes on, and only a restart would miss it."""
+    """One file for each job. If it cannot be written, the relay logs that and continues: only a restart reads it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -414,19 +419,19 @@ class Store:
             path.with_suffix(".new").write_text(json.dumps(dataclasses.asdict(job)))
             path.with_suffix(".new").replace(path)
         except OSError as error:
-            log.warning("job %s: its state cannot be kept: %s", job.name, type(error).__name__)
+            log.warning("job %s: its state cannot be saved: %s", job.name, type(error).__name__)
 
     def forget(self, name: str) -> None:
         with contextlib.suppress(OSError):
             self._path(name).unlink()
 
     def jobs(self) -> Iterator[Job]:
-        """Those of an earlier relay that are neither broken nor too old; the files of others are removed."""
+        """The jobs of an earlier relay. Removes files that are invalid or too old."""
         for path in sorted(self._folder.glob("*.json")):
             try:
                 job = Job(**json.loads(path.read_text()))
                 urls = {"heartbeat": job.heartbeat, "result": job.result}
-                whole = (
+                valid = (
                     _JOB_NAME.fullmatch(job.name)
                     and job.name == path.stem
                     and all(_webhook(urls, name) for name in urls)
@@ -435,32 +440,34 @@ class Store:
                 )
                 fresh = time.time() < job.expires_at < time.time() + 2 * WEEK_S
             except (OSError, ValueError, TypeError, AttributeError):
-                whole = fresh = False
-            if whole and fresh:
+                valid = fresh = False
+            if valid and fresh:
                 yield job
             else:
-                log.warning("the state of a job is %s, and is removed", "too old" if whole else "broken")
+                log.warning("the saved state of a job is %s, and is removed", "too old" if valid else "invalid")
                 self.forget(path.stem)
 
 
 class Collector:
-    """Brings one job's messages to the toolkit, in a thread of its own."""
+    """Collects one job's messages and posts them to the toolkit, in its own thread.
+
+    version: the number of times the webhooks have changed.
+    """
 
     def __init__(self, job: Job, relay: Relay) -> None:
         self.job = job
         self._relay = relay
-        self._pace = relay.pace
+        self._timing = relay.timing
         self._lock = threading.Lock()
         self._woken = threading.Event()
         self._thread: threading.Thread | None = None
         self._polling: Call | None = None
         self._beat_at = time.monotonic()
         self.version = 0
-        """How often the webhooks changed."""
         self._save()
 
     def start(self) -> None:
-        """Begins to collect, once."""
+        """Starts to collect. A second call does nothing."""
         with self._lock:
             if self._thread is None:
                 thread = threading.Thread(target=self._run, daemon=True)
@@ -468,7 +475,7 @@ class Collector:
                 self._thread = thread
 
     def report_to(self, job: Job) -> None:
-        """From now on to the webhooks that the same job was given last."""
+        """Uses the newer webhooks of the same job from now on."""
         with self._lock:
             changed = (self.job.heartbeat, self.job.result) != (job.heartbeat, job.result)
             self.job.expires_at = max(self.job.expires_at, job.expires_at)
@@ -500,140 +507,140 @@ class Collector:
             version = self.version
             try:
                 self._collect()
-                log.info("job %s: all messages were taken", self.job.name)
+                log.info("job %s: the toolkit accepted all messages", self.job.name)
             except GivenUp as end:
                 log.warning("job %s: given up: %s", self.job.name, end)
-                with contextlib.suppress(Trouble, UnknownJob, Stopped):
-                    self._poll(0)  # what was taken is acknowledged
+                with contextlib.suppress(NoAnswer, UnknownJob, Stopped):
+                    self._poll(0)  # acknowledges the accepted messages
             except Stopped:
                 return
             if self._relay.release(self, version):
                 return
 
     def _collect(self) -> None:
-        """Until all messages are taken and acknowledged. Raises GivenUp or Stopped."""
-        done, troubles = self.job.ended, 0
+        """Returns once all messages are accepted and acknowledged. Raises GivenUp or Stopped."""
+        done, failures = self.job.ended, 0
         while True:
             self._keep_alive()
             if time.time() > self.job.expires_at:
                 self._fail("external_error", "annohooks did not end this job in time.")
             try:
-                found, done = self._poll(0 if done else self._pace.wait_s)
+                new, done = self._poll(0 if done else self._timing.wait_s)
             except UnknownJob:
                 self._fail("external_error", "annohooks does not know this job any more.")
-            except Trouble as trouble:
-                self._go_on()
-                if not troubles:
-                    log.warning("job %s: no messages from annohooks: %s", self.job.name, trouble)
-                self._pause(troubles)
-                troubles += 1
+            except NoAnswer as error:
+                self._check_stopping()
+                if not failures:
+                    log.warning("job %s: no messages from annohooks: %s", self.job.name, error)
+                self._pause(failures)
+                failures += 1
                 continue
-            troubles = 0
-            for message in collapsed(found):
-                self._bring(message)
-            if not found:
+            failures = 0
+            for message in collapsed(new):
+                self._deliver(message)
+            if not new:
                 if done:
                     return
                 self._pause(0)
 
     def _poll(self, wait_s: int) -> tuple[list[Message], bool]:
-        """The next messages; says which ones were taken. Raises Trouble, UnknownJob."""
+        """The next messages. The request acknowledges the accepted ones. Raises NoAnswer, UnknownJob."""
         after = self.job.after
         query = f"wait={wait_s}" + ("" if after is None else f"&after={after}")
         self._polling = self._relay.call(
-            "GET", f"/aiware/jobs/{self.job.name}/messages?{query}", wait_s + self._pace.poll_s
+            "GET", f"/aiware/jobs/{self.job.name}/messages?{query}", wait_s + self._timing.poll_s
         )
-        self._go_on()
+        self._check_stopping()
         answer = self._polling.answer()
         if answer.status in (404, 410):
             raise UnknownJob
         if answer.status != 200:
-            raise Trouble(f"status {answer.status}")
+            raise NoAnswer(f"status {answer.status}")
         return messages(answer.body, after or 0)
 
-    def _bring(self, message: Message) -> None:
-        """Posts a message, unless the toolkit had its last word, and notes that it was taken."""
-        job, version, last_word = self.job, self.version, message.webhook == "heartbeat" and not message.running
+    def _deliver(self, message: Message) -> None:
+        """Posts a message unless the job has ended for the toolkit, and saves its number. Raises GivenUp, Stopped."""
+        job, version, is_end = self.job, self.version, message.webhook == "heartbeat" and not message.running
         if not job.ended:
             try:
                 self._post(message.webhook, message.content, message.content_type)
             except Refused as refused:
                 if message.webhook == "result":
-                    # To leave it out would be to lose it in silence, and `complete` would count it.
+                    # Without it, `complete` would count a result that the toolkit does not have.
                     self._fail("other", f"The toolkit refused a result with {refused.status}.")
-                if refused.status in (404, 410) and not last_word:
-                    raise GivenUp("the toolkit does not know the task any more") from None
-                log.warning("job %s: a heartbeat was refused with %d, and left out", job.name, refused.status)
+                if refused.status in (404, 410) and not is_end:
+                    raise GivenUp("the toolkit no longer knows the task") from None
+                log.warning("job %s: a heartbeat was refused with %d, and is skipped", job.name, refused.status)
             else:
                 if message.running:
                     job.beat = message.body
-                elif not last_word and isinstance(job.beat.get("messagesWritten"), int):
+                elif not is_end and isinstance(job.beat.get("messagesWritten"), int):
                     job.beat["messagesWritten"] += 1
-            if last_word and version != self.version:
-                return  # it was said to a toolkit that is not the newest, and will come again
-            job.ended = last_word
+            if is_end and version != self.version:
+                return  # an older toolkit got it; the next poll returns it again
+            job.ended = is_end
         job.after = message.sequence
         self._save()
 
     def _post(self, webhook: str, content: bytes, content_type: str = "application/json") -> None:
-        """Until the toolkit took it, at whichever address is the newest. Raises Refused, GivenUp, Stopped."""
-        version, since, tries, refusals = self.version, time.monotonic(), 0, 0
+        """Posts to the newest webhook until the toolkit accepts. Raises Refused, GivenUp, Stopped."""
+        version, since, attempts, refusals = self.version, time.monotonic(), 0, 0
         while True:
-            self._go_on()
-            status = self._try(webhook, content, content_type)
+            self._check_stopping()
+            status = self._attempt(webhook, content, content_type)
             if 200 <= status < 300:
                 return
             if version != self.version:
-                version, since, tries, refusals = self.version, time.monotonic(), 0, 0
+                version, since, attempts, refusals = self.version, time.monotonic(), 0, 0
                 continue
-            if not tries:
+            if not attempts:
                 log.warning("job %s: the %s webhook answered %s", self.job.name, webhook, status or "nothing")
             if 0 < status < 500 and status not in _TRANSIENT:
                 refusals += 1
-                if refusals == self._pace.refusals:
+                if refusals == self._timing.refusals:
                     raise Refused(status)
-            elif time.monotonic() - since > self._pace.gone_s:
+            elif time.monotonic() - since > self._timing.gone_s:
                 raise GivenUp("the toolkit's webhooks are gone")
-            self._pause(tries)
-            tries += 1
+            self._pause(attempts)
+            attempts += 1
             if webhook == "result":
                 self._keep_alive()
 
-    def _try(self, webhook: str, content: bytes, content_type: str = "application/json") -> int:
-        """The status of one attempt, 0 if there was no answer."""
+    def _attempt(self, webhook: str, content: bytes, content_type: str = "application/json") -> int:
+        """The status of one POST, 0 without an answer."""
         url = self.job.heartbeat if webhook == "heartbeat" else self.job.result
-        call = Call("POST", url, self._pace.post_s, {"Content-Type": content_type}, content)
+        call = Call("POST", url, self._timing.post_s, {"Content-Type": content_type}, content)
         try:
-            status = call.answer(body_matters=False).status
-        except Trouble:
+            status = call.answer(with_body=False).status
+        except NoAnswer:
             return 0
         if webhook == "heartbeat":
             self._beat_at = time.monotonic()
         return status
 
     def _keep_alive(self) -> None:
-        """Repeats the last heartbeat when there was none for long: the toolkit should wait as long as we do."""
-        self._go_on()
-        if not self.job.ended and time.monotonic() - self._beat_at > self._pace.beat_s:
+        """Repeats the last heartbeat if the toolkit got none for beat_s, so that the toolkit keeps waiting."""
+        self._check_stopping()
+        if not self.job.ended and time.monotonic() - self._beat_at > self._timing.beat_s:
             self._beat_at = time.monotonic()
-            self._try("heartbeat", _json(self.job.beat))
+            self._attempt("heartbeat", _json(self.job.beat))
 
     def _fail(self, reason: str, sentence: str) -> None:
-        """The last word, ours since annohooks' cannot come. Raises GivenUp, always."""
+        """Reports `failed` to the toolkit, because annohooks cannot end the job. Always raises GivenUp."""
         version = self.version
         if not self.job.ended:
-            told = {"status": "failed", "failureReason": reason, "failureMsg": sentence}
+            failure = {"status": "failed", "failureReason": reason, "failureMsg": sentence}
             with contextlib.suppress(Refused):
-                self._post("heartbeat", _json({**self.job.beat, "infoMs": sentence, "infoMsg": sentence, **told}))
+                self._post("heartbeat", _json({**self.job.beat, "infoMs": sentence, "infoMsg": sentence, **failure}))
             self.job.ended = version == self.version
             self._save()
         raise GivenUp(sentence)
 
-    def _pause(self, tries: int) -> None:
-        if self._woken.wait(self._pace.pause_s(tries)):
+    def _pause(self, attempts: int) -> None:
+        if self._woken.wait(self._timing.pause_s(attempts)):
             self._woken.clear()
 
-    def _go_on(self) -> None:
+    def _check_stopping(self) -> None:
         if self._relay.stopping.is_set():
             raise Stopped
 
@@ -642,10 +649,10 @@ class Collector:
 
 
 class Relay:
-    """Forwards to annohooks, and knows who collects which job."""
+    """Forwards requests to annohooks, and has a collector for each job."""
 
-    def __init__(self, chosen: Settings, pace: Pace | None = None) -> None:
-        self.pace = pace or Pace()
+    def __init__(self, chosen: Settings, timing: Timing | None = None) -> None:
+        self.timing = timing or Timing()
         self.store = Store(chosen.state)
         self.stopping = threading.Event()
         self._settings = chosen
@@ -663,56 +670,56 @@ class Relay:
         return Call(method, self._settings.url + path, timeout_s, headers, body)
 
     def ready(self) -> Answer:
-        """200 when annohooks is, else 503: for a 500, the toolkit would shut down."""
+        """200 if annohooks answers 200, otherwise 503. The toolkit would shut down on 500."""
         try:
-            status = self.call("GET", "/aiware/ready", self.pace.ready_s).answer().status
+            status = self.call("GET", "/aiware/ready", self.timing.ready_s).answer().status
             readiness = f"annohooks answered {status}."
-        except Trouble as trouble:
-            status, readiness = 503, f"annohooks cannot be reached: {trouble}."
+        except NoAnswer as error:
+            status, readiness = 503, f"annohooks cannot be reached: {error}."
         if readiness != self._readiness:
             self._readiness = readiness
             log.info("ready: %s", readiness)
         return text(200 if status == 200 else 503, readiness)
 
     def process(self, content_type: str, body: bytes) -> tuple[Answer, Collector | None]:
-        """The answer to a chunk, and who is to collect its messages once that answer is out."""
+        """The answer to a chunk, and the collector to start once the answer is sent."""
         try:
-            asked = webhooks(content_type, body)
+            named = webhooks(content_type, body)
         except BadForm as error:
             return text(400, str(error)), None
         with self._lock:
-            full = len(self._collectors) >= MOST_JOBS
+            full = len(self._collectors) >= MAX_JOBS
         if full:
-            return text(503, f"{MOST_JOBS} jobs are under way, and the relay takes no more."), None
+            return text(503, f"The relay already collects {MAX_JOBS} jobs, and accepts no more."), None
         answer = self._forward(content_type, body)
         if 300 <= answer.status < 400:
-            # The toolkit would follow it, as a GET without the form.
+            # The toolkit would follow it with a GET without the form.
             return text(502, f"annohooks answered {answer.status}, a redirect. ANNOHOOKS_URL is not its address."), None
         if answer.status == 200 and not answer.body:
-            # The toolkit would take it for a chunk to be ignored.
+            # The toolkit would ignore the chunk.
             return text(502, "annohooks answered 200 without a body."), None
         if answer.status != 200 or answer.job is None:
             return answer, None
-        if not _JOB_NAME.fullmatch(answer.job) or asked.heartbeat is None or asked.result is None:
+        if not _JOB_NAME.fullmatch(answer.job) or named.heartbeat is None or named.result is None:
             return text(502, "annohooks began a job, but the form names no webhooks to report to."), None
         try:
             estimate_s = _seconds(json.loads(answer.body)["estimatedProcessingTimeInSeconds"])
         except (ValueError, KeyError, TypeError):
             estimate_s = 0
-        limit_s = min(max(asked.max_ttl_s, estimate_s) or DAY_S, WEEK_S) + self.pace.late_s
-        job = Job(answer.job, asked.heartbeat, asked.result, time.time() + limit_s)
+        limit_s = min(max(named.max_ttl_s, estimate_s) or DAY_S, WEEK_S) + self.timing.late_s
+        job = Job(answer.job, named.heartbeat, named.result, time.time() + limit_s)
         log.info("job %s: accepted", job.name)
         return answer, self._collector(job)
 
     def _forward(self, content_type: str, body: bytes) -> Answer:
-        """annohooks' answer. A moment's trouble is waited out: the toolkit's three tries are over in 0.3 s."""
-        until = time.monotonic() + self.pace.patience_s
-        for tries in itertools.count():
+        """annohooks' answer. Repeats the request while annohooks is busy: the toolkit's three attempts take 0.3 s."""
+        until = time.monotonic() + self.timing.patience_s
+        for attempts in itertools.count():
             try:
-                answer = self.call("POST", "/aiware/process", self.pace.process_s, body, content_type).answer()
-            except Trouble as trouble:
-                answer = text(503, f"annohooks cannot be reached: {trouble}.")
-            pause_s = self.pace.pause_s(tries)
+                answer = self.call("POST", "/aiware/process", self.timing.process_s, body, content_type).answer()
+            except NoAnswer as error:
+                answer = text(503, f"annohooks cannot be reached: {error}.")
+            pause_s = self.timing.pause_s(attempts)
             if answer.status not in _BUSY or time.monotonic() + pause_s > until or self.stopping.wait(pause_s):
                 break
         return answer
@@ -727,7 +734,7 @@ class Relay:
             return collector
 
     def release(self, collector: Collector, version: int) -> bool:
-        """Forgets a job that is over, unless its webhooks changed since: then its collector must go on."""
+        """Forgets a finished job. Returns False if its webhooks have changed since: its collector must continue."""
         with self._lock:
             if collector.version != version:
                 return False
@@ -736,25 +743,25 @@ class Relay:
             return True
 
     def resume(self) -> None:
-        """Takes up the jobs of an earlier relay."""
-        for job in itertools.islice(self.store.jobs(), MOST_JOBS):
-            log.info("job %s: taken up again", job.name)
+        """Continues the jobs of an earlier relay."""
+        for job in itertools.islice(self.store.jobs(), MAX_JOBS):
+            log.info("job %s: continued", job.name)
             self._collector(job).start()
 
     def stop(self) -> None:
-        """Ends the collectors; a message on its way to the toolkit has a moment to arrive."""
+        """Stops the collectors. A message that is being posted has a few seconds to arrive."""
         self.stopping.set()
         with self._lock:
             collectors = list(self._collectors.values())
         for collector in collectors:
             collector.stop()
-        until = time.monotonic() + self.pace.end_s
+        until = time.monotonic() + self.timing.end_s
         for collector in collectors:
             collector.join(until)
 
 
 class Server(ThreadingHTTPServer):
-    """Listens on loopback: nobody but the toolkit has business here."""
+    """Listens on loopback: only the toolkit calls."""
 
     daemon_threads = True
     request_queue_size = 64
@@ -762,10 +769,10 @@ class Server(ThreadingHTTPServer):
     def __init__(self, relay: Relay, port: int) -> None:
         super().__init__(("127.0.0.1", port), Handler)
         self.relay = relay
-        self._places = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        self._connections = threading.BoundedSemaphore(MAX_CONNECTIONS)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        if self._places.acquire(timeout=self.relay.pace.end_s):
+        if self._connections.acquire(timeout=self.relay.timing.end_s):
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
@@ -774,20 +781,20 @@ class Server(ThreadingHTTPServer):
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._places.release()
+            self._connections.release()
 
     def stop(self) -> None:
-        """Takes no more requests, lets those under way end if they do soon, and ends the relay."""
+        """Accepts no more requests, waits a few seconds for the running ones, and stops the relay."""
         self.shutdown()
         self.relay.stop()
-        until = time.monotonic() + self.relay.pace.end_s
-        for _ in range(MOST_CONNECTIONS):
-            self._places.acquire(timeout=max(0, until - time.monotonic()))
+        until = time.monotonic() + self.relay.timing.end_s
+        for _ in range(MAX_CONNECTIONS):
+            self._connections.acquire(timeout=max(0, until - time.monotonic()))
         self.server_close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         error = sys.exc_info()[1]
-        if not isinstance(error, OSError):  # who hangs up is no error of ours
+        if not isinstance(error, OSError):  # a client hung up
             log.error("a request failed: %s", type(error).__name__)
 
 
@@ -812,18 +819,18 @@ class Handler(BaseHTTPRequestHandler):
             self._reply(text(404, "This is the relay of an aiWARE engine: GET /ready, POST /process."))
         elif not re.fullmatch("[0-9]{1,15}", length) or "Transfer-Encoding" in self.headers:
             self._reply(text(411, "The form must be sent with its Content-Length."))
-        elif int(length) > MOST_BODY_BYTES:
+        elif int(length) > MAX_BODY_BYTES:
             self._discard(int(length))
             self._reply(
                 text(
                     413,
-                    f"The form has {length} bytes, and annohooks takes {MOST_BODY_BYTES}: a chunk of 4.4 MiB. Set "
+                    f"The form has {length} bytes, and annohooks takes {MAX_BODY_BYTES}: a chunk of 4.4 MiB. Set "
                     "VERITONE_DISABLE_CHUNK_DOWNLOAD=true for the engine, and annohooks fetches it from cacheURI.",
                 )
             )
         else:
             body = self.rfile.read(int(length))
-            if len(body) == int(length):  # else the client went away
+            if len(body) == int(length):  # otherwise the client hung up
                 self._process(body)
 
     def _process(self, body: bytes) -> None:
@@ -832,7 +839,7 @@ class Handler(BaseHTTPRequestHandler):
         try:
             self._reply(answer)
         finally:
-            # Not before: a result must not come to the toolkit ahead of what makes it wait for one.
+            # Only now: the toolkit must get the acknowledgement before the first result.
             if collector is not None:
                 collector.start()
 
@@ -840,8 +847,8 @@ class Handler(BaseHTTPRequestHandler):
         return self.path.partition("?")[0].rstrip("/")
 
     def _discard(self, length: int) -> None:
-        """A client that is still sending would not read the answer."""
-        left = min(length, MOST_DISCARDED_BYTES)
+        """Reads the body: a client that is still sending would not read the answer."""
+        left = min(length, MAX_DISCARDED_BYTES)
         while left and (piece := self.rfile.read(min(left, 1 << 16))):
             left -= len(piece)
 
@@ -859,17 +866,17 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(answer.body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Quiet: a request line may hold a query."""
+        """Logs nothing: a request line may contain a query."""
 
 
 def become(user: str, state: Path) -> None:
-    """Gives root up, for good; the folder of the state becomes the user's. Raises Misconfigured for no such user."""
+    """Changes from root to a user, who then owns the state folder. Raises Misconfigured if there is no such user."""
     if not user or os.geteuid() != 0:
         return
     try:
         record = pwd.getpwnam(user)
     except KeyError:
-        raise Misconfigured("ANNOHOOKS_RELAY_USER is no user of this container.") from None
+        raise Misconfigured("ANNOHOOKS_RELAY_USER is not a user of this container.") from None
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.chown(state, record.pw_uid, record.pw_gid, follow_symlinks=False)
     os.setgroups([])
@@ -879,7 +886,7 @@ def become(user: str, state: Path) -> None:
 
 def main() -> None:
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # Blocked in every thread and waited for in this one: a handler might not be run as long as this one waits.
+    # Blocked in all threads, and waited for in this one: a signal handler might not run while this thread waits.
     ends = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     try:
@@ -892,7 +899,7 @@ def main() -> None:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     log.info("listening on port %d", server.server_port)
     signal.sigwait(ends)
-    log.info("ending")
+    log.info("stopping")
     server.stop()
 
 

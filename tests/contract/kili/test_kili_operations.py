@@ -264,7 +264,7 @@ def test_an_issue_is_solved_as_the_sdk_solves_it(kili, sdk, client):
 
 
 def test_the_older_mutation_is_one_that_the_schema_of_older_releases_has():
-    schema = graphql.build_schema((ROOT / "local" / "kili" / "schema.graphql").read_text())
+    schema = graphql.build_schema((ROOT / "local" / "simulators" / "kili" / "schema.graphql").read_text())
     assert graphql.validate(schema, graphql.parse(documents.SEND_BACK_BEFORE_26_2_1)) == []
 
 

@@ -1,4 +1,4 @@
-"""An API and a toolkit that do as a test says, and what they say to each other."""
+"""An API and a toolkit that answer as a test says, and the relay between them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 from local.listener import Dropped, Listener, Reply, Request
@@ -20,6 +20,8 @@ CONTENT_TYPE = f"multipart/form-data; boundary={BOUNDARY}"
 JOB = "0123456789abcdef"
 ESTIMATE_S = 120
 WAIT_S = 30
+
+Message = tuple[str, dict[str, Any]]
 
 
 def form(chunk: bytes | None = None, **fields: str) -> bytes:
@@ -37,20 +39,20 @@ def acknowledged(job: str = JOB, estimate_s: int = ESTIMATE_S) -> Reply:
     return Reply(200, body, headers={"X-Annohooks-Job": job})
 
 
-def running(count: int = 0) -> tuple[str, dict[str, Any]]:
+def running(count: int = 0) -> Message:
     return "heartbeat", {"status": "running", "messagesWritten": count, "infoMs": "at work", "infoMsg": "at work"}
 
 
-def result(index: int) -> tuple[str, dict[str, Any]]:
+def result(index: int) -> Message:
     return "result", {"index": index, "output": {"series": [], "vendor": {"text": "é\ud83d", "value": 0.1}}}
 
 
-def complete(count: int) -> tuple[str, dict[str, Any]]:
+def complete(count: int) -> Message:
     return "heartbeat", {"status": "complete", "messagesWritten": count}
 
 
 @dataclass
-class Called:
+class Call:
     """A request as the relay sent it."""
 
     method: str
@@ -64,35 +66,39 @@ class Called:
 
 
 class Api(Listener):
-    """What annohooks answers. planned: for the next calls of a path that ends so, instead of what is usual."""
+    """The API of annohooks. planned: by the last part of a path, the next answers in place of the usual ones."""
 
     def __init__(self, port: int = 0) -> None:
         super().__init__("127.0.0.1", port, self._serve)
         self.changed = threading.Condition()
-        self.calls: list[Called] = []
+        self.calls: list[Call] = []
         self.planned: dict[str, list[Reply | None]] = {}
         self.process = acknowledged()
         self.ready = Reply(200, b"ready")
         self.jobs: dict[str, list[dict[str, Any]]] = {JOB: []}
         self.acknowledged: dict[str, int] = {}
 
-    def says(self, *messages: tuple[str, dict[str, Any]], job: str = JOB) -> None:
+    def publish(self, *messages: Message, job: str = JOB) -> None:
+        """Adds messages to the outbox of a job."""
         with self.changed:
-            box = self.jobs.setdefault(job, [])
+            outbox = self.jobs.setdefault(job, [])
             for webhook, body in messages:
-                box.append({"sequence": len(box) + 1, "webhook": webhook, "body": body})
+                outbox.append({"sequence": len(outbox) + 1, "webhook": webhook, "body": body})
             self.changed.notify_all()
 
-    def wait(self, until: Callable[[], bool]) -> None:
+    def wait(self, until: Callable[[], object]) -> None:
         with self.changed:
             assert self.changed.wait_for(until, WAIT_S)
 
-    def called(self, path: str) -> list[Called]:
+    def wait_for_polls(self, count: int) -> None:
+        self.wait(lambda: len(self.called("/messages")) >= count)
+
+    def called(self, path: str) -> list[Call]:
         return [call for call in self.calls if urlsplit(call.target).path.endswith(path)]
 
     def _serve(self, request: Request) -> Reply:
         body = request.read(request.unread)
-        call = Called(request.method, request.target, dict(request.headers), body)
+        call = Call(request.method, request.target, dict(request.headers), body)
         with self.changed:
             self.calls.append(call)
             self.changed.notify_all()
@@ -116,18 +122,21 @@ class Api(Listener):
             self.acknowledged[job] = max(after, self.acknowledged.get(job, 0))
             self.changed.notify_all()
             self.changed.wait_for(lambda: len(self.jobs[job]) > after, int(query["wait"]))
-            given = self.jobs[job][after:]
-            done = any(each["body"].get("status") in ("complete", "failed") for each in self.jobs[job])
-        return Reply(200, json.dumps({"messages": given, "done": done}).encode())
+            messages = self.jobs[job][after:]
+            done = any(message["body"].get("status") in ("complete", "failed") for message in self.jobs[job])
+        return Reply(200, json.dumps({"messages": messages, "done": done}).encode())
 
 
 class Toolkit(Listener):
-    """Takes heartbeats and results. planned: statuses of the next answers by webhook; 0 hangs up instead."""
+    """The webhooks of a toolkit. accepted, refused: bodies of the messages.
+
+    planned: by webhook, the statuses of the next answers; always: of all later ones. 0 closes the connection instead.
+    """
 
     def __init__(self, port: int = 0) -> None:
         super().__init__("127.0.0.1", port, self._serve)
         self.changed = threading.Condition()
-        self.taken: list[dict[str, Any]] = []
+        self.accepted: list[dict[str, Any]] = []
         self.refused: list[dict[str, Any]] = []
         self.planned: dict[str, list[int]] = {}
         self.always: dict[str, int] = {}
@@ -139,14 +148,22 @@ class Toolkit(Listener):
             "resultWebhook": f"{self.origin}/result/task1?key=canary-in-a-query",
         }
 
-    def wait(self, until: Callable[[], bool]) -> None:
+    def wait(self, until: Callable[[], object]) -> None:
         with self.changed:
-            assert self.changed.wait_for(until, WAIT_S), (self.taken, self.refused)
+            assert self.changed.wait_for(until, WAIT_S), (self.accepted, self.refused)
+
+    def wait_for(self, end: str) -> None:
+        """Returns once a heartbeat with this status is accepted."""
+        self.wait(lambda: end in self.summary)
 
     @property
-    def words(self) -> list[int | str]:
-        """The indexes of results and the statuses of heartbeats, as taken."""
-        return [body.get("index", body.get("status")) for body in self.taken]
+    def summary(self) -> list[int | str]:
+        """The index of each accepted result and the status of each accepted heartbeat, in order."""
+        return [body.get("index", body.get("status")) for body in self.accepted]
+
+    @property
+    def summary_without_running(self) -> list[int | str]:
+        return [word for word in self.summary if word != "running"]
 
     def _serve(self, request: Request) -> Reply:
         body = json.loads(request.read(request.unread))
@@ -154,7 +171,7 @@ class Toolkit(Listener):
         with self.changed:
             planned = self.planned.get(webhook)
             status = planned.pop(0) if planned else self.always.get(webhook, 204)
-            (self.taken if 200 <= status < 300 else self.refused).append(body)
+            (self.accepted if 200 <= status < 300 else self.refused).append(body)
             self.changed.notify_all()
         if not status:
             raise Dropped
@@ -162,7 +179,7 @@ class Toolkit(Listener):
 
 
 @dataclass
-class Process:
+class Relay:
     """A relay that listens."""
 
     port: int
@@ -179,10 +196,15 @@ class Process:
     def process(self, *, chunk: bytes | None = None, **fields: str) -> tuple[int, str, bytes]:
         return self.send("POST", "/process", form(chunk, **fields))
 
+    def begin(self, toolkit: Toolkit) -> Self:
+        """Forwards a chunk that names the toolkit's webhooks."""
+        assert self.process(**toolkit.webhooks)[0] == 200
+        return self
+
 
 @dataclass
-class Started(Process):
-    """A relay that serves in this process."""
+class RelayInProcess(Relay):
+    """A relay in a thread of this process."""
 
     server: Any
     thread: threading.Thread
@@ -192,10 +214,19 @@ class Started(Process):
         self.server.stop()
         self.thread.join()
 
-    def kept(self) -> list[str]:
+    def collector(self, job: str = JOB) -> Any:
+        return self.server.relay._collectors[job]
+
+    def state_files(self) -> list[str]:
         return sorted(path.name for path in self.state.glob("*"))
 
     def wait_until_forgotten(self) -> None:
+        """Returns once every job is over and its state removed."""
         for collector in list(self.server.relay._collectors.values()):
             collector.join(time.monotonic() + WAIT_S)
-        assert self.kept() == []
+        assert self.state_files() == []
+
+    def finish(self, toolkit: Toolkit, end: str = "complete") -> None:
+        """Returns once the toolkit has accepted the end of the job and the relay has forgotten it."""
+        toolkit.wait_for(end)
+        self.wait_until_forgotten()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from stand_ins import JOB, SECRET, WAIT_S, Process, complete, result, running
+from stand_ins import JOB, SECRET, WAIT_S, Relay, complete, result, running
 
 from local.template import ROOT
 
@@ -46,10 +46,10 @@ def run(api, tmp_path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
         yield popen
 
 
-def listening(process: subprocess.Popen[str]) -> Process:
+def listening(process: subprocess.Popen[str]) -> Relay:
     for line in process.stdout:
         if found := re.search(r"listening on port (\d+)", line):
-            return Process(int(found[1]))
+            return Relay(int(found[1]))
     raise AssertionError("it does not listen")
 
 
@@ -57,9 +57,9 @@ def listening(process: subprocess.Popen[str]) -> Process:
 def test_signal_ends_it_cleanly_in_the_midst_of_a_job(run, api, toolkit, tmp_path, number):
     process = run()
     listening(process).process(**toolkit.webhooks)
-    api.says(running(), result(1))
-    toolkit.wait(lambda: len(toolkit.taken) == 2)
-    api.wait(lambda: len(api.called("/messages")) == 2)  # and waits, for 20 s
+    api.publish(running(), result(1))
+    toolkit.wait(lambda: len(toolkit.accepted) == 2)
+    api.wait_for_polls(2)  # and waits, for 20 s
     process.send_signal(number)
     said, _ = process.communicate(timeout=15)
     assert process.returncode == 0
@@ -71,19 +71,19 @@ def test_signal_ends_it_cleanly_in_the_midst_of_a_job(run, api, toolkit, tmp_pat
 def test_relay_that_was_killed_goes_on_in_the_next_one(run, api, toolkit, tmp_path):
     first = run()
     listening(first).process(**toolkit.webhooks)
-    api.says(running(), result(1))
-    toolkit.wait(lambda: len(toolkit.taken) == 2)
+    api.publish(running(), result(1))
+    toolkit.wait(lambda: len(toolkit.accepted) == 2)
     api.wait(lambda: api.acknowledged.get(JOB) == 2)
     first.kill()
     first.wait()
-    api.says(result(2), complete(2))
+    api.publish(result(2), complete(2))
     second = run()
     listening(second)
-    toolkit.wait(lambda: "complete" in toolkit.words)
+    toolkit.wait_for("complete")
     api.wait(lambda: api.acknowledged.get(JOB) == 4)
     second.terminate()
     assert second.wait(WAIT_S) == 0
-    assert toolkit.words == ["running", 1, 2, "complete"]
+    assert toolkit.summary == ["running", 1, 2, "complete"]
 
 
 def test_relay_answers_the_toolkit_at_the_address_of_its_documentation(run, api):

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from annohooks.aiware import form, media
+from engine import relay
 from local.template import ROOT
 
 ENGINE = ROOT / "engine"
@@ -54,7 +55,7 @@ def test_everything_copied_stands_beside_the_dockerfile(instructions):
 @pytest.mark.parametrize(
     ("name", "path"), [("VERITONE_WEBHOOK_READY", "/ready"), ("VERITONE_WEBHOOK_PROCESS", "/process")]
 )
-def test_toolkit_is_told_the_port_and_the_path_of_the_relay(environment, relay, name, path):
+def test_toolkit_is_told_the_port_and_the_path_of_the_relay(environment, name, path):
     url = urlsplit(environment[name])
     assert (url.scheme, url.port, url.path) == ("http", relay.PORT, path)
     assert relay.is_local(url.hostname)
@@ -100,5 +101,5 @@ def test_readme_names_what_to_fill_in_the_manifest(manifest):
     assert left_open <= set(re.findall(r"YOUR-[A-Z-]+", (ENGINE / "README.md").read_text()))
 
 
-def test_relay_refuses_what_annohooks_would(relay):
-    assert relay.MOST_BODY_BYTES == form.MAX_BODY_BYTES
+def test_relay_refuses_what_annohooks_would():
+    assert relay.MAX_BODY_BYTES == form.MAX_BODY_BYTES
