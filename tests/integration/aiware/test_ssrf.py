@@ -37,7 +37,7 @@ def test_an_address_that_is_not_listed_is_refused_before_anything_is_done(engine
     before = len(engine.media.calls)
     task = engine.process(**{field: url})
     assert (task.state, task.status) == ("ERROR", status)
-    assert ("does not allow" if status == 403 else f"`{field}` is no URL") in task.failure_message
+    assert ("does not allow" if status == 403 else f"`{field}` is not a URL") in task.failure_message
     assert len(engine.media.calls) == before
     assert task.job is None
 

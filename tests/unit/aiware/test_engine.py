@@ -1,16 +1,13 @@
-"""Which engine a payload asks for, and what it tells of a picture and of a video."""
+"""The engine that a payload asks for, and its documents about a picture and a video."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-from pathlib import Path
-from typing import Annotated, Literal
 
 import cv2
-import msgspec
 import numpy as np
 import pytest
+from spots import DETECTORS, HEIGHT, WIDTH, SpotParameters, engine, of_picture, picture, png
 
 from annohooks.aiware import engine as engines
 from annohooks.aiware import picture_slide
@@ -20,71 +17,8 @@ from annohooks.aiware.parameters import chosen
 from annohooks.core.deadline import Deadline
 from annohooks.core.errors import BadRequest, DeadlineExceeded, TooLarge
 from annohooks.imaging.analyzers import ANALYZERS
-from annohooks.imaging.detections import Detections
-from annohooks.imaging.detectors.base import Detector, Parameters
 from annohooks.imaging.region import Box
-from annohooks.imaging.video import StreamBroken, Video
 from local import slides
-from local.simulators.aiware.aion import problems
-
-WHITE, WIDTH, HEIGHT = 255, 200, 100
-
-
-class SpotParameters(Parameters, frozen=True, kw_only=True):
-    brightest: Annotated[int, msgspec.Meta(title="brightest", ge=0, le=254)] = 100
-    least_score: Annotated[float, msgspec.Meta(title="least score", ge=0, le=1)] = 0.0
-    naming: Annotated[Literal["Plain", "by size"], msgspec.Meta(title="naming")] = "Plain"
-    upper: Annotated[bool, msgspec.Meta(title="upper case")] = False
-
-
-class Spots(Detector[SpotParameters]):
-    """Dark boxes."""
-
-    name, title, kind, parameters = "spots", "Dark spots", "object", SpotParameters
-
-    def detect(self, picture, parameters):
-        dark = (picture.max(axis=2) <= parameters.brightest).astype(np.uint8)
-        _, _, stats, _ = cv2.connectedComponentsWithStats(dark)
-        found = [(x, y, x + width, y + height) for x, y, width, height, _ in stats[1:].tolist()]
-        label = "spot" if parameters.naming == "Plain" else "large"
-        return Detections.from_boxes(found, [label.upper() if parameters.upper else label] * len(found))
-
-
-class Portraits(Spots):
-    name, title, kind = "portraits", "Portraits", "face"
-
-
-DETECTORS = {"spots": Spots(), "portraits": Portraits()}
-
-
-def picture(*boxes):
-    pixels = np.full((HEIGHT, WIDTH, 3), WHITE, np.uint8)
-    for x, y, width, height in boxes:
-        pixels[y : y + height, x : x + width] = 0
-    return pixels
-
-
-def png(pixels):
-    return cv2.imencode(".png", pixels)[1].tobytes()
-
-
-def engine(default="spots", **payload):
-    return choose(payload, default, DETECTORS)
-
-
-def later():
-    return Deadline.after(60)
-
-
-def sent(document):
-    """As the toolkit reads it; it must be AION."""
-    read = json.loads(msgspec.json.encode(document))
-    assert problems(read) == []
-    return read
-
-
-def of_picture(content, times_ms=(0, 0), deadline=None, **payload):
-    return sent(engine(**payload).of_picture(content, times_ms, deadline or later()))
 
 
 class TestChoose:
@@ -107,7 +41,7 @@ class TestChoose:
         assert set(ANALYZERS) < set(refused.value.message.removesuffix(".").replace(",", "").split())
 
     @pytest.mark.parametrize(
-        ("name", "kind"), [("portraits", "face"), ("spots", "object"), *((each, "object") for each in ANALYZERS)]
+        ("name", "kind"), [("portraits", "face"), ("spots", "object"), ("nuclei", "object"), ("tissue", "object")]
     )
     def test_an_engine_knows_the_type_of_what_it_finds(self, name, kind):
         assert engine(analyzer=name).kind == kind
@@ -127,45 +61,46 @@ class TestParameters:
             assert (engine(**empty).sample_ms, engine(**empty).segment_ms) == (1_000, 60_000)
 
     @pytest.mark.parametrize(
-        ("payload", "told"),
+        ("name", "values", "expected"),
         [
-            ({"sampleMs": 99}, "`sampleMs` has to be a whole number from 100 to 60000."),
-            ({"sampleMs": "soon"}, "`sampleMs` has to be a whole number from 100 to 60000."),
-            ({"sampleMs": 500.5}, "`sampleMs` has to be a whole number from 100 to 60000."),
-            ({"sampleMs": True}, "`sampleMs` has to be a whole number from 100 to 60000."),
-            ({"sampleMs": [500]}, "`sampleMs` has to be a whole number from 100 to 60000."),
-            ({"segmentMs": 0}, "`segmentMs` has to be a whole number from 1000 to 3600000."),
+            ("sampleMs", [99, "soon", 500.5, True, [500]], "a whole number from 100 to 60000"),
+            ("segmentMs", [0], "a whole number from 1000 to 3600000"),
+            ("brightest", ["300", "9" * 400], "a whole number from 0 to 254"),
+            ("least_score", ["NaN", float("nan"), "1e999", {}], "a number from 0 to 1"),
+            ("naming", ["by colour", 3], "one of Plain, by size"),
+            ("upper", ["maybe"], "true or false"),
+        ],
+    )
+    def test_a_value_that_cannot_be_used_is_refused_by_the_name_of_its_field(self, name, values, expected):
+        for value in values:
+            with pytest.raises(BadRequest) as refused:
+                engine(**{name: value})
+            assert refused.value.message == f"The payload's `{name}` has to be {expected}."
+
+    @pytest.mark.parametrize(
+        ("payload", "message"),
+        [
             ({"sampleMs": 5000, "segmentMs": 4000}, "`segmentMs` is less than its `sampleMs`."),
-            ({"brightest": "300"}, "`brightest` has to be a whole number from 0 to 254."),
-            ({"brightest": "9" * 400}, "`brightest` has to be a whole number from 0 to 254."),
-            ({"least_score": "NaN"}, "`least_score` has to be a number from 0 to 1."),
-            ({"least_score": float("nan")}, "`least_score` has to be a number from 0 to 1."),
-            ({"least_score": "1e999"}, "`least_score` has to be a number from 0 to 1."),
-            ({"least_score": {}}, "`least_score` has to be a number from 0 to 1."),
-            ({"naming": "by colour"}, "`naming` has to be one of Plain, by size."),
-            ({"naming": 3}, "`naming` has to be one of Plain, by size."),
-            ({"upper": "maybe"}, "`upper` has to be true or false."),
             ({"analyzer": "nuclei", "mpp": 0}, "`mpp` has to be a number from 0.001 to 10000."),
             ({"analyzer": "nuclei", "stain": "PAS"}, "`stain` has to be one of H&E, "),
             ({"analyzer": "nuclei", "sensitivity": "much"}, "`sensitivity` has to be a number from 0.2 to 5."),
             ({"analyzer": "nuclei", "largest_um2": 5}, "`largest_um2` is less than its `smallest_um2`."),
         ],
     )
-    def test_a_value_that_cannot_be_used_is_refused_by_the_name_of_its_field(self, payload, told):
+    def test_values_that_the_engine_cannot_use_are_refused(self, payload, message):
         with pytest.raises(BadRequest) as refused:
             engine(**payload)
-        assert told in refused.value.message
-        assert refused.value.message.startswith("The payload's `")
+        assert refused.value.message.startswith(f"The payload's {message}")
 
     def test_what_contradicts_itself_is_refused_in_the_analyzers_words(self):
         with pytest.raises(BadRequest, match="weak, moderate and strong have to rise"):
             engine(analyzer="dab_positivity", weak="0.9")
 
     @pytest.mark.parametrize(
-        ("value", "told"), [("true", True), ("False", False), ("0", False), (1, True), (True, True), ("", False)]
+        ("value", "is_upper"), [("true", True), ("False", False), ("0", False), (1, True), (True, True), ("", False)]
     )
-    def test_true_and_false_may_be_text(self, value, told):
-        assert chosen(SpotParameters, {"upper": value}.get).upper is told
+    def test_true_and_false_may_be_text(self, value, is_upper):
+        assert chosen(SpotParameters, {"upper": value}.get).upper is is_upper
 
     def test_choices_count_in_any_case(self):
         assert chosen(SpotParameters, {"naming": "BY SIZE"}.get).naming == "by size"
@@ -173,7 +108,7 @@ class TestParameters:
     def test_parameters_reach_the_detector(self):
         content = png(picture((10, 10, 20, 20)))
         document = of_picture(content, upper="true", naming="by size")
-        assert [each["label"] for each in document["object"]] == ["LARGE"]
+        assert [found["label"] for found in document["object"]] == ["LARGE"]
         assert of_picture(content, brightest=0)["object"] != []
 
 
@@ -271,87 +206,6 @@ class TestAnalyzers:
         means = np.pad(part, missing, mode="edge").reshape(rows, downsample, columns, downsample, 3).mean(axis=(1, 3))
         read = picture_slide.PictureSlide(pixels, 0.5).picture(box, downsample)
         assert read == pytest.approx(means, abs=0.51)
-
-
-def film(monkeypatch, samples, duration_ms=10_000, broken_at=None):
-    """A video of pictures by their times; the one at broken_at cannot be read."""
-    times_ms = np.arange(0.0, duration_ms, 40.0)
-    keys = np.arange(0, len(times_ms), 10)
-    video = Video(Path("film.mp4"), WIDTH, HEIGHT, duration_ms, 25.0, len(times_ms), times_ms, keys, is_whole=True)
-
-    def frames(given, start_ms, stop_ms, step_ms):
-        assert given is video
-        for at_ms in range(-(-start_ms // step_ms) * step_ms, stop_ms, step_ms):
-            if at_ms == broken_at:
-                raise StreamBroken(at_ms)
-            if at_ms in samples:
-                yield at_ms, samples[at_ms]
-
-    monkeypatch.setattr(engines.video, "frames", frames)
-    return video
-
-
-def told(document):
-    return [(each["startTimeMs"], each["stopTimeMs"], each["object"]["boundingPoly"][0]) for each in document["series"]]
-
-
-class TestOfVideo:
-    STILL = picture((20, 10, 40, 20))
-    MOVED = picture((120, 10, 40, 20))
-    LEFT, RIGHT = {"x": 0.1, "y": 0.1}, {"x": 0.6, "y": 0.1}
-
-    def of_video(self, video, start_ms=0, stop_ms=10_000, offset_ms=0, deadline=None, **payload):
-        return sent(engine(**payload).of_video(video, start_ms, stop_ms, offset_ms, deadline or later()))
-
-    def test_what_stays_is_told_once_from_the_first_sample_to_the_step_after_the_last(self, monkeypatch):
-        video = film(monkeypatch, {1000: self.STILL, 2000: self.STILL, 3000: self.STILL, 4000: picture()})
-        assert told(self.of_video(video)) == [(1000, 4000, self.LEFT)]
-
-    def test_what_moves_away_is_told_of_each_place(self, monkeypatch):
-        video = film(monkeypatch, {0: self.STILL, 1000: self.MOVED})
-        assert told(self.of_video(video)) == [(0, 1000, self.LEFT), (1000, 2000, self.RIGHT)]
-
-    def test_times_are_of_the_asset(self, monkeypatch):
-        video = film(monkeypatch, {1000: self.STILL})
-        assert told(self.of_video(video, offset_ms=60_000)) == [(61_000, 62_000, self.LEFT)]
-
-    def test_only_samples_of_the_segment_are_looked_at(self, monkeypatch):
-        video = film(monkeypatch, dict.fromkeys(range(0, 10_000, 500), self.STILL))
-        assert told(self.of_video(video, 2_000, 4_000, sampleMs=500)) == [(2_000, 4_000, self.LEFT)]
-
-    def test_nothing_is_told_beyond_the_end_of_the_file(self, monkeypatch):
-        video = film(monkeypatch, {0: self.STILL, 1000: self.STILL}, duration_ms=1_400)
-        assert told(self.of_video(video)) == [(0, 1_400, self.LEFT)]
-
-    def test_a_segment_without_objects_is_an_empty_series(self, monkeypatch):
-        video = film(monkeypatch, {0: picture(), 1000: picture()})
-        assert self.of_video(video, analyzer="portraits")["series"] == []
-
-    def test_an_analyzer_looks_at_frames_too(self, monkeypatch):
-        video = film(monkeypatch, {0: self.STILL, 1000: self.STILL})
-        (item,) = self.of_video(video, analyzer="dark_regions", mpp=1)["series"]
-        assert (item["startTimeMs"], item["stopTimeMs"]) == (0, 2000)
-        assert item["object"]["label"] == "dark regions"
-
-    def test_a_picture_that_is_shown_at_several_samples_is_looked_at_once(self, monkeypatch):
-        looked = []
-        detect = Spots.detect
-        monkeypatch.setattr(Spots, "detect", lambda *given: looked.append(given[1]) or detect(*given))
-        again = self.STILL.copy()
-        video = film(monkeypatch, {0: self.STILL, 1000: self.STILL, 2000: self.STILL, 3000: again})
-        assert told(self.of_video(video)) == [(0, 4000, self.LEFT)]
-        assert [each is again for each in looked] == [False, True]
-
-    def test_work_ends_at_the_deadline_between_samples(self, monkeypatch):
-        video = film(monkeypatch, {0: self.STILL})
-        with pytest.raises(DeadlineExceeded, match="looking at the video"):
-            self.of_video(video, deadline=Deadline.after(0))
-
-    def test_a_video_that_breaks_off_is_told_of_by_the_time_it_does(self, monkeypatch):
-        video = film(monkeypatch, {0: self.STILL}, broken_at=2000)
-        with pytest.raises(StreamBroken) as broken:
-            self.of_video(video)
-        assert broken.value.reached_ms == 2000
 
 
 class TestDrawing:

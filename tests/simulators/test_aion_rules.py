@@ -9,6 +9,8 @@ import pytest
 
 from local.simulators.aiware.aion import judged, problems
 
+pytestmark = pytest.mark.thorough
+
 BOX = [{"x": 0.1, "y": 0.2}, {"x": 0.5, "y": 0.2}, {"x": 0.5, "y": 0.9}, {"x": 0.1, "y": 0.9}]
 OBJECT = {"type": "object", "label": "dog", "confidence": 0.91, "boundingPoly": BOX}
 FACE = {"type": "face", "label": "Ada", "confidence": 1, "boundingPoly": BOX, "vendor": {"track": 3}}
