@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from annohooks.core import dynamodb, retry
 from annohooks.core.deadline import Deadline, now_ms
 from annohooks.core.errors import BadRequest, DeadlineExceeded
 from annohooks.core.staging import Staging
+from local.template import ROOT
 
 BEAT = ("token", 10)
 
@@ -57,6 +60,20 @@ def stage_result(job, segment: int) -> None:
 def test_a_payload_that_names_no_task_is_refused(reporter, payload):
     with pytest.raises(BadRequest, match="names no task"):
         reporter.handle(payload, soon())
+
+
+def test_every_task_that_the_state_machine_asks_for_is_known(jobs, running, reporter, released):
+    text = (ROOT / "statemachines" / "aiware_engine.asl.yaml").read_text()
+    payloads = re.findall(r"FunctionName: \$\{ReportFunction\}\n +Payload: \{(.*)\}", text)
+    assert len(payloads) > 8
+    changed(running, stage="failed")
+    values = {"job": running.id, "token": "t", "beat_s": 10, "segment": 0, "error": "other", "cause": "{}"}
+    for payload in payloads:
+        names = re.findall(r"(\w+)(?:\.\$)?: ", payload.replace("task:", ""))
+        task = re.findall(r"task: (\w+)", payload)[0]
+        with suppress(Failure):  # the job has ended
+            assert reporter.handle({"task": task} | {name: values[name] for name in names}, soon()) == {}
+    assert released == ["t", "t"]
 
 
 # ---- heartbeats

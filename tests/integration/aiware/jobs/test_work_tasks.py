@@ -125,7 +125,7 @@ def test_a_video_that_breaks_off_while_it_is_drawn_is_told_as_such(analysed, mon
 
 
 def test_media_are_fetched_once_and_stay_until_another_job_comes(tmp_path):
-    folders, fetched = MediaFolders(tmp_path), []
+    folders, others, fetched = MediaFolders(tmp_path), MediaFolders(tmp_path), []
 
     def fetch(path):
         fetched.append(path)
@@ -134,8 +134,8 @@ def test_media_are_fetched_once_and_stay_until_another_job_comes(tmp_path):
     for _ in range(2):
         with folders.media("a", fetch) as path:
             assert path.read_bytes() == b"media"
-            with folders.media("b", fetch):
-                assert path.exists()  # somebody uses them
+            with others.media("b", fetch):  # as another process would
+                assert path.exists()
     assert len(fetched) == 3
     with folders.media("c", fetch) as path:
         assert list(tmp_path.iterdir()) == [path.parent]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 import tempfile
-import threading
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -81,33 +81,46 @@ class Worker:
 class MediaFolders:
     """A folder for each job, with its media: the next segment that this instance analyses need not fetch them again.
 
-    root: the folder of the folders, which no other process uses.
+    The folder of a job is locked (flock) while it is in use. Such a lock holds between processes, too, and ends with
+    its process, however that ends.
     """
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._users: Counter[str] = Counter()
-        self._lock = threading.Lock()
 
     @contextmanager
     def media(self, job_id: str, fetch: Callable[[Path], None]) -> Iterator[Path]:
         """The media of a job, which stay until another job comes. fetch: writes them into a new file."""
         folder = self._root / job_id
         path = folder / "media"
-        with self._lock:
-            for other in self._root.glob("*"):
-                is_of_use = other == folder and path.exists()
-                if not self._users[other.name] and not is_of_use:  # of another job, or of a function that died
-                    shutil.rmtree(other, ignore_errors=True)
-            folder.mkdir(parents=True, exist_ok=True)
-            self._users[job_id] += 1
-        try:
+        self._root.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as use:
+            with _locked(self._root, fcntl.LOCK_EX):
+                self._remove_unused(folder)
+                folder.mkdir(exist_ok=True)
+                use.enter_context(_locked(folder, fcntl.LOCK_SH))
             if not path.exists():
                 _write_whole(path, fetch)
             yield path
-        finally:
-            with self._lock:
-                self._users[job_id] -= 1
+
+    def _remove_unused(self, folder: Path) -> None:
+        """Removes the folders of other jobs, and this one if a function died before its media were complete."""
+        for unused in self._root.iterdir():
+            if unused == folder and (folder / "media").exists():
+                continue
+            with suppress(BlockingIOError), _locked(unused, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                shutil.rmtree(unused, ignore_errors=True)
+
+
+@contextmanager
+def _locked(path: Path, operation: int) -> Iterator[None]:
+    """Locks a folder while the block runs. Raises BlockingIOError if the operation asks not to wait for others."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, operation)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _write_whole(path: Path, write: Callable[[Path], None]) -> None:
