@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 listener whose connections a simulated platform can hold, cut short and count."""
+"""A small HTTP/1.1 listener. It can hold, cut short and count connections, as a simulated platform needs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FORM = "application/x-www-form-urlencoded"
 
 @dataclass
 class Request:
-    """One request. params: query string and form body together, keys in lower case. Other bodies are left to `read`."""
+    """One request. unread: bytes of the body that are not read yet."""
 
     method: str
     target: str
@@ -35,12 +35,12 @@ class Request:
         return urlsplit(self.target).path
 
     def read(self, size: int) -> bytes:
-        """At most `size` bytes of what is left of the body; ConnectionError when the client stops in the middle."""
-        wanted = min(size, self.unread)
-        body = self.stream.read(wanted)
-        if len(body) < wanted:
+        """At most `size` of the unread bytes of the body. Raises ConnectionError if the client stops in the middle."""
+        length = min(size, self.unread)
+        body = self.stream.read(length)
+        if len(body) < length:
             raise ConnectionError("the client went away in the middle of the body")
-        self.unread -= wanted
+        self.unread -= length
         return body
 
     def drain(self) -> None:
@@ -49,7 +49,7 @@ class Request:
 
     @cached_property
     def params(self) -> dict[str, str]:
-        """Query string and form body together, keys in lower case. Reads a form; any other body is left to `read`."""
+        """Query string and form body together, keys in lower case. Does not read a body of another type."""
         text = urlsplit(self.target).query
         if self.headers.get_content_type() == FORM:
             text += "&" + self.read(self.unread).decode(errors="replace")
@@ -58,7 +58,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """What goes back. hold: wait until the client hangs up instead. announced_bytes: a Content-Length that is a lie."""
+    """An answer. hold: send nothing, and wait until the client hangs up. announced_bytes: a false Content-Length."""
 
     status: int = 200
     body: bytes = b""
@@ -69,7 +69,7 @@ class Reply:
 
 
 class Refused(Exception):
-    """A request against the platform's protocol: what is wrong with it, and the answer that a real server gives."""
+    """A request that breaks the platform's protocol: the violation, and the answer of a real server."""
 
     def __init__(self, violation: str, reply: Reply) -> None:
         super().__init__(violation)
@@ -78,11 +78,11 @@ class Refused(Exception):
 
 
 class Dropped(Exception):
-    """Close the connection without an answer."""
+    """The connection is to be closed without an answer."""
 
 
 class Running:
-    """What a `with` block starts, and stops at its end."""
+    """Something that a `with` block starts, and stops at its end."""
 
     def start(self) -> None:
         raise NotImplementedError
@@ -101,7 +101,7 @@ class Running:
 
 
 class Listener(Running, ThreadingHTTPServer):
-    """Answers every request on one socket with `answer(request)`; start with `with`, or `start` and `stop`."""
+    """Answers every request on one socket with `answer(request)`."""
 
     daemon_threads = True
     request_queue_size = 64
@@ -124,7 +124,7 @@ class Listener(Running, ThreadingHTTPServer):
         self._serving.start()
 
     def stop(self) -> None:
-        """Ends the listener and every connection, held ones too."""
+        """Ends the listener and every connection, held ones included."""
         if self._serving is not None:
             self.shutdown()
             self._serving.join()
@@ -135,10 +135,10 @@ class Listener(Running, ThreadingHTTPServer):
                     connection.shutdown(socket.SHUT_RDWR)
         self.server_close()
 
-    def crowd(self) -> int:
-        """How many clients are waiting for an answer now; those that hung up do not count."""
+    def waiting_clients(self) -> int:
+        """The number of clients that wait for an answer now. Those that hung up do not count."""
         with self._lock:
-            return sum(_still_there(connection) for connection in self._busy)
+            return sum(_is_connected(connection) for connection in self._busy)
 
     @contextlib.contextmanager
     def busy(self, connection: socket.socket) -> Iterator[None]:
@@ -161,7 +161,7 @@ class Listener(Running, ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exception(), OSError):  # a client that hangs up is no error of this server
+        if not isinstance(sys.exception(), OSError):  # a client hung up
             super().handle_error(request, client_address)
 
 
@@ -179,7 +179,7 @@ class _Handler(BaseHTTPRequestHandler):
                 reply = self.server.answer(request)
                 request.drain()
                 if reply.hold:
-                    _wait_for_hang_up(self.connection)
+                    _wait_until_closed(self.connection)
                     raise Dropped
         except Dropped:
             self.close_connection = True
@@ -203,15 +203,15 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_HEAD = do_PATCH = do_PUT = do_DELETE = do_OPTIONS = _serve
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Quiet: the simulated platform keeps its own list of calls."""
+        """Prints nothing: a simulated platform keeps its own list of calls."""
 
 
-def _wait_for_hang_up(connection: socket.socket) -> None:
+def _wait_until_closed(connection: socket.socket) -> None:
     with contextlib.suppress(OSError):
         connection.recv(1, socket.MSG_PEEK)
 
 
-def _still_there(connection: socket.socket) -> bool:
+def _is_connected(connection: socket.socket) -> bool:
     try:
         return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
     except BlockingIOError:

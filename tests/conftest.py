@@ -96,7 +96,7 @@ def _forget() -> None:
 def slidescore(running_stack: Stack) -> Iterator[SlideScore]:
     """The stack's Slide Score as it was at the start. Whatever goes wrong, nobody may call it against its protocol."""
     server = running_stack.slidescore
-    for noted in (server.calls, server.violations, server.given_up, server.elsewhere_calls):
+    for noted in (server.calls, server.violations, server.given_up, server.other_origin_calls):
         noted.clear()
     server.annos.clear()
     yield server

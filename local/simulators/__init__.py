@@ -1,1 +1,1 @@
-"""The three platforms, simulated: what each accepts, answers and gets wrong."""
+"""The three platforms as they behave towards a webhook, faults included."""

@@ -1,7 +1,7 @@
-"""AION's rules: those of v1.2, those that v2.0 adds, and those that no schema states.
+"""The rules of AION: those of v1.2, those that v2.0 adds, and those that no schema states.
 
-What keeps all of them is read by every toolkit. Sources: the vendor's schemas, v1.2 and v2.0, and the protocol
-reference, section 2.
+A document that follows all of them is valid for every toolkit. Sources: the vendor's schemas v1.2 and v2.0, in the npm
+package veritone-json-schemas.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any, Literal, NamedTuple
 
 Rule = Literal["v1.2", "v2.0", "unstated"]
 
-_MOST_PROBLEMS = 100
+_MAX_PROBLEMS = 100
 
 
 class Problem(NamedTuple):
-    """path: where, as in `series[3].object.label`; rule: the schemas that say so, v1.2 meaning both."""
+    """path: as in `series[3].object.label`. rule: the schema with the rule; v1.2 means both."""
 
     path: str
     what: str
@@ -34,23 +34,23 @@ Check = Callable[[Any, str], Problems]
 
 
 def problems(document: Any) -> list[str]:
-    """Everything in which a decoded JSON document is no AION, the first hundred; empty when it is one."""
-    return [str(problem) for problem in islice(judged(document), _MOST_PROBLEMS)]
+    """The first hundred problems of a decoded JSON document; none if it is AION."""
+    return [str(problem) for problem in islice(judged(document), _MAX_PROBLEMS)]
 
 
 def judged(document: Any) -> Problems:
-    """The same with the rule that each problem breaks, and all of them."""
+    """All problems of a decoded JSON document, with the rule that each breaks."""
     if not isinstance(document, dict):
         yield Problem("", "is not an object")
         return
     yield from _DOCUMENT(document, "")
-    yield from _unreadable(document)
-    yield from _about_root(document)
+    yield from _not_json(document)
+    yield from _root(document)
     yield from _contracts(document)
     yield from _order(document)
 
 
-# ---- what a value is
+# ---- values
 
 
 def _text(value: Any, path: str) -> Problems:
@@ -100,14 +100,14 @@ def _array(item: Check, least: int = 0) -> Check:
             return
         if len(value) < least:
             yield Problem(path, f"has {len(value)} items, and needs {least}")
-        for index, each in enumerate(value):
-            yield from item(each, f"{path}[{index}]")
+        for index, element in enumerate(value):
+            yield from item(element, f"{path}[{index}]")
 
     return check
 
 
 def _record(known: Mapping[str, Check], required: tuple[str, ...] = (), *, is_open: bool = False) -> Check:
-    """An object. is_open: other keys may be there."""
+    """Checks an object. is_open: other keys are allowed."""
 
     def check(value: Any, path: str) -> Problems:
         if not isinstance(value, dict):
@@ -116,9 +116,9 @@ def _record(known: Mapping[str, Check], required: tuple[str, ...] = (), *, is_op
         for key in required:
             if key not in value:
                 yield Problem(path, f"has no {key}")
-        for key, each in value.items():
+        for key, member in value.items():
             if key in known:
-                yield from known[key](each, f"{path}.{key}" if path else key)
+                yield from known[key](member, f"{path}.{key}" if path else key)
             elif not is_open:
                 yield Problem(path, f"has {key!r:.60}, which does not belong there")
 
@@ -187,7 +187,7 @@ def _words(value: Any, path: str) -> Problems:
         yield Problem(path, "needs bestPath on exactly one word")
 
 
-# ---- what a document is made of
+# ---- parts of a document
 
 _OPEN = _record({}, is_open=True)
 _RATED = _record({"confidence": _CONFIDENCE}, is_open=True)
@@ -238,8 +238,8 @@ _OBJECT = _record(
     ("type",),
 )
 
-# By type: what v2.0 asks for, and what else it lets be there; None for anything. Keys that v1.2 does not know are
-# missing, so a licence plate cannot be told to both.
+# By type: the keys that v2.0 requires, and the others that it allows, None for any. Keys that v1.2 does not have are
+# missing, so no licence plate is valid in both versions.
 _FACE = {
     *("label", "confidence", "libraryId", "entityId", "uri", "emotions", "age", "faceLandmarks"),
     *("lipVoiceCorrelation", "lipMovement", "vendor", "boundingPoly"),
@@ -320,25 +320,25 @@ _ROOT: dict[str, Check] = {
 _DOCUMENT = _record(_ROOT, is_open=True)
 
 
-# ---- what a document is as a whole
+# ---- the whole document
 
 
-def _unreadable(document: Any) -> Problems:
-    """What no JSON can hold, wherever it is."""
+def _not_json(document: Any) -> Problems:
+    """Values that JSON cannot hold, at any depth."""
     left = [("", document)]
     while left:
         path, value = left.pop()
         if isinstance(value, dict):
-            left += [(f"{path}.{key}" if path else str(key), each) for key, each in value.items()]
+            left += [(f"{path}.{key}" if path else str(key), member) for key, member in value.items()]
         elif isinstance(value, list):
-            left += [(f"{path}[{index}]", each) for index, each in enumerate(value)]
+            left += [(f"{path}[{index}]", element) for index, element in enumerate(value)]
         elif isinstance(value, float) and not math.isfinite(value):
             yield Problem(path, f"is {value}, which JSON does not have", "unstated")
-        elif isinstance(value, str) and not value.isascii() and any("\ud800" <= each <= "\udfff" for each in value):
+        elif isinstance(value, str) and re.search("[\ud800-\udfff]", value):
             yield Problem(path, "has half a character, which UTF-8 does not have", "unstated")
 
 
-def _about_root(document: dict[str, Any]) -> Problems:
+def _root(document: dict[str, Any]) -> Problems:
     for key, value in document.items():
         if "$" in key:
             for problem in _text(value, key):
@@ -362,10 +362,10 @@ def _is_moment(text: str) -> bool:
 
 
 class _Contract(NamedTuple):
-    """What a validation contract asks of a document.
+    """The requirements of a validation contract.
 
-    roots: keys of which at least one has to be there. types: of all objects, none for any. required: keys of each
-    object. in_series: whether series items are held to it, too: then each has an object, and none a page.
+    roots: at least one of these keys is present. types: allowed types of the objects, () for any. required: keys of
+    each object. in_series: series items must follow it too: each has an object, and none a page.
     """
 
     roots: tuple[str, ...]
@@ -407,7 +407,7 @@ def _contract(document: dict[str, Any], name: str) -> Problems:
     contract = _CONTRACTS[name]
     if not any(key in document for key in contract.roots):
         yield Problem("", f"promises {name}, and has no {' or '.join(contract.roots)}")
-    held = [(f"object[{index}]", each) for index, each in enumerate(_records(document, "object"))]
+    checked = [(f"object[{index}]", record) for index, record in enumerate(_records(document, "object"))]
     for index, item in enumerate(_records(document, "series")):
         path = f"series[{index}]"
         if name == "transcript" and "words" not in item:
@@ -415,35 +415,35 @@ def _contract(document: dict[str, Any], name: str) -> Problems:
         if contract.in_series and "object" not in item:
             yield Problem(path, f"has no object, which {name} asks for")
         elif contract.in_series and isinstance(item["object"], dict):
-            held.append((f"{path}.object", item["object"]))
-    for path, each in held:
-        if contract.types and each.get("type") not in contract.types:
-            yield Problem(path, f"is of type {each.get('type')!r:.60}, which {name} does not allow")
+            checked.append((f"{path}.object", item["object"]))
+    for path, record in checked:
+        if contract.types and record.get("type") not in contract.types:
+            yield Problem(path, f"is of type {record.get('type')!r:.60}, which {name} does not allow")
         for key in contract.required:
-            if key not in each:
+            if key not in record:
                 yield Problem(path, f"has no {key}, which {name} asks for")
         # v1.2 forbids pages in a series; for `object`, in a picture as well.
         if contract.in_series and (name == "object" or path.startswith("series")):
-            for key in _INDEXING.keys() & each.keys():
+            for key in _INDEXING.keys() & record.keys():
                 yield Problem(path, f"has {key}, which {name} does not allow there")
-        if name == "entity" and not {"label", "entityId"} & each.keys():
+        if name == "entity" and not {"label", "entityId"} & record.keys():
             yield Problem(path, "has neither label nor entityId, which entity asks for")
-    if name == "media-translated" and not all("language" in each for each in _records(document, "media")):
+    if name == "media-translated" and not all("language" in file for file in _records(document, "media")):
         yield Problem("media", "has a file without language, which media-translated asks for")
     if name == "sentiment" and not {"sentiment", "emotions"} & document.keys():
-        for path, each in held:
-            if not {"sentiment", "emotions"} & each.keys():
+        for path, record in checked:
+            if not {"sentiment", "emotions"} & record.keys():
                 yield Problem(path, "has neither sentiment nor emotions, which sentiment asks for")
 
 
 def _records(document: dict[str, Any], key: str) -> list[dict[str, Any]]:
-    """The objects of an array at the root; what else is in it has been told of."""
+    """The objects in an array at the root. Other elements are problems that are reported elsewhere."""
     value = document.get(key)
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+    return [element for element in value if isinstance(element, dict)] if isinstance(value, list) else []
 
 
 def _all(document: dict[str, Any], key: str, holds: Callable[[dict[str, Any]], bool]) -> bool:
-    return key in document and all(holds(each) for each in _records(document, key))
+    return key in document and all(holds(element) for element in _records(document, key))
 
 
 def _has_structured(value: dict[str, Any]) -> bool:
@@ -451,7 +451,7 @@ def _has_structured(value: dict[str, Any]) -> bool:
 
 
 def _order(document: dict[str, Any]) -> Problems:
-    """In time, and without collation indices that are there twice."""
+    """Series items are in the order of time, and no collateIndex occurs twice."""
     items = _records(document, "series")
     starts = [item.get("startTimeMs") for item in items]
     for index, (before, start) in enumerate(pairwise(starts), 1):
@@ -462,8 +462,8 @@ def _order(document: dict[str, Any]) -> Problems:
         *(item["object"] for item in items if isinstance(item.get("object"), dict)),
     ]
     seen: set[int] = set()
-    for each in objects:
-        number = each.get("collateIndex")
+    for record in objects:
+        number = record.get("collateIndex")
         if isinstance(number, int) and number in seen:
             yield Problem("", f"has the collateIndex {number} twice", "unstated")
         elif isinstance(number, int):

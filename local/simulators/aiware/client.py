@@ -1,4 +1,4 @@
-"""HTTP as Go's client speaks it: the bytes of a request, redirects, and answers in gzip."""
+"""An HTTP client that behaves as Go's: the bytes of a request, redirects, and answers in gzip."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 TOOLKIT_AGENT = "veritone-engine-toolkit"
 GO_AGENT = "Go-http-client/1.1"
-MOST_REDIRECTS = 10
+MAX_REDIRECTS = 10
 
 
 class NoAnswer(Exception):
-    """The request came to nothing: refused, cut, too late or not HTTP."""
+    """The request has no answer: refused, cut off, too late, or not HTTP. The text is the reason."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """length: the Content-Length as Go has it, -1 for one that is not known. followed: redirects on the way."""
+    """length: the Content-Length as in Go, -1 if unknown. followed: the number of redirects."""
 
     status: int
     headers: Message = field(repr=False)
@@ -47,9 +47,9 @@ def send(
 ) -> Answer:
     """Sends a request and follows redirects: 301, 302 and 303 become a GET without the body. Raises NoAnswer.
 
-    headers: beside those that Go adds. host: the Host header, where it is not the URL's. timeout_s: of each step.
+    headers: in addition to Go's own. host: the Host header, if it is not the URL's. timeout_s: of each redirect.
     """
-    for followed in range(MOST_REDIRECTS):
+    for followed in range(MAX_REDIRECTS):
         answer = _exchange(method, url, headers, body, agent, host, time.monotonic() + timeout_s, followed)
         location = answer.headers.get("Location")
         if answer.status not in (301, 302, 303, 307, 308) or not location:
@@ -58,7 +58,7 @@ def send(
             method, body = "GET", None
         headers = {**headers, "Referer": _without_credentials(url)}
         url = urljoin(url, location)
-    raise NoAnswer(f"stopped after {MOST_REDIRECTS} redirects")
+    raise NoAnswer(f"stopped after {MAX_REDIRECTS} redirects")
 
 
 def _exchange(
@@ -72,10 +72,10 @@ def _exchange(
     followed: int,
 ) -> Answer:
     split = urlsplit(url)
-    kind = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}.get(split.scheme)
-    if kind is None or not split.hostname:
+    connection_type = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}.get(split.scheme)
+    if connection_type is None or not split.hostname:
         raise NoAnswer(f"unsupported protocol scheme {split.scheme!r}")
-    connection = kind(split.hostname, split.port, timeout=max(until - time.monotonic(), 0.001))
+    connection = connection_type(split.hostname, split.port, timeout=max(until - time.monotonic(), 0.001))
     try:
         connection.putrequest(method, _target(url), skip_host=True, skip_accept_encoding=True)
         connection.putheader("Host", host or split.netloc.rpartition("@")[2])
@@ -104,13 +104,13 @@ def _target(url: str) -> str:
 
 
 def _credentials(url: str) -> dict[str, str]:
-    """Go makes Basic credentials of what stands before the @."""
+    """Basic credentials from the user and password of a URL, as in Go."""
     userinfo, at, _ = urlsplit(url).netloc.rpartition("@")
     if not at:
         return {}
     user, _, password = userinfo.partition(":")
-    said = base64.b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode()
-    return {"Authorization": f"Basic {said}"}
+    encoded = base64.b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode()
+    return {"Authorization": f"Basic {encoded}"}
 
 
 def _without_credentials(url: str) -> str:

@@ -1,4 +1,4 @@
-"""JSON as Go decodes it into a struct: keys in any case, unknown ones let be, whole numbers strictly whole."""
+"""JSON decoded as in Go: keys of a struct match in any case, unknown keys are ignored, integers have no fraction."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-MOST_INT64 = 2**63 - 1
+MAX_INT64 = 2**63 - 1
 _NAMES = {str: "string", int: "int64", bool: "bool", dict: "object"}
 
 
 class Undecodable(ValueError):
-    """Go's decoder would refuse it; says why."""
+    """Go's decoder refuses the text. The message is the reason."""
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """values: by the documented names. misspelt: keys as they came that differ from those in their case only.
-    others: what is not documented.
+    """values: by their documented names. misspelt: keys that differ from a documented name in case only. others: the
+    values of undocumented keys.
     """
 
     values: dict[str, Any]
@@ -27,9 +27,9 @@ class Decoded:
 
 
 def document(text: bytes) -> Any:
-    """Any JSON. Raises Undecodable for NaN, Infinity, a byte order mark and whatever else is none."""
+    """Decodes any JSON. Raises Undecodable for all else, NaN, Infinity and a byte order mark included."""
     try:
-        return json.loads(text.decode(errors="replace"), parse_constant=_no_constant)
+        return json.loads(text.decode(errors="replace"), parse_constant=_refuse_constant)
     except RecursionError:
         raise Undecodable("exceeded max depth") from None
     except ValueError as error:
@@ -37,16 +37,16 @@ def document(text: bytes) -> Any:
 
 
 def struct(text: bytes, documented: Mapping[str, type]) -> Decoded:
-    """An object of which only some keys are documented; null is as if the key were not there.
+    """Decodes an object of which some keys are documented. A null counts as an absent key. Raises Undecodable.
 
     documented: str, int (int64), bool or dict by key.
     """
-    found = document(text)
-    if not isinstance(found, dict):
-        raise Undecodable(f"cannot unmarshal {type(found).__name__} into a struct")
+    content = document(text)
+    if not isinstance(content, dict):
+        raise Undecodable(f"cannot unmarshal {type(content).__name__} into a struct")
     by_case = {name.lower(): name for name in documented}
     decoded = Decoded({}, [], {})
-    for key, value in found.items():
+    for key, value in content.items():
         name = by_case.get(key.lower())
         if name is None:
             decoded.others[key] = value
@@ -58,12 +58,12 @@ def struct(text: bytes, documented: Mapping[str, type]) -> Decoded:
     return decoded
 
 
-def _typed(value: Any, name: str, wanted: type) -> Any:
-    fits = type(value) is wanted and (wanted is not int or -MOST_INT64 - 1 <= value <= MOST_INT64)
+def _typed(value: Any, name: str, kind: type) -> Any:
+    fits = type(value) is kind and (kind is not int or -MAX_INT64 - 1 <= value <= MAX_INT64)
     if not fits:
-        raise Undecodable(f"cannot unmarshal {json.dumps(value):.40} into {name} of type {_NAMES[wanted]}")
+        raise Undecodable(f"cannot unmarshal {json.dumps(value):.40} into {name} of type {_NAMES[kind]}")
     return value
 
 
-def _no_constant(name: str) -> Any:
+def _refuse_constant(name: str) -> Any:
     raise Undecodable(f"invalid character {name[0]!r} looking for beginning of value ({name})")

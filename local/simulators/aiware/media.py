@@ -1,19 +1,18 @@
-"""The server that cacheURI points at: files, whole or in part, and what can go wrong with them."""
+"""The server that cacheURI points at: files, whole or in part, and its faults."""
 
 from __future__ import annotations
 
-import gzip
 import re
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from email.message import Message
-from functools import cache
 from urllib.parse import quote, unquote
 
-from local.listener import Dropped, Listener, Reply, Request, Running
-from local.simulators.aiware import spoiling
-from local.simulators.aiware.faults import MEDIA, MEDIA_SERVER, Faults
+from local.listener import Dropped, Reply, Request
+from local.simulators import simulator
+from local.simulators.aiware import answer_faults
+from local.simulators.aiware.faults import MEDIA, MEDIA_FAULTS
+from local.simulators.simulator import Simulator
 
 FILES = "/edge/v1/chunk/"
 METADATA_ADDRESS = "http://169.254.169.254/latest/meta-data/iam/security-credentials/"
@@ -21,49 +20,28 @@ LOGIN_PAGE = b"<!DOCTYPE html><title>Sign in</title><form method=post><input nam
 
 
 @dataclass(frozen=True)
-class Call:
-    """One request as it arrived. elsewhere: at the other origin, which the fault redirect points at."""
+class Call(simulator.Call):
+    """at_other_origin: whether it came to the origin that the fault `redirect` points at."""
 
-    method: str
-    path: str
-    headers: Message
-    elsewhere: bool = False
+    at_other_origin: bool
 
 
-class MediaServer(Running):
-    """Files on a socket of their own, in a `with` block.
+class MediaServer(Simulator):
+    """Files on their own socket.
 
-    faults: names from MEDIA_SERVER; they can be changed at any time, and `faults.plan` puts one on chosen requests.
-    origin: of the files; elsewhere: another origin with the same files. calls: every request.
+    origin: of the files. other_origin: another server with the same files.
     """
 
     def __init__(self, *, bind: str = "127.0.0.1", port: int = 0, faults: Iterable[str] = ()) -> None:
-        self.calls: list[Call] = []
+        super().__init__(MEDIA_FAULTS, faults)
         self._files: dict[str, tuple[bytes, str]] = {}
-        self._faults = Faults(MEDIA_SERVER, faults)
         self._stopped = threading.Event()
-        self._listener = Listener(bind, port, self._answer)
-        self._elsewhere = Listener(bind, 0, lambda request: self._file(self._noted(request, elsewhere=True)))
-        self.origin = self._listener.origin
-        self.elsewhere = self._elsewhere.origin
-
-    def start(self) -> None:
-        self._listener.start()
-        self._elsewhere.start()
+        self.origin = self._listen(bind, port, self._answer)
+        self.other_origin = self._listen(bind, 0, self._answer_of_other_origin)
 
     def stop(self) -> None:
-        """Ends the server; answers that never end do so, too."""
         self._stopped.set()
-        self._listener.stop()
-        self._elsewhere.stop()
-
-    @property
-    def faults(self) -> Faults:
-        return self._faults
-
-    @faults.setter
-    def faults(self, names: Iterable[str]) -> None:
-        self._faults.replace(names)
+        super().stop()
 
     def add(self, name: str, content: bytes, content_type: str = "application/octet-stream") -> str:
         """Stores a file, or replaces it; returns its URL."""
@@ -71,82 +49,58 @@ class MediaServer(Running):
         return self.url(name)
 
     def url(self, name: str) -> str:
-        """Of a file that is there or not."""
+        """The URL of a file, which need not exist."""
         return f"{self.origin}{FILES}{quote(name)}"
 
-    def _noted(self, request: Request, *, elsewhere: bool = False) -> Request:
-        self.calls.append(Call(request.method, request.target, request.headers, elsewhere))
-        return request
-
     def _answer(self, request: Request) -> Reply:
-        self._noted(request)
-        fault = self._faults.meeting(MEDIA)
+        self.calls.append(Call(request.method, request.target, request.headers, at_other_origin=False))
+        fault = next(iter(self._faults.striking(MEDIA)), "")
         if fault.startswith("status_"):
             retry = {"Retry-After": "1"} if fault == "status_429" else {}
             return Reply(int(fault.removeprefix("status_")), b"no", "text/plain", retry)
         if fault == "redirect":
-            return Reply(302, headers={"Location": f"{self.elsewhere}{request.target}"})
+            return Reply(302, headers={"Location": f"{self.other_origin}{request.target}"})
         if fault == "redirect_to_metadata":
             return Reply(302, headers={"Location": METADATA_ADDRESS})
         if fault == "html":
             return Reply(200, LOGIN_PAGE, "text/html")
         if fault == "drops":
             raise Dropped
-        if fault == "endless":
-            spoiling.pour(request, _head("video/mp4"), self._stopped)
-        return self._spoilt(self._file(request), fault, request)
+        return self._faulty(self._file(request), fault, request)
 
-    def _spoilt(self, reply: Reply, fault: str, request: Request) -> Reply:
+    def _answer_of_other_origin(self, request: Request) -> Reply:
+        self.calls.append(Call(request.method, request.target, request.headers, at_other_origin=True))
+        return self._file(request)
+
+    def _faulty(self, reply: Reply, fault: str, request: Request) -> Reply:
         body = reply.body
-        match fault:
-            case "slow":
-                return replace(reply, hold=True)
-            case "drip":
-                head = _head(reply.content_type, f"Content-Length: {len(body)}")
-                spoiling.drip(request, head, body, self._stopped)
-            case "truncated":
-                return replace(reply, body=body[: len(body) // 2], announced_bytes=len(body))
-            case "wrong_length":
-                return replace(reply, announced_bytes=len(body) // 2)
-            case "oversized":
-                return replace(reply, announced_bytes=spoiling.ENORMOUS)
-            case "no_length":
-                chunks = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
-                request.connection.sendall(_head(reply.content_type, "Transfer-Encoding: chunked") + chunks)
-                raise Dropped
-            case "empty":
-                return replace(reply, body=b"")
-            case "gzip":
-                return replace(reply, body=gzip.compress(body), headers={"Content-Encoding": "gzip"})
-            case "gzip_bomb":
-                return replace(reply, body=_bomb(), headers={"Content-Encoding": "gzip"})
-        return reply
+        if fault == "slow":
+            return replace(reply, hold=True)
+        if fault == "drip":
+            head = f"HTTP/1.1 200 OK\r\nContent-Type: {reply.content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
+            answer_faults.drip(request, head.encode(), body, self._stopped)
+        if fault == "truncated":
+            return replace(reply, body=body[: len(body) // 2], announced_bytes=len(body))
+        if fault == "oversized":
+            return replace(reply, announced_bytes=answer_faults.ENORMOUS_BYTES)
+        return replace(reply, body=b"") if fault == "empty" else reply
 
     def _file(self, request: Request) -> Reply:
-        """A file or the range of it that was asked for. Source of the ranges: RFC 9110, section 14."""
+        """A file, or the requested range of it. Source: RFC 9110, section 14."""
         if request.method not in ("GET", "HEAD"):
             return Reply(405, b"Method Not Allowed", "text/plain")
-        found = self._files.get(unquote(request.path.removeprefix(FILES)))
-        if found is None:
+        file = self._files.get(unquote(request.path.removeprefix(FILES)))
+        if file is None:
             return Reply(404, b"404 page not found", "text/plain")
-        content, content_type = found
+        content, content_type = file
         accepts = {"Accept-Ranges": "bytes"}
-        asked = re.fullmatch(r"bytes=(\d*)-(\d*)", request.headers.get("Range", ""))
-        if asked is None or asked.groups() == ("", ""):
+        requested = re.fullmatch(r"bytes=(\d*)-(\d*)", request.headers.get("Range", ""))
+        if requested is None or requested.groups() == ("", ""):
             return Reply(200, content, content_type, accepts)
-        first, last = asked.groups()
+        first, last = requested.groups()
         start = int(first) if first else max(len(content) - int(last), 0)
         stop = min(int(last) + 1, len(content)) if first and last else len(content)
         if start >= stop:
             return Reply(416, headers={**accepts, "Content-Range": f"bytes */{len(content)}"})
         part = {**accepts, "Content-Range": f"bytes {start}-{stop - 1}/{len(content)}"}
         return Reply(206, content[start:stop], content_type, part)
-
-
-def _head(content_type: str, *headers: str) -> bytes:
-    return "\r\n".join(["HTTP/1.1 200 OK", f"Content-Type: {content_type}", *headers, "", ""]).encode()
-
-
-@cache
-def _bomb() -> bytes:
-    return gzip.compress(bytes(256 << 20), compresslevel=9)

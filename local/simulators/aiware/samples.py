@@ -1,4 +1,4 @@
-"""Pictures and a video for engines, made of what scikit-image ships; the same each time."""
+"""Pictures and a video for engines, from pictures in scikit-image. They are the same in every run."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Pixels = NDArray[np.uint8]
 Box = tuple[float, float, float, float]
 WIDTH, HEIGHT, FPS = 640, 360, 10
 FACE: Box = (177, 66, 272, 161)
-"""Where the face of the astronaut is, in pixels: left, top, right, bottom."""
+"""The face of the astronaut in pixels: left, top, right, bottom."""
 QR_TEXT = "https://annohooks.example/slide/42"
 
 
 @dataclass(frozen=True)
 class Video:
-    """An MP4 file. faces: for each frame the face's box in parts of the picture, None when it is not in it whole."""
+    """An MP4 file. faces: by frame, the box of the face in parts of the picture, or None without a whole face."""
 
     content: bytes = field(repr=False)
     faces: tuple[Box | None, ...] = field(repr=False)
@@ -52,7 +52,7 @@ def faceless_jpeg() -> bytes:
 
 @cache
 def qr_png() -> bytes:
-    """A QR code that says QR_TEXT, with a white border."""
+    """A QR code of QR_TEXT with a white border."""
     code = cv2.QRCodeEncoder.create().encode(QR_TEXT)
     large = cv2.resize(code, None, fx=8, fy=8, interpolation=cv2.INTER_NEAREST)
     return _encoded(".png", cv2.copyMakeBorder(large, 64, 64, 64, 64, cv2.BORDER_CONSTANT, value=255))
@@ -60,13 +60,13 @@ def qr_png() -> bytes:
 
 @cache
 def cells_png() -> bytes:
-    """Tissue under the microscope, 512 x 512 px of 0.5 micrometres."""
+    """Tissue under the microscope, 512 x 512 px, 0.5 micrometres per pixel."""
     return _encoded(".png", slides.immunohistochemistry().pixels)
 
 
 @cache
 def video(seconds: int = 60) -> Video:
-    """Scenes of five seconds: three without a face, and one after each in which a face enters, moves and leaves."""
+    """Scenes of five seconds. In every second scene a face enters, moves and leaves; the others have no face."""
     faces = []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "sample.mp4")
@@ -79,14 +79,14 @@ def video(seconds: int = 60) -> Video:
 
 
 def fill(media: MediaServer) -> None:
-    """Puts a picture and a minute of video on a server, under the names that events/aiware and `make serve` know."""
+    """Adds a picture and a minute of video to a server, by the names in events/aiware and `make serve`."""
     media.add("face.jpg", face_jpeg(), "image/jpeg")
     media.add("minute.mp4", video().content, "video/mp4")
 
 
 SCENE_FRAMES = 5 * FPS
 _VIEWS: dict[str, tuple[tuple[float, float, float], ...]] = {
-    # centre of the view and its width, in pixels of the picture, at moments of the scene that are equally far apart
+    # centre and width of the view in pixels of the picture, at equal intervals of the scene
     "coffee.png": ((240, 250, 420), (340, 200, 480), (300, 180, 560)),
     "astronaut.png": (
         (250, 390, 400),
@@ -113,12 +113,12 @@ def _frames(count: int) -> Iterator[tuple[Pixels, Box | None]]:
         left, top = x - width / 2, y - HEIGHT / scale / 2
         shift = np.array([[scale, 0, -left * scale], [0, scale, -top * scale]])
         pixels = cv2.warpAffine(pictures.read(name), shift, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REFLECT)
-        pixels = cv2.GaussianBlur(pixels, (0, 0), 1)  # as a lens does; the file is smaller by a third
-        yield pixels.astype(np.uint8), _seen(left, top, scale) if name == "astronaut.png" else None
+        pixels = cv2.GaussianBlur(pixels, (0, 0), 1)  # less detail: the file is smaller by a third
+        yield pixels.astype(np.uint8), _visible_face(left, top, scale) if name == "astronaut.png" else None
 
 
-def _seen(left: float, top: float, scale: float) -> Box | None:
-    """FACE in a view, in parts of it."""
+def _visible_face(left: float, top: float, scale: float) -> Box | None:
+    """FACE in parts of a view; None if a part of it lies outside."""
     x0, x1 = ((x - left) * scale / WIDTH for x in FACE[::2])
     y0, y1 = ((y - top) * scale / HEIGHT for y in FACE[1::2])
     return (x0, y0, x1, y1) if min(x0, y0) >= 0 and max(x1, y1) <= 1 else None

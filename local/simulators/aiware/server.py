@@ -1,33 +1,31 @@
-"""The simulated Engine Toolkit: it polls ready, calls process as Go does, serves the webhooks and watches the clock.
+"""The simulated Engine Toolkit: it polls ready, calls process as Go does, serves the webhooks and keeps time limits.
 
-It behaves as sections 1 and 4 of the protocol reference say. What an engine does against the protocol is answered as
-the real one would, as far as that is known, and noted in `violations`.
+Sources: Veritone's developer documentation (docs.veritone.com, engines and the Engine Toolkit), the Engine Toolkit
+published in 2019, and docs/aiware.md, which also says what is unknown.
 """
 
 from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from local.listener import Dropped, Refused, Reply, Request, Running
-from local.simulators.aiware import client, form, spoiling, webhooks, work
-from local.simulators.aiware.calls import Calls
+from local.listener import Dropped, Refused, Reply, Request
+from local.simulators.aiware import answer_faults, client, form, webhooks, work_items
+from local.simulators.aiware.calls import ProcessCalls
 from local.simulators.aiware.client import Answer, NoAnswer
-from local.simulators.aiware.faults import HEARTBEAT, RESULT, TOOLKIT, Faults
+from local.simulators.aiware.faults import HEARTBEAT, RESULT, TOOLKIT_FAULTS
 from local.simulators.aiware.instance import Instance
 from local.simulators.aiware.tasks import WAITING, Task
-from local.simulators.aiware.watch import expire
 from local.simulators.aiware.webhooks import Arrival
+from local.simulators.simulator import Call, Simulator
 
-MOST_MESSAGE = 10 << 20  # bytes
+MAX_MESSAGE_BYTES = 10 << 20
 TICK_S = 0.05
 WEBHOOKS = ("heartbeatWebhook", "resultWebhook")
 CALLBACK = "externalCallbackWebhook"
@@ -36,18 +34,15 @@ CONSOLE_HOST = "localhost:9090"
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 
 
-class Toolkit(Running):
-    """An Engine Toolkit whose webhooks are on a socket of their own, in a `with` block.
+class Toolkit(Simulator):
+    """An Engine Toolkit whose webhooks have their own socket.
 
-    heartbeat_limit_s: a task without a heartbeat for that long has FAILED (heartbeat_timeout). keeps_ttl: whether one
-    has FAILED (ttl) when the longer of maxTTL and its estimate is over. after_end: the status for messages of a task
-    that is over: 204, 404 or 410. api_cut_s: when the fault api_cut strikes. give_up_s: when this program gives up on
-    an engine that never answers, as the real one does not. clock: tells the time, in seconds. faults: names from
-    TOOLKIT; they can be changed at any time, and `faults.plan` puts one on chosen requests.
+    heartbeat_limit_s: a task without a heartbeat for so long has FAILED (heartbeat_timeout). clock: the time in
+    seconds.
 
-    origin: of the webhooks; origins: that one and those of the instances that take over when a task is re-queued, of
-    which `instances` are known from the start. tasks: all, first to last; cleared, they are forgotten. violations:
-    what the engine did against the protocol. records: everything that happened, as JSON can hold it.
+    origin: of the webhooks. origins: that one, and those of the instances that take over when a task is queued again;
+    `instances` of them are known from the start. tasks: first to last; a test may clear them. calls: the messages.
+    records: every event, as JSON objects.
     """
 
     def __init__(
@@ -57,71 +52,53 @@ class Toolkit(Running):
         port: int = 0,
         instances: int = 2,
         heartbeat_limit_s: float = 90.0,
-        keeps_ttl: bool = True,
-        after_end: Literal[204, 404, 410] = 204,
-        api_cut_s: float = 29.0,
-        give_up_s: float = 120.0,
         clock: Callable[[], float] = time.monotonic,
         faults: Iterable[str] = (),
     ) -> None:
+        super().__init__(TOOLKIT_FAULTS, faults)
         self.heartbeat_limit_s = heartbeat_limit_s
-        self.keeps_ttl = keeps_ttl
-        self.after_end: Literal[204, 404, 410] = after_end
         self.tasks: list[Task] = []
-        self.violations: list[str] = []
         self.records: list[dict[str, Any]] = []
         self._numbers = itertools.count(1)
         self._bind = bind
         self._clock = clock
-        self._faults = Faults(TOOLKIT, faults)
         self._changed = threading.Condition()
         self._stopped = threading.Event()
         self._instances = [Instance(bind, port if not number else 0, self._answer) for number in range(instances)]
-        self._calls = Calls(self._faults, clock, self._violated, self._answered, self._stopped, api_cut_s, give_up_s)
-        self._watching = threading.Thread(target=self._watch, daemon=True)
-
-    # ---- its life
+        self._process_calls = ProcessCalls(self._faults, clock, self._violated, self._answered, self._stopped)
+        self._limits = threading.Thread(target=self._keep_limits, daemon=True)
 
     def start(self) -> None:
         for instance in self._instances:
             instance.start()
-        self._watching.start()
+        self._limits.start()
 
     def stop(self) -> None:
-        """Ends the webhooks; requests that a fault holds end too, and no call is made any more."""
         self._stopped.set()
         with self._changed:
             self._changed.notify_all()
-        self._watching.join()
+        self._limits.join()
         for instance in self._instances:
             instance.stop()
 
     @property
-    def faults(self) -> Faults:
-        return self._faults
-
-    @faults.setter
-    def faults(self, names: Iterable[str]) -> None:
-        self._faults.replace(names)
-
-    @property
     def origin(self) -> str:
-        return self._here().origin
+        return self._instance().origin
 
     @property
     def origins(self) -> list[str]:
         return [instance.origin for instance in self._instances]
 
     def vanish(self) -> None:
-        """The instance goes away for good, as when its container ends: its webhooks are refused from now on."""
+        """Ends the current instance for good, as when its container ends: its webhooks refuse connections."""
         with self._changed:
             for task in self.tasks:
                 if task.origin == self.origin and not task.over:
                     task.state, task.excused = "REQUEUED", True
-            self._here().vanish()
+            self._instance().vanish()
             self._changed.notify_all()
 
-    # ---- what it asks of an engine
+    # ---- calls of an engine
 
     def ready(self, url: str, timeout_s: float = 60.0, poll_s: float = 1.0) -> Literal["READY", "SHUTDOWN", "TIMEOUT"]:
         """Polls until 200 (READY) or 500 (SHUTDOWN)."""
@@ -131,7 +108,7 @@ class Toolkit(Running):
                 status = client.send("GET", url, {}, agent=client.GO_AGENT, timeout_s=left_s).status
             except NoAnswer:
                 status = 0
-            self._note("ready", url=url, status=status)
+            self._record("ready", url=url, status=status)
             if status in (200, 500):
                 return "READY" if status == 200 else "SHUTDOWN"
             if self._stopped.wait(min(poll_s, left_s)):
@@ -148,70 +125,66 @@ class Toolkit(Running):
         wait: bool = True,
         **fields: Any,
     ) -> Task:
-        """Gives a work item to the engine: three calls of its process webhook at most.
+        """Sends a work item to the engine, with at most three calls of its process webhook.
 
-        chunk: the part of that name, None for no such part. webhooks, callback: whether the form names heartbeatWebhook
-        and resultWebhook, and externalCallbackWebhook. wait: return when the calls are over; `Task.wait` waits for the
-        end. fields: by their exact names; None leaves one out, and what is not given is what a toolkit would send.
+        chunk: the part with that name, None for no such part. webhooks, callback: whether the form names
+        heartbeatWebhook and resultWebhook, and externalCallbackWebhook. wait: return when the calls are over;
+        `Task.wait` waits for the end of the task. fields: of the form by name. None leaves a field out, and a field
+        that is not given has the value that a toolkit would send.
         """
-        named = [*(WEBHOOKS if webhooks else ()), *((CALLBACK,) if callback else ())]
+        names = [*(WEBHOOKS if webhooks else ()), *((CALLBACK,) if callback else ())]
         with self._changed:
             number = next(self._numbers)
-            told = work.fields(fields, webhooks=self._webhooks(number, named))
-            task = self._new_task(number, url, chunk, told)
-        return self._begin(task, wait)
+            item = work_items.fields(fields, webhooks=self._webhooks(number, names))
+            task = self._new_task(number, url, chunk, item)
+        return self._call(task, wait)
 
     def requeue(self, task: Task, *, wait: bool = True, **changes: Any) -> Task:
-        """Gives the same chunk to the engine once more, from another instance; the instance that had it is gone.
+        """Sends the chunk of a task to the engine again, from another instance; the first instance is gone.
 
-        That is the end of every task of the old instance. changes: fields that differ, beside the webhooks.
+        Every task of the first instance ends. changes: fields that differ, beside the webhooks.
         """
-        named = [name for name in (*WEBHOOKS, CALLBACK) if task.fields.get(name)]
+        names = [name for name in (*WEBHOOKS, CALLBACK) if task.fields.get(name)]
         with self._changed:
-            if task.origin == self.origin and not self._here().gone:
+            if task.origin == self.origin and not self._instance().gone:
                 self.vanish()
-            if self._here().gone:
+            if self._instance().gone:
                 self._instances.append(Instance(self._bind, 0, self._answer))
                 self._instances[-1].start()
             if not task.over:
                 task.state, task.excused = "REQUEUED", True
             number = next(self._numbers)
-            fields = work.changed(task.fields | self._webhooks(number, named), changes)
+            fields = work_items.changed(task.fields | self._webhooks(number, names), changes)
             again = self._new_task(number, task.url, task.chunk, fields, task)
             self._changed.notify_all()
-        return self._begin(again, wait)
+        return self._call(again, wait)
 
     def console(
         self, url: str, *, chunk: bytes, chunk_name: str = "picture.jpg", chunk_type: str = "image/jpeg", **fields: Any
     ) -> Task:
-        """One call as the Test Console passes it on from a browser: its Host header, no query string, no credentials,
-        no webhooks, and the user's own file name and type.
+        """Makes one call as the Test Console does for a browser.
+
+        It has the browser's Host header, file name and type, and no query string, credentials or webhooks.
         """
         split = urlsplit(url)
         bare = split._replace(netloc=split.netloc.rpartition("@")[2], query="").geturl()
         with self._changed:
-            task = self._new_task(next(self._numbers), bare, chunk, work.console_fields(fields))
+            task = self._new_task(next(self._numbers), bare, chunk, work_items.console_fields(fields))
         boundary = "-" * 27 + str(secrets.randbelow(10**30))
-        described, body = form.encode(
+        content_type, body = form.encode(
             task.fields, chunk, chunk_name=chunk_name, chunk_type=chunk_type, boundary=boundary
         )
-        headers = {"Content-Type": described, "X-Forwarded-For": "127.0.0.1"}
-        self._calls.once(task, headers, body, agent=BROWSER, host=CONSOLE_HOST)
+        headers = {"Content-Type": content_type, "X-Forwarded-For": "127.0.0.1"}
+        self._process_calls.call_once(task, headers, body, agent=BROWSER, host=CONSOLE_HOST)
         return task
-
-    def record(self, path: Path) -> None:
-        """Writes `records`, one JSON document a line."""
-        with self._changed:
-            lines = [json.dumps(record) for record in self.records]
-        path.write_text("".join(f"{line}\n" for line in lines))
 
     # ---- tasks
 
-    def _here(self) -> Instance:
-        return next((each for each in self._instances if not each.gone), self._instances[-1])
+    def _instance(self) -> Instance:
+        return next((instance for instance in self._instances if not instance.gone), self._instances[-1])
 
-    def _webhooks(self, number: int, named: Iterable[str]) -> dict[str, str]:
-        return {name: f"{self.origin}/{PATHS[name]}/task{number}" for name in named}
+    def _webhooks(self, number: int, names: Iterable[str]) -> dict[str, str]:
+        return {name: f"{self.origin}/{PATHS[name]}/task{number}" for name in names}
 
     def _new_task(
         self, number: int, url: str, chunk: bytes | None, fields: dict[str, str], before: Task | None = None
@@ -219,29 +192,29 @@ class Toolkit(Running):
         attempt = before.attempt + 1 if before else 1
         task = Task(number, attempt, self.origin, url, fields, chunk, self._changed, self._clock(), before)
         self.tasks.append(task)
-        described = {} if chunk is None else {"bytes": len(chunk), "sha256": hashlib.sha256(chunk).hexdigest()}
-        self._note("process", task=number, attempt=attempt, url=url, fields=fields, chunk=described)
+        digest = {} if chunk is None else {"bytes": len(chunk), "sha256": hashlib.sha256(chunk).hexdigest()}
+        self._record("process", task=number, attempt=attempt, url=url, fields=fields, chunk=digest)
         return task
 
-    def _begin(self, task: Task, wait: bool) -> Task:
+    def _call(self, task: Task, wait: bool) -> Task:
         if wait:
-            self._calls.make(task)
+            self._process_calls.call(task)
         else:
-            threading.Thread(target=self._calls.make, args=(task,), daemon=True).start()
+            threading.Thread(target=self._process_calls.call, args=(task,), daemon=True).start()
         return task
 
     def _expire(self) -> None:
-        """Ends the tasks whose time is over; with the lock held."""
+        """Ends the tasks whose time is over. The caller holds the lock."""
         for task in self.tasks:
             if task.state in WAITING:
-                violation = expire(task, self._clock(), self.heartbeat_limit_s, keeps_ttl=self.keeps_ttl)
+                violation = task.expire(self._clock(), self.heartbeat_limit_s)
                 if violation:
                     self._violated(task, violation)
                 if task.over:
-                    self._note("expired", task=task.number, failure=task.failure)
+                    self._record("expired", task=task.number, failure=task.failure)
                     self._changed.notify_all()
 
-    def _watch(self) -> None:
+    def _keep_limits(self) -> None:
         with self._changed:
             while not self._stopped.is_set():
                 self._expire()
@@ -252,6 +225,7 @@ class Toolkit(Running):
 
     def _answer(self, instance: Instance, request: Request) -> Reply:
         at_s = self._clock()
+        self.calls.append(Call(request.method, request.path, request.headers))
         try:
             task, webhook = self._addressed(request)
             body = request.read(request.unread)
@@ -261,7 +235,7 @@ class Toolkit(Running):
             return refused.reply
         if webhook == PATHS[CALLBACK]:
             webhook = HEARTBEAT if webhooks.has_status(body) else RESULT
-        fault = self._faults.meeting(webhook)
+        fault = next(iter(self._faults.striking(webhook)), "")
         if fault == "gone":
             instance.vanish()
             raise Dropped
@@ -269,42 +243,43 @@ class Toolkit(Running):
         with self._changed:
             self._expire()
             if webhook == HEARTBEAT:
-                task.heard_at_s = at_s
-            if kind in spoiling.REFUSING:
-                status, problems = webhooks.refuse(task, webhook, at_s, spoiling.REFUSING[kind])
+                task.heartbeat_at_s = at_s
+            if kind in answer_faults.REFUSING:
+                status, problems = webhooks.refuse(task, webhook, at_s, answer_faults.REFUSING[kind])
             else:
                 arrival = Arrival(webhook, request.headers.get("Content-Type", ""), body, at_s, lost=bool(kind))
-                status, problems = webhooks.take(task, arrival, self.after_end)
+                status, problems = webhooks.accept(task, arrival)
             for problem in problems:
                 self._violated(task, problem)
             text = body.decode(errors="replace")
-            self._note(webhook, task=task.number, status=status, fault=fault, body=text)
+            self._record(webhook, task=task.number, status=status, fault=fault, body=text)
             self._changed.notify_all()
-        return spoiling.spoilt(Reply(status), kind, request, instance.origin, self._stopped)
+        return answer_faults.faulty(Reply(status), kind, request, instance.origin, self._stopped)
 
     def _addressed(self, request: Request) -> tuple[Task, str]:
+        """The task and the webhook of a message. Raises Refused."""
         webhook, _, name = request.path.removeprefix("/").partition("/")
         with self._changed:
             task = next((task for task in self.tasks if f"task{task.number}" == name), None)
-        if request.path.startswith(spoiling.REDIRECTED):
+        if request.path.startswith(answer_faults.REDIRECTED):
             raise Refused(f"a redirect of a webhook was followed: {request.method} {request.path}", Reply(404))
         if task is None or webhook not in PATHS.values():
             raise Refused(f"{request.method} {request.path}: there is no such webhook", Reply(404))
         if request.method != "POST":
             raise Refused(f"{task}: {request.method} of its {webhook} webhook", Reply(405))
-        if request.unread > MOST_MESSAGE:
+        if request.unread > MAX_MESSAGE_BYTES:
             raise Refused(f"{task}: {request.unread} bytes for its {webhook} webhook", Reply(413))
         return task, webhook
 
-    # ---- what is written down
+    # ---- records
 
     def _violated(self, task: Task, problem: str) -> None:
         self.violations.append(f"{task}: {problem}")
-        self._note("violation", task=task.number, problem=problem)
+        self._record("violation", task=task.number, problem=problem)
 
     def _answered(self, task: Task, answer: Answer) -> None:
-        self._note("answer", task=task.number, status=answer.status, headers=answer.headers.items(), body=answer.text)
+        self._record("answer", task=task.number, status=answer.status, headers=answer.headers.items(), body=answer.text)
 
-    def _note(self, what: str, **said: Any) -> None:
+    def _record(self, what: str, **fields: Any) -> None:
         with self._changed:
-            self.records.append({"at_s": self._clock(), "what": what, **said})
+            self.records.append({"at_s": self._clock(), "what": what, **fields})

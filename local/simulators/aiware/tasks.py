@@ -1,4 +1,4 @@
-"""A work item in the hands of the toolkit: what was sent, what came back, and what became of it."""
+"""A work item of the toolkit: the form, the answers, the messages and the state."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ WAITING = ("ACKED", "RUNNING")
 class Message:
     """A heartbeat or a result as it arrived.
 
-    at_s: by the toolkit's clock. body: decoded, {} when it could not be. status: how it was answered, 0 for not at all.
-    repeat: it had been accepted before, and a fault kept the answer from the engine. files: of a multipart result.
+    at_s: by the toolkit's clock. body: decoded, {} if that failed. status: of the answer, 0 for no answer. repeat: it
+    was accepted before, but the engine did not get the answer. files: of a multipart result.
     """
 
     at_s: float
@@ -41,13 +41,15 @@ class Message:
 
 @dataclass(eq=False)
 class Task:
-    """One chunk at one instance of the toolkit; `changed` tells of whatever happens to it.
+    """One chunk at one instance of the toolkit. Every change notifies `changed`.
 
-    number: from 1, of the toolkit's tasks. attempt: 1, and one more for each re-queue. origin: of the instance that has
-    it. url: of the engine's process webhook. fields: of the form, as sent.
-    answers: of all calls that got one. calls: made. status, text, output, job: of the answer that counted, job being
-    its X-Annohooks-Job. failure, failure_message: why it is FAILED or in ERROR. acked_after_s: since the first call.
-    heartbeats, results: accepted ones; refused: those that a fault or an error of theirs kept out.
+    number: from 1. attempt: from 1; a chunk that is queued again is the next attempt. origin: of the instance. url: of
+    the engine's process webhook. fields: of the form, as sent.
+    answers: of the calls. calls: their number. status, text, output, job: of the answer that counted; job is its
+    X-Annohooks-Job. failure, failure_message: the reason for FAILED or ERROR. heartbeat_at_s: arrival of the last
+    heartbeat, accepted or not. heartbeats, results: accepted messages. refused: messages that were not accepted.
+    reported_end: status of the accepted heartbeat that ended the task. excused: the engine cannot know that the task is
+    over, because the toolkit or a fault ended it.
     """
 
     number: int
@@ -70,13 +72,12 @@ class Task:
     failure: str = ""
     failure_message: str = ""
     acked_at_s: float | None = None
-    heard_at_s: float = 0.0
+    heartbeat_at_s: float = 0.0
     heartbeats: list[Message] = field(default_factory=list, repr=False)
     results: list[Message] = field(default_factory=list, repr=False)
     refused: list[Message] = field(default_factory=list, repr=False)
     reported_end: str = ""
     excused: bool = False
-    """Whether the engine cannot know that it is over: the toolkit decided, or a fault did."""
 
     def __str__(self) -> str:
         return f"task {self.number}"
@@ -87,42 +88,56 @@ class Task:
 
     @property
     def can_report(self) -> bool:
-        """Whether the engine was given webhooks."""
+        """Whether the form names webhooks for both kinds of messages."""
         both = self.fields.get("heartbeatWebhook") and self.fields.get("resultWebhook")
         return bool(both or self.fields.get("externalCallbackWebhook"))
 
     @property
     def acked_after_s(self) -> float | None:
+        """Time from the first call to the acknowledgement."""
         return None if self.acked_at_s is None else self.acked_at_s - self.called_at_s
 
     @property
     def limit_s(self) -> float:
-        """What the engine has from the acknowledgement on: its own estimate, or maxTTL if that is longer."""
+        """The time limit of an acknowledged task: the engine's estimate, or maxTTL if that is longer."""
         max_ttl = self.fields.get("maxTTL", "")
         return max(float(max_ttl) if max_ttl.isdecimal() else 0.0, float(self.estimate_s or 0))
 
     @property
-    def carried(self) -> int:
-        """How many results the instances before this one accepted."""
+    def accepted_before(self) -> int:
+        """The number of results that earlier instances accepted."""
         before = self.requeued_from
-        return 0 if before is None else before.carried + before.accepted
+        return 0 if before is None else before.accepted_before + before.accepted
 
     @property
     def accepted(self) -> int:
-        """How many results were accepted, each counted once."""
+        """The number of accepted results, without repeats."""
         return sum(not result.repeat for result in self.results)
 
     @property
     def results_by_index(self) -> dict[int, list[Message]]:
-        """All accepted results, repeats too, by the `index` the engine gave them."""
-        found: dict[int, list[Message]] = {}
+        """The accepted results, repeats included, by their `index`."""
+        by_index: dict[int, list[Message]] = {}
         for result in self.results:
-            found.setdefault(result.body.get("index", 0), []).append(result)
-        return found
+            by_index.setdefault(result.body.get("index", 0), []).append(result)
+        return by_index
 
     def wait(self, timeout_s: float = 30.0, until: Callable[[Task], bool] = lambda task: task.over) -> Self:
-        """Returns when the task is over, or `until` holds; TimeoutError when that takes longer."""
+        """Returns once the task is over, or `until` holds. Raises TimeoutError."""
         with self.changed:
             if not self.changed.wait_for(lambda: until(self), timeout_s):
                 raise TimeoutError(f"{self} is {self.state} after {timeout_s} s, with {len(self.results)} results")
         return self
+
+    def expire(self, now_s: float, heartbeat_limit_s: float) -> str:
+        """Ends an acknowledged task whose time is over. Returns the engine's violation, or ""."""
+        acked_at_s = self.acked_at_s or 0.0
+        accepted_at_s = max([acked_at_s, *(beat.at_s for beat in self.heartbeats[-1:])])
+        if now_s - accepted_at_s > heartbeat_limit_s:
+            self.state, self.failure, self.excused = "FAILED", "heartbeat_timeout", True
+            silent_s = now_s - max(acked_at_s, self.heartbeat_at_s)
+            return f"no heartbeat for {silent_s:.3g} s" if silent_s > heartbeat_limit_s else ""
+        if now_s - acked_at_s > self.limit_s:
+            self.state, self.failure, self.excused = "FAILED", "ttl", True
+            return f"the work is not over {self.limit_s:g} s after it was acknowledged"
+        return ""

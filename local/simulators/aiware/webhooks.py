@@ -1,4 +1,4 @@
-"""What heartbeats and results do to a task, and what is wrong with them; sections 1.6 to 1.8 of the reference."""
+"""Heartbeats and results: how they change a task, and which violations they contain. Source: docs.veritone.com."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from local.simulators.aiware import decoding, work
+from local.simulators.aiware import decoding, work_items
 from local.simulators.aiware.answers import document_problems
 from local.simulators.aiware.decoding import Decoded, Undecodable
 from local.simulators.aiware.faults import HEARTBEAT, RESULT
@@ -37,7 +37,7 @@ METADATA = "chunk-metadata-"
 
 @dataclass(frozen=True)
 class Arrival:
-    """A message that nobody has judged. lost: a fault keeps the answer from the engine."""
+    """A message as it arrived. lost: a fault keeps the answer from the engine."""
 
     webhook: str
     content_type: str
@@ -46,8 +46,8 @@ class Arrival:
     lost: bool = False
 
 
-class Wrong(Exception):
-    """A message that is not accepted: what is wrong with it, and the status it is answered with."""
+class NotAccepted(Exception):
+    """A message that is not accepted: the violation, and the status of the answer."""
 
     def __init__(self, violation: str, status: int = 400) -> None:
         super().__init__(violation)
@@ -55,38 +55,37 @@ class Wrong(Exception):
         self.status = status
 
 
-def take(task: Task, arrival: Arrival, after_end: int) -> tuple[int, list[str]]:
-    """Accepts a message or not; returns the status for it and what is wrong. Call it with the task's lock held.
+def accept(task: Task, arrival: Arrival) -> tuple[int, list[str]]:
+    """Accepts a message if it is valid; returns the status of the answer, and the violations.
 
-    after_end: the status for what comes when the task is over.
+    The caller holds the task's lock. A message after the end of the task is answered with 204 and ignored.
     """
     try:
         decoded, files = _read(arrival)
-    except Wrong as wrong:
-        task.refused.append(Message(arrival.at_s, {}, wrong.status))
-        return wrong.status, [wrong.violation]
+    except NotAccepted as error:
+        task.refused.append(Message(arrival.at_s, {}, error.status))
+        return error.status, [error.violation]
     body = {**decoded.values, **decoded.others}
-    heard = task.heartbeats if arrival.webhook == HEARTBEAT else task.results
-    same = [message for message in heard if message.body == body and message.files == files]
+    accepted = task.heartbeats if arrival.webhook == HEARTBEAT else task.results
+    same = [message for message in accepted if message.body == body and message.files == files]
     repeat = bool(same) and same[-1].status == 0
     if _too_late(task, arrival.webhook, body) and not (repeat and body.get("status") == task.reported_end):
-        task.refused.append(Message(arrival.at_s, body, after_end))
-        excused, task.excused = task.excused, task.excused and after_end == 204  # others tell the engine
-        late = f"a {_named(arrival.webhook, body)} after the end ({task.reported_end or task.state})"
-        return after_end, [] if excused else [late]
-    own = json.dumps({name: value for name, value in body.items() if not name.startswith(METADATA)})
-    violations = [f"a {arrival.webhook} repeats {name} of the form" for name in leaked(task, own)]
+        task.refused.append(Message(arrival.at_s, body, 204))
+        late = f"a {_name(arrival.webhook, body)} after the end ({task.reported_end or task.state})"
+        return 204, [] if task.excused else [late]
+    content = json.dumps({name: value for name, value in body.items() if not name.startswith(METADATA)})
+    violations = [f"a {arrival.webhook} repeats {name} of the form" for name in leaked(task, content)]
     violations += [f"{key} in a {arrival.webhook} is in the wrong case" for key in decoded.misspelt]
     if not repeat:
         violations += _heartbeat_problems(task, body) if arrival.webhook == HEARTBEAT else _result_problems(task, body)
-    heard.append(Message(arrival.at_s, body, 0 if arrival.lost else 204, repeat, files))
+    accepted.append(Message(arrival.at_s, body, 0 if arrival.lost else 204, repeat, files))
     if arrival.webhook == HEARTBEAT:
-        violations += _moved(task, body)
+        violations += _apply_heartbeat(task, body)
     return 204, violations
 
 
 def refuse(task: Task, webhook: str, at_s: float, status: int) -> tuple[int, list[str]]:
-    """Keeps a message out, as a fault wants; returns the status and what is wrong with the message even so.
+    """Refuses a message because of a fault; returns the status of the answer, and the violations.
 
     status: 0 for no answer.
     """
@@ -97,11 +96,11 @@ def refuse(task: Task, webhook: str, at_s: float, status: int) -> tuple[int, lis
     ] if ended and not task.excused else []
 
 
-def report(task: Task) -> list[str]:
-    """Brings an acknowledged task to where its heartbeats say it is; returns what is wrong with its end."""
+def apply_heartbeats(task: Task) -> list[str]:
+    """Gives an acknowledged task the state that its heartbeats reported; returns the violations."""
     if task.reported_end == "complete":
         task.state = "COMPLETE"
-        return [] if task.accepted + task.carried else ["complete was reported without a result"]
+        return [] if task.accepted + task.accepted_before else ["complete was reported without a result"]
     if task.reported_end == "failed":
         task.state = "FAILED"
     elif task.heartbeats:
@@ -109,15 +108,15 @@ def report(task: Task) -> list[str]:
     return []
 
 
-def leaked(task: Task, said: str) -> Iterator[str]:
-    """The fields of the form that a message or an answer repeats, and must not."""
-    for name, secret in work.secrets_of(task.fields).items():
-        if secret in said or json.dumps(secret)[1:-1] in said:
+def leaked(task: Task, text: str) -> Iterator[str]:
+    """The confidential fields of the form that a message or an answer contains."""
+    for name, secret in work_items.secrets_of(task.fields).items():
+        if secret in text or json.dumps(secret)[1:-1] in text:
             yield name
 
 
 def has_status(body: bytes) -> bool:
-    """Whether what came to the external callback is a heartbeat."""
+    """Whether a message to externalCallbackWebhook is a heartbeat."""
     try:
         return "status" in decoding.struct(body, {"status": str}).values
     except Undecodable:
@@ -129,23 +128,23 @@ def _read(arrival: Arrival) -> tuple[Decoded, dict[str, bytes]]:
     if arrival.webhook == RESULT and media_type == "multipart/form-data":
         return _form(arrival)
     if media_type != "application/json":
-        raise Wrong(f"a {arrival.webhook} as {media_type or 'nothing in particular'}, not application/json", 415)
+        raise NotAccepted(f"a {arrival.webhook} as {media_type or 'nothing in particular'}, not application/json", 415)
     try:
         decoded = decoding.struct(arrival.body, HEARTBEAT_KEYS if arrival.webhook == HEARTBEAT else RESULT_KEYS)
     except Undecodable as error:
-        raise Wrong(f"a {arrival.webhook} that no toolkit reads: {error}") from None
+        raise NotAccepted(f"a {arrival.webhook} that no toolkit reads: {error}") from None
     if arrival.webhook == RESULT and "output" not in decoded.values:
-        raise Wrong("a result without output")
+        raise NotAccepted("a result without output")
     if arrival.webhook == HEARTBEAT and decoded.values.get("status") not in STATUSES:
-        raise Wrong(f"a heartbeat with the status {decoded.values.get('status')!r:.40}")
+        raise NotAccepted(f"a heartbeat with the status {decoded.values.get('status')!r:.40}")
     return decoded, {}
 
 
 def _form(arrival: Arrival) -> tuple[Decoded, dict[str, bytes]]:
-    """A result that is no AION. The names of its parts are published nowhere: any will do."""
+    """Reads a multipart result. The names of its parts are not published, so every name is accepted."""
     message = email.message_from_bytes(f"Content-Type: {arrival.content_type}\r\n\r\n".encode() + arrival.body)
     if not message.is_multipart():
-        raise Wrong("a multipart result without parts")
+        raise NotAccepted("a multipart result without parts")
     fields: dict[str, Any] = {}
     files: dict[str, bytes] = {}
     for part in message.get_payload():
@@ -164,7 +163,7 @@ def _too_late(task: Task, webhook: str, body: Mapping[str, Any]) -> bool:
     return task.over or bool(task.reported_end)
 
 
-def _named(webhook: str, body: Mapping[str, Any]) -> str:
+def _name(webhook: str, body: Mapping[str, Any]) -> str:
     return f"heartbeat ({body['status']})" if webhook == HEARTBEAT else "result"
 
 
@@ -192,21 +191,22 @@ def _heartbeat_problems(task: Task, body: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _expected(task: Task, status: str) -> tuple[int, int]:
-    """Least and most that messagesWritten may be.
+    """The least and the greatest valid messagesWritten.
 
-    A result counts once its answer is there, so a beat that crosses it may be behind; what was accepted before the last
-    beat but one must be in it, and in `complete` everything must be. What an answer was lost for may count or not.
+    A result counts once the engine has its answer, so a heartbeat may be sent before that. It must count the results
+    that were accepted before the last heartbeat but one; `complete` must count all. A result whose answer was lost may
+    count or not.
     """
     counted = [result for result in task.results if not result.repeat]
     if status != "complete":
         since = task.heartbeats[-2].at_s if len(task.heartbeats) > 1 and status == "running" else float("-inf")
         counted = [result for result in counted if result.at_s < since]
-    known = [
+    answered = [
         result
         for result in counted
-        if any(again.status and again.body == result.body and again.files == result.files for again in task.results)
+        if any(repeat.status and repeat.body == result.body and repeat.files == result.files for repeat in task.results)
     ]
-    return len(known), task.carried + task.accepted
+    return len(answered), task.accepted_before + task.accepted
 
 
 def _result_problems(task: Task, body: Mapping[str, Any]) -> Iterator[str]:
@@ -229,9 +229,9 @@ def _result_problems(task: Task, body: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"a result: {problem}" for problem in document_problems(body["output"]))
 
 
-def _moved(task: Task, body: Mapping[str, Any]) -> list[str]:
-    """What a heartbeat does to its task."""
+def _apply_heartbeat(task: Task, body: Mapping[str, Any]) -> list[str]:
+    """Changes a task as its heartbeat says; returns the violations."""
     if body["status"] != "running":
         task.reported_end = str(body["status"])
         task.failure, task.failure_message = body.get("failureReason", ""), body.get("failureMsg", "")
-    return report(task) if task.state in WAITING else []
+    return apply_heartbeats(task) if task.state in WAITING else []

@@ -1,4 +1,4 @@
-"""A simulated Kili: projects with a queue, labels, issues, and the webhooks that it posts."""
+"""A simulated Kili: projects with a queue, labels, issues and webhooks."""
 
 from local.simulators.kili.faults import FAULTS
 from local.simulators.kili.server import Call, Kili

@@ -1,10 +1,10 @@
-"""The GraphQL of the simulated Kili: schema.graphql, executed by graphql-core over the organization's records."""
+"""The GraphQL API of the simulated Kili: graphql-core executes schema.graphql on the organization's records."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
@@ -15,25 +15,24 @@ import graphql
 from graphql import DocumentNode, FieldNode, GraphQLError, OperationDefinitionNode, OperationType
 
 from local.simulators.kili import events, filters
-from local.simulators.kili.events import Generation
 from local.simulators.kili.filters import KiliError
 from local.simulators.kili.organization import Organization, Outcome, new_id
 from local.simulators.kili.records import Asset, Issue, Label, Project, User
 
 PAGE = 100
-BATCH = 100  # what one mutation takes
+BATCH = 100  # items of one mutation
 MAX_TOKENS = 5000
 MAX_QUERY = 100_000  # characters
 MAX_DEPTH = 20  # the SDK's introspection needs 13
 NEW_MUTATION = "sendAssetsBackToQueue"
 STRING = re.compile(r'"(?:\\.|[^"\\\n])*"|#[^\n]*')
-OF_MODELS = ("PREDICTION", "INFERENCE")
+MODEL_TYPES = ("PREDICTION", "INFERENCE")
 LLM = ("LLM_INSTR_FOLLOWING", "LLM_STATIC")
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One that could be read. name: its root field. mutation: whether it changes something."""
+    """A parsed operation. name: its root fields, joined by +. mutation: whether it changes something."""
 
     document: DocumentNode
     name: str
@@ -41,16 +40,16 @@ class Operation:
 
 
 class Unreadable(Exception):
-    """A document that is no GraphQL, or more of it than is served."""
+    """A document that is not GraphQL, or too large. The text is the reason."""
 
 
 @lru_cache(64)
 def read(query: str) -> Operation:
-    """Raises Unreadable."""
+    """Parses a document of one operation. Raises Unreadable."""
     if len(query) > MAX_QUERY:
-        raise Unreadable(f"a document of {len(query)} characters, {MAX_QUERY} are served")
+        raise Unreadable(f"a document of {len(query)} characters, {MAX_QUERY} are allowed")
     if (depth := _depth(query)) > MAX_DEPTH:
-        raise Unreadable(f"a document {depth} levels deep, {MAX_DEPTH} are served")
+        raise Unreadable(f"a document {depth} levels deep, {MAX_DEPTH} are allowed")
     try:
         document = graphql.parse(query, max_tokens=MAX_TOKENS)
     except GraphQLError as error:
@@ -75,7 +74,7 @@ def _depth(query: str) -> int:
 
 @cache
 def schema(new_mutation: bool) -> graphql.GraphQLSchema:
-    """new_mutation: whether there is sendAssetsBackToQueue."""
+    """new_mutation: whether sendAssetsBackToQueue exists."""
     text = Path(__file__).with_name("schema.graphql").read_text()
     if not new_mutation:
         text = "\n".join(line for line in text.splitlines() if NEW_MUTATION not in line)
@@ -97,9 +96,9 @@ def _page_size(value: object) -> int:
 
 
 class Api:
-    """organization: behind its own lock, which the caller holds. url_of: where the bucket has a label's jsonResponse.
+    """The caller holds the lock of the organization.
 
-    complain: hears of what a client does against the protocol. audit: the generation whose names the audit log has.
+    url_of: the signed URL of a label's jsonResponse. complain: notes a violation of the protocol.
     """
 
     def __init__(
@@ -107,53 +106,51 @@ class Api:
         organization: Organization,
         url_of: Callable[[Label], str],
         complain: Callable[[str], None],
-        audit: Generation,
     ) -> None:
         self.organization = organization
         self.url_of = url_of
         self.complain = complain
-        self.audit = audit
-        self.late_labels: set[str] = set()  # those that label_lags has hidden once
+        self.late_labels: set[str] = set()  # labels that the fault label_lags has hidden once
 
     def execute(
-        self, operation: Operation, variables: Mapping[str, Any] | None, user: User, faults: frozenset[str]
+        self, operation: Operation, variables: Mapping[str, Any] | None, user: User, faults: Collection[str]
     ) -> tuple[int, dict[str, Any]]:
-        """Status and answer."""
-        known = schema("no_new_mutation" not in faults)
-        if invalid := graphql.validate(known, operation.document):
+        """The status and the answer."""
+        graphql_schema = schema("no_new_mutation" not in faults)
+        if invalid := graphql.validate(graphql_schema, operation.document):
             if "no_new_mutation" not in faults or operation.name != NEW_MUTATION:
-                self.complain(f"{operation.name}: {_said(invalid[0])}")
+                self.complain(f"{operation.name}: {_message(invalid[0])}")
             return 400, _errors(invalid, "GRAPHQL_VALIDATION_FAILED")
         if "refuses" in faults:
             error = GraphQLError("", original_error=KiliError("serviceUnavailable", "Try again later."))
             return 200, {**_errors([error]), "data": None}
-        done = graphql.execute_sync(
-            known,
+        result = graphql.execute_sync(
+            graphql_schema,
             operation.document,
             root_value=Root(self, user, faults),
-            context_value=Reading(self, faults),
+            context_value=LabelContent(self, faults),
             variable_values=dict(variables) if variables else None,
             field_resolver=_resolve,
         )
-        if not done.errors:
-            return 200, {"data": done.data}
-        for error in done.errors:
-            if error.original_error is None or isinstance(error.original_error, GraphQLError):  # of the variables
-                self.complain(f"{operation.name}: {_said(error)}")
-                return 400, _errors(done.errors, "BAD_USER_INPUT")
+        if not result.errors:
+            return 200, {"data": result.data}
+        for error in result.errors:
+            if error.original_error is None or isinstance(error.original_error, GraphQLError):  # wrong variables
+                self.complain(f"{operation.name}: {_message(error)}")
+                return 400, _errors(result.errors, "BAD_USER_INPUT")
             if not isinstance(error.original_error, KiliError):
                 raise error.original_error
-        return 200, {**_errors(done.errors), "data": None}
+        return 200, {**_errors(result.errors), "data": None}
 
 
 def _errors(errors: Iterable[GraphQLError], code: str = "OPERATION_RESOLUTION_FAILURE") -> dict[str, Any]:
-    """In Kili's shape."""
+    """The errors in Kili's shape."""
     extensions = {"code": code, "context": {}}
-    return {"errors": [{**error.formatted, "message": _said(error), "extensions": extensions} for error in errors]}
+    return {"errors": [{**error.formatted, "message": _message(error), "extensions": extensions} for error in errors]}
 
 
-def _said(error: GraphQLError) -> str:
-    """Its text; what comes from graphql-core gets the quotation marks of Kili's GraphQL server, which is another."""
+def _message(error: GraphQLError) -> str:
+    """The text of an error. Kili's server quotes names with double quotes; graphql-core uses single ones."""
     if isinstance(error.original_error, KiliError):
         return str(error.original_error)
     return re.sub(r"'([^']*)'", r'"\1"', error.message)
@@ -167,11 +164,11 @@ def _resolve(source: Any, info: graphql.GraphQLResolveInfo, **arguments: Any) ->
 
 
 @dataclass(frozen=True)
-class Reading:
-    """How this request sees a label's jsonResponse: as text, behind a URL, or, of an LLM project, not at all."""
+class LabelContent:
+    """How a request reads a jsonResponse: as text, by a URL, or not at all for a label of an LLM project."""
 
     api: Api
-    faults: frozenset[str]
+    faults: Collection[str]
 
     def json_response(self, label: Label) -> str | None:
         if label.asset.project.input_type in LLM:
@@ -185,9 +182,9 @@ class Reading:
 
 
 class Root:
-    """The root fields, as schema.graphql has them. user: whose API key it is."""
+    """The root fields of schema.graphql. user: the owner of the API key."""
 
-    def __init__(self, api: Api, user: User, faults: frozenset[str]) -> None:
+    def __init__(self, api: Api, user: User, faults: Collection[str]) -> None:
         self._api = api
         self._organization = api.organization
         self._user = user
@@ -230,15 +227,15 @@ class Root:
     def events(
         self, where: Mapping[str, Any], pagination: Mapping[str, Any], order: str = "desc"
     ) -> list[dict[str, Any]]:
-        rows = [events.audit_row(event, self._api.audit) for event in self._organization.events]
+        rows = [events.audit_row(event) for event in self._organization.events]
         rows = _between(rows, pagination.get("fromEventId"), pagination.get("untilEventId"))
-        found = [row for row in rows if filters.event(row, where)]
+        rows = [row for row in rows if filters.event(row, where)]
         if order == "desc":
-            found.reverse()
+            rows.reverse()
         skip, first = pagination.get("skip") or 0, pagination.get("first") or PAGE
         if first > PAGE:
-            self._api.complain(f"a page of {first} events, {PAGE} are served")
-        return found[skip : skip + min(first, PAGE)]
+            self._api.complain(f"a page of {first} events, {PAGE} are allowed")
+        return rows[skip : skip + min(first, PAGE)]
 
     def list_plugins(self) -> list[Any]:
         return list(self._organization.plugins.values())
@@ -285,7 +282,7 @@ class Root:
         return self._organization.send_back(self._chosen_assets(where), self._user, fails=fails)
 
     def send_back_assets_to_queue(self, where: Mapping[str, Any]) -> Project | None:
-        """The same without a word of what became of each asset."""
+        """The older mutation, which does not report what became of each asset."""
         assets = self._chosen_assets(where)
         self._organization.send_back(assets, self._user, fails="send_back_fails" in self._faults)
         return assets[0].project if assets else None
@@ -299,22 +296,22 @@ class Root:
         self._at_most_a_batch("assets", len(where))
         chosen = [
             (asset, properties)
-            for one, properties in zip(where, data, strict=True)
-            for asset in self._chosen_assets(one)
+            for asset_where, properties in zip(where, data, strict=True)
+            for asset in self._chosen_assets(asset_where)
         ]
         for asset, properties in chosen:
             self._organization.set_metadata(asset, properties, self._user)
         return [asset for asset, _ in chosen]
 
     def append_many_labels(self, data: Mapping[str, Any], where: Mapping[str, Any]) -> list[Label]:
-        wanted = data["labelsData"]
-        self._at_most_a_batch("labels", len(wanted))
+        labels_data = data["labelsData"]
+        self._at_most_a_batch("labels", len(labels_data))
         assets = {asset.id: asset for asset in self._chosen_assets(where)}
         kind = data.get("labelType") or "DEFAULT"
-        labels = [self._label(one, kind, assets) for one in wanted]
+        labels = [self._label(label_data, kind, assets) for label_data in labels_data]
         for label in labels:
-            if data.get("overwrite") and kind in OF_MODELS:
-                self._organization.make_way_for(label)
+            if data.get("overwrite") and kind in MODEL_TYPES:
+                self._organization.remove_predictions_like(label)
             self._organization.add_label(label)
         return labels
 
@@ -333,17 +330,17 @@ class Root:
     def delete_plugin(self, where: Mapping[str, Any]) -> str:
         return self._organization.delete_plugin(where["pluginName"])
 
-    def _label(self, wanted: Mapping[str, Any], kind: str, assets: Mapping[str, Asset]) -> Label:
-        asset = assets.get(wanted.get("assetID") or "")
+    def _label(self, data: Mapping[str, Any], kind: str, assets: Mapping[str, Asset]) -> Label:
+        asset = assets.get(data.get("assetID") or "")
         if asset is None:
-            raise KiliError("assetNotFound", "a label of an asset that `where` does not name")
-        text = wanted.get("jsonResponse") or ""
+            raise KiliError("assetNotFound", "a label on an asset that `where` does not name")
+        text = data.get("jsonResponse") or ""
         try:
             json.loads(text)
         except (ValueError, RecursionError):
             self._api.complain("appendManyLabels: a jsonResponse that is not JSON")
             raise KiliError("invalidJsonResponse", "jsonResponse is not JSON") from None
-        author = self._organization.user(wanted["authorID"]) if wanted.get("authorID") else self._user
+        author = self._organization.user(data["authorID"]) if data.get("authorID") else self._user
         return Label(
             new_id(),
             asset,
@@ -351,8 +348,8 @@ class Root:
             author,
             text,
             self._organization.now(),
-            seconds_to_label=wanted.get("secondsToLabel"),
-            model_name=wanted.get("modelName"),
+            seconds_to_label=data.get("secondsToLabel"),
+            model_name=data.get("modelName"),
             signature=new_id(),
         )
 
@@ -362,12 +359,12 @@ class Root:
 
     def _at_most_a_batch(self, what: str, count: int) -> None:
         if count > BATCH:
-            self._api.complain(f"{count} {what} in one call, {BATCH} are taken")
+            self._api.complain(f"{count} {what} in one call, {BATCH} are allowed")
             raise KiliError("tooMany", f"at most {BATCH} {what} in one call")
 
 
 def _between(rows: list[dict[str, Any]], first: str | None, last: str | None) -> list[dict[str, Any]]:
-    """From the event of one id to that of another, both included."""
+    """The rows from the event of one id to that of another, both included."""
     ids = [row["id"] for row in rows]
     if unknown := {first, last} - {None, *ids}:
         raise KiliError("eventNotFound", f"there is no event {', '.join(map(str, unknown))}")

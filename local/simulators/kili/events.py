@@ -1,4 +1,7 @@
-"""What Kili posts, in its three generations, and which patterns it is posted for (reference, section 1.2)."""
+"""The bodies of webhook events in Kili's three generations, and the patterns that select events.
+
+Sources: Kili's documentation of webhooks and plugins, the package kili-events, docs/kili.md.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from local.simulators.kili.records import Event, Label
 
 Generation = Literal["legacy", "flat", "whole"]
 NAME = re.compile(r"[A-Za-z0-9]+|\*")
-FLAT_SUBJECTS = {  # what the flat generation and the recorded audit log call them
+FLAT_SUBJECTS = {  # names in the flat generation and in the audit log
     "label.workflow.created.default": "labels.created.submit",
     "label.workflow.created.review": "labels.created.review",
     "project.created": "projects.created",
@@ -24,9 +27,9 @@ def subject(event: Event, generation: Generation) -> str:
 def body(event: Event, generation: Generation, *, enveloped: bool = False) -> dict[str, Any]:
     """One event as it is posted.
 
-    legacy: {eventType, logPayload, payload}. flat: the event's name and fields beside each other. whole: the event with
-    its payload. enveloped: flat and whole in the legacy envelope, which is the one place where flat names the project;
-    what Kili does is not known. Raises ValueError for legacy when the event has no handler.
+    legacy: {eventType, logPayload, payload}. flat: the event's name and fields in one object. whole: the event with its
+    payload. enveloped: puts flat and whole into the legacy envelope, the only place where flat names the project. It is
+    unknown which of the two Kili does. Raises ValueError for legacy if the event has no handler.
     """
     run = {"runId": str(uuid.uuid4()), "projectId": event.project_id}
     if generation == "legacy":
@@ -35,33 +38,33 @@ def body(event: Event, generation: Generation, *, enveloped: bool = False) -> di
         return {"eventType": event.handler, "logPayload": run, "payload": dict(event.legacy)}
     name = subject(event, generation)
     if generation == "flat":
-        told: dict[str, Any] = {"event": name, **event.flat}
+        content: dict[str, Any] = {"event": name, **event.flat}
     else:
-        told = {
+        content = {
             "event": name,
             "organizationId": event.organization_id,
             "projectId": event.project_id,
             "userId": event.user_id,
             "payload": dict(event.payload),
         }
-    return {"eventType": name, "logPayload": run, "payload": told} if enveloped else told
+    return {"eventType": name, "logPayload": run, "payload": content} if enveloped else content
 
 
-def audit_row(event: Event, generation: Generation) -> dict[str, Any]:
-    """A row of the events query. There is no jsonResponse in it."""
+def audit_row(event: Event) -> dict[str, Any]:
+    """A row of the events query. It has no jsonResponse."""
     return {
         "id": event.id,
         "createdAt": event.created_at,
-        "event": subject(event, generation),
+        "event": subject(event, "flat"),
         "organizationId": event.organization_id,
         "projectId": event.project_id,
         "userId": event.user_id,
-        "payload": dict(event.flat if generation == "flat" else event.payload),
+        "payload": dict(event.flat),
     }
 
 
 def names(pattern: str) -> tuple[str, ...]:
-    """The names of an event_matcher pattern; ValueError when it is malformed."""
+    """The names of an event_matcher pattern. Raises ValueError if it is malformed."""
     parts = tuple(pattern.split("."))
     if parts[0] == "*" or not all(NAME.fullmatch(part) for part in parts):
         raise ValueError(f"invalid event pattern {pattern!r}")
@@ -69,13 +72,13 @@ def names(pattern: str) -> tuple[str, ...]:
 
 
 def matches(pattern: str, name: str) -> bool:
-    """Whether a subject matches a pattern: dot-separated names, where * stands for one or more of them."""
+    """Whether a subject matches a pattern of dot-separated names; * stands for one or more names."""
     expression = r"\.".join(r"[^.]+(?:\.[^.]+)*" if part == "*" else re.escape(part) for part in names(pattern))
     return re.fullmatch(expression, name) is not None
 
 
 def legacy_label(label: Label) -> dict[str, Any]:
-    """The label of onSubmit and onReview."""
+    """The label in onSubmit and onReview."""
     return {
         "id": label.id,
         "labelType": label.label_type,
@@ -97,7 +100,7 @@ def legacy_label(label: Label) -> dict[str, Any]:
 
 
 def flat_label(label: Label) -> dict[str, Any]:
-    """The label of the flat generation and of the audit log: without a jsonResponse."""
+    """The label in the flat generation and in the audit log. It has no jsonResponse."""
     return {
         "id": label.id,
         "search": label.search,

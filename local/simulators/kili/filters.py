@@ -1,4 +1,4 @@
-"""The `where` of queries. A filter that is not simulated is refused: no test shall pass because one was ignored."""
+"""The `where` of queries. A filter that is not simulated raises an error, so that no test passes by ignoring it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from local.simulators.kili.records import Asset, Issue, Label, Project
 
 
 class KiliError(Exception):
-    """What Kili does not do: a token, which comes in brackets, and the sentence that follows it."""
+    """An error of Kili: a token, which stands in brackets, and a sentence."""
 
     def __init__(self, token: str, text: str) -> None:
         super().__init__(f"[{token}] {text}")
@@ -18,10 +18,10 @@ class KiliError(Exception):
 
 def moment(text: str) -> datetime:
     try:
-        read = datetime.fromisoformat(text)
+        parsed = datetime.fromisoformat(text)
     except ValueError:
-        raise KiliError("invalidDate", f"{text!r} is no date") from None
-    return read if read.tzinfo else read.replace(tzinfo=UTC)
+        raise KiliError("invalidDate", f"{text!r} is not a date") from None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
 def project(record: Project, where: Mapping[str, Any]) -> bool:
@@ -48,64 +48,64 @@ Tests = dict[str, Callable[[Any, Any], bool]]
 
 
 def _meets(record: object, where: Mapping[str, Any], tests: Tests) -> bool:
-    given = {key: value for key, value in where.items() if not _empty(value)}
-    if unknown := given.keys() - tests.keys():
+    filters = {key: value for key, value in where.items() if not _empty(value)}
+    if unknown := filters.keys() - tests.keys():
         raise KiliError("notSimulated", f"the simulated Kili has no filter {', '.join(sorted(unknown))}")
-    return all(tests[key](record, value) for key, value in given.items())
+    return all(tests[key](record, value) for key, value in filters.items())
 
 
 def _empty(value: object) -> bool:
-    """The SDK sends nulls, and objects of nulls, for filters that nobody gave."""
+    """Whether a filter is absent. The SDK sends null, or an object of nulls, for it."""
     return value is None or (isinstance(value, dict) and all(_empty(inner) for inner in value.values()))
 
 
 PROJECT: Tests = {
-    "id": lambda project, wanted: project.id == wanted,
-    "searchQuery": lambda project, wanted: wanted.strip("%") in project.title,
-    "archived": lambda project, wanted: not wanted,
-    "deleted": lambda project, wanted: not wanted,
+    "id": lambda project, value: project.id == value,
+    "searchQuery": lambda project, value: value.strip("%") in project.title,
+    "archived": lambda project, value: not value,
+    "deleted": lambda project, value: not value,
 }
 ASSET: Tests = {
-    "id": lambda asset, wanted: asset.id == wanted,
-    "idIn": lambda asset, wanted: asset.id in wanted,
-    "idNotIn": lambda asset, wanted: asset.id not in wanted,
-    "project": lambda asset, wanted: project(asset.project, wanted),
-    "externalIdIn": lambda asset, wanted: any(part in (asset.external_id or "") for part in wanted),
-    "externalIdStrictlyIn": lambda asset, wanted: asset.external_id in wanted,
-    "statusIn": lambda asset, wanted: asset.status in wanted,
-    "skipped": lambda asset, wanted: asset.skipped == wanted,
-    "createdAtGte": lambda asset, wanted: moment(asset.created_at) >= moment(wanted),
-    "createdAtLte": lambda asset, wanted: moment(asset.created_at) <= moment(wanted),
-    "label": lambda asset, wanted: any(_meets(label, wanted, LABEL_OF_ASSET) for label in asset.labels),
-    "issue": lambda asset, wanted: any(_meets(issue, wanted, ISSUE_OF_ASSET) for issue in asset.issues),
+    "id": lambda asset, value: asset.id == value,
+    "idIn": lambda asset, value: asset.id in value,
+    "idNotIn": lambda asset, value: asset.id not in value,
+    "project": lambda asset, value: project(asset.project, value),
+    "externalIdIn": lambda asset, value: any(part in (asset.external_id or "") for part in value),
+    "externalIdStrictlyIn": lambda asset, value: asset.external_id in value,
+    "statusIn": lambda asset, value: asset.status in value,
+    "skipped": lambda asset, value: asset.skipped == value,
+    "createdAtGte": lambda asset, value: moment(asset.created_at) >= moment(value),
+    "createdAtLte": lambda asset, value: moment(asset.created_at) <= moment(value),
+    "label": lambda asset, value: any(_meets(label, value, LABEL_OF_ASSET) for label in asset.labels),
+    "issue": lambda asset, value: any(_meets(issue, value, ISSUE_OF_ASSET) for issue in asset.issues),
 }
 LABEL_OF_ASSET: Tests = {
-    "typeIn": lambda label, wanted: label.label_type in wanted,
-    "createdAtGte": lambda label, wanted: moment(label.created_at) >= moment(wanted),
-    "createdAtLte": lambda label, wanted: moment(label.created_at) <= moment(wanted),
+    "typeIn": lambda label, value: label.label_type in value,
+    "createdAtGte": lambda label, value: moment(label.created_at) >= moment(value),
+    "createdAtLte": lambda label, value: moment(label.created_at) <= moment(value),
 }
 LABEL: Tests = LABEL_OF_ASSET | {
-    "id": lambda label, wanted: label.id == wanted,
-    "idIn": lambda label, wanted: label.id in wanted,
-    "project": lambda label, wanted: project(label.asset.project, wanted),
-    "asset": lambda label, wanted: asset(label.asset, wanted),
-    "user": lambda label, wanted: wanted.get("id") in (None, label.author.id),
+    "id": lambda label, value: label.id == value,
+    "idIn": lambda label, value: label.id in value,
+    "project": lambda label, value: project(label.asset.project, value),
+    "asset": lambda label, value: asset(label.asset, value),
+    "user": lambda label, value: value.get("id") in (None, label.author.id),
 }
 ISSUE_OF_ASSET: Tests = {
-    "type": lambda issue, wanted: issue.type == wanted,
-    "status": lambda issue, wanted: issue.status == wanted,
+    "type": lambda issue, value: issue.type == value,
+    "status": lambda issue, value: issue.status == value,
 }
 ISSUE: Tests = ISSUE_OF_ASSET | {
-    "id": lambda issue, wanted: issue.id == wanted,
-    "project": lambda issue, wanted: project(issue.asset.project, wanted),
-    "asset": lambda issue, wanted: asset(issue.asset, wanted),
-    "assetIn": lambda issue, wanted: issue.asset.id in wanted,
+    "id": lambda issue, value: issue.id == value,
+    "project": lambda issue, value: project(issue.asset.project, value),
+    "asset": lambda issue, value: asset(issue.asset, value),
+    "assetIn": lambda issue, value: issue.asset.id in value,
 }
 EVENT: Tests = {
-    "organizationId": lambda row, wanted: row["organizationId"] == wanted,
-    "projectId": lambda row, wanted: row["projectId"] == wanted,
-    "userId": lambda row, wanted: row["userId"] == wanted,
-    "event": lambda row, wanted: row["event"] == wanted,
-    "createdAtGte": lambda row, wanted: moment(row["createdAt"]) >= moment(wanted),
-    "createdAtLte": lambda row, wanted: moment(row["createdAt"]) <= moment(wanted),
+    "organizationId": lambda row, value: row["organizationId"] == value,
+    "projectId": lambda row, value: row["projectId"] == value,
+    "userId": lambda row, value: row["userId"] == value,
+    "event": lambda row, value: row["event"] == value,
+    "createdAtGte": lambda row, value: moment(row["createdAt"]) >= moment(value),
+    "createdAtLte": lambda row, value: moment(row["createdAt"]) <= moment(value),
 }

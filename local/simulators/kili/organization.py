@@ -1,4 +1,4 @@
-"""The simulated Kili's memory: projects, assets, labels and issues, and what becomes of them when somebody acts."""
+"""The data of the simulated Kili: projects, assets, labels and issues, and how actions change them."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from local.simulators.kili.records import (
 )
 
 ORGANIZATION_ID = "organization"
-HANDLER_TYPES = ("onSubmit", "onReview")  # of a webhook that asks for nothing else
+HANDLER_TYPES = ("onSubmit", "onReview")  # the default of a webhook
 STATUS_AFTER = {"DEFAULT": "LABELED", "REVIEW": "REVIEWED", "AUTOSAVE": "ONGOING"}
-CREATED = {  # the event that a new label is, by its type; there is none of an autosave
+CREATED = {  # the event of a new label by its type; an autosave has none
     kind: f"label.workflow.created.{kind.lower()}" for kind in ("DEFAULT", "REVIEW", "PREDICTION", "INFERENCE")
 }
 EDITED = "label.workflow.edited"
@@ -35,9 +35,9 @@ Outcome = dict[str, list[dict[str, str | None]]]
 
 
 class Organization:
-    """Everything is done under one lock, which is the caller's to take. tell: hears of every event."""
+    """The caller holds one lock around every call. publish: gets every event."""
 
-    def __init__(self, tell: Callable[[Event], None], clock: Callable[[], datetime]) -> None:
+    def __init__(self, publish: Callable[[Event], None], clock: Callable[[], datetime]) -> None:
         self.users: dict[str, User] = {}
         self.projects: dict[str, Project] = {}
         self.assets: dict[str, Asset] = {}
@@ -47,16 +47,16 @@ class Organization:
         self.events: list[Event] = []
         self.sent_back: list[str] = []
         self.declined: list[str] = []
-        self._tell = tell
+        self._publish = publish
         self._clock = clock
 
-    # ---- what there is
+    # ---- records
 
     def now(self) -> str:
         return self._clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
     def user(self, user_id: str) -> User:
-        """The user of this id, who may be new."""
+        """The user with this id, created if absent."""
         return self.users.setdefault(user_id, User(user_id, f"{user_id}@example.org"))
 
     def user_of_key(self, api_key: str) -> User | None:
@@ -68,41 +68,41 @@ class Organization:
         return self.projects[project_id]
 
     def chosen_assets(self, where: Mapping[str, Any]) -> list[Asset]:
-        """Those that an action is asked for: by their ids, every one of which must be there, or by another filter."""
+        """The assets of an action: by their ids, all of which must exist, or by another filter."""
         chosen = [asset for asset in self.assets.values() if filters.asset(asset, where)]
         named = set(where.get("idIn") or ([where["id"]] if where.get("id") else []))
         if missing := named - {asset.id for asset in chosen}:
             raise KiliError("assetNotFound", f"there is no asset {', '.join(sorted(missing))}")
         if not named and not (where.get("project") or {}).get("id"):
-            raise KiliError("missingArgument", "neither assets nor a project were named")
+            raise KiliError("missingArgument", "neither assets nor a project are named")
         return chosen
 
     # ---- projects and assets
 
     def add_project(self, project: Project, author: User) -> Project:
         self.projects[project.id] = project
-        self._happened("project.created", project, author, {})
+        self._event("project.created", project, author, {})
         return project
 
     def add_asset(self, asset: Asset, author: User) -> Asset:
         self.assets[asset.id] = asset
-        self._of_asset("asset.created", asset, author)
+        self._asset_event("asset.created", asset, author)
         return asset
 
     def set_metadata(self, asset: Asset, properties: Mapping[str, Any], author: User) -> None:
-        """properties: what AssetData of the schema has, in part."""
-        given = {key: value for key, value in properties.items() if value is not None}
-        if (text := given.get("jsonMetadata")) is not None:
+        """properties: fields of AssetData in the schema."""
+        changes = {key: value for key, value in properties.items() if value is not None}
+        if (text := changes.get("jsonMetadata")) is not None:
             if not _is_object(text):
-                raise KiliError("invalidMetadata", "jsonMetadata is not the text of a JSON object")
+                raise KiliError("invalidMetadata", "jsonMetadata is not a JSON object as text")
             asset.json_metadata = text
-        asset.external_id = given.get("externalId", asset.external_id)
-        self._of_asset("asset.updated", asset, author, fields=sorted(given))
+        asset.external_id = changes.get("externalId", asset.external_id)
+        self._asset_event("asset.updated", asset, author, fields=sorted(changes))
 
     # ---- labels and the queue
 
     def add_label(self, label: Label) -> Label:
-        """Stores a label: its asset changes status, and the latest label of its author is now this one."""
+        """Stores a label. Its asset changes status, and it becomes the latest label of its author."""
         asset = label.asset
         if label.label_type in HANDLERS:
             for older in asset.labels:
@@ -117,22 +117,22 @@ class Organization:
         self.labels[label.id] = label
         asset.status = STATUS_AFTER.get(label.label_type, asset.status)
         if label.label_type in CREATED:
-            self._tell_and_keep(self.label_event(label, CREATED[label.label_type]))
+            self._record(self.label_event(label, CREATED[label.label_type]))
         return label
 
     def edit_label(self, label: Label, json_response: str) -> None:
         label.json_response, label.updated_at = json_response, self.now()
-        self._tell_and_keep(self.label_event(label, EDITED))
+        self._record(self.label_event(label, EDITED))
 
-    def make_way_for(self, label: Label) -> None:
-        """What `overwrite` does before a model's label is added: those of the same model and type go."""
+    def remove_predictions_like(self, label: Label) -> None:
+        """Removes labels of the same model and type from the asset, as `overwrite` does before it adds a label."""
         for older in list(label.asset.labels):
             if (older.model_name, older.label_type) == (label.model_name, label.label_type):
                 label.asset.labels.remove(older)
                 del self.labels[older.id]
 
     def label_event(self, label: Label, subject: str) -> Event:
-        """The event of a label as it is now."""
+        """An event with the label as it is now."""
         asset = label.asset
         return Event(
             new_id(),
@@ -148,7 +148,7 @@ class Organization:
         )
 
     def send_back(self, assets: Iterable[Asset], author: User, *, fails: bool = False) -> Outcome:
-        """Declined are assets that are still to be labelled. fails: none of the writes works."""
+        """Declines assets that are still to be labelled. fails: every write fails."""
         outcome: Outcome = {"succeeded": [], "declined": [], "failed": []}
         for asset in assets:
             if fails:
@@ -165,7 +165,7 @@ class Organization:
         return outcome
 
     def add_to_review(self, assets: Iterable[Asset], author: User) -> Outcome:
-        """Declined are assets that nobody has labelled, and those that are reviewed already."""
+        """Declines assets without a label, and those that are reviewed already."""
         outcome: Outcome = {"succeeded": [], "declined": [], "failed": []}
         for asset in assets:
             if asset.status == "LABELED":
@@ -176,30 +176,31 @@ class Organization:
     def _change_status(self, asset: Asset, status: str, author: User, handler: str | None = None) -> None:
         asset.status = status
         step = asset.project.step_id("review" if status == "TO_REVIEW" else "labeling")
-        self._of_asset("asset.workflow.currentStep.statusChanged", asset, author, handler, status=status, stepId=step)
+        self._asset_event(
+            "asset.workflow.currentStep.statusChanged", asset, author, handler, status=status, stepId=step
+        )
 
     # ---- issues
 
-    def raise_issues(self, wanted: Iterable[Mapping[str, Any]], project_id: str, author: User) -> list[Issue]:
-        """All or none. wanted: IssueToCreate of the schema."""
-        raised = [self._issue(issue, project_id, author) for issue in wanted]
-        for issue in raised:
+    def raise_issues(self, data: Iterable[Mapping[str, Any]], project_id: str, author: User) -> list[Issue]:
+        """Creates all issues or none. data: IssueToCreate of the schema."""
+        issues = [self._issue(issue_data, project_id, author) for issue_data in data]
+        for issue in issues:
             self.issues[issue.id] = issue
             issue.asset.issues.append(issue)
-            told = {"issueId" if issue.type == "ISSUE" else "questionId": issue.id, "objectMid": issue.object_mid}
-            self._of_asset(f"asset.{issue.type.lower()}.created", issue.asset, author, **told)
-        return raised
+            self._issue_event(issue, "created", author, objectMid=issue.object_mid)
+        return issues
 
-    def _issue(self, wanted: Mapping[str, Any], project_id: str, author: User) -> Issue:
-        label = self.labels.get(wanted.get("labelID") or "")
-        if wanted.get("labelID") and label is None:
-            raise KiliError("labelNotFound", f"there is no label {wanted['labelID']}")
-        asset = label.asset if label else self.assets.get(wanted.get("assetId") or "")
+    def _issue(self, data: Mapping[str, Any], project_id: str, author: User) -> Issue:
+        label = self.labels.get(data.get("labelID") or "")
+        if data.get("labelID") and label is None:
+            raise KiliError("labelNotFound", f"there is no label {data['labelID']}")
+        asset = label.asset if label else self.assets.get(data.get("assetId") or "")
         if asset is None or asset.project.id != project_id:
-            raise KiliError("assetNotFound", "an issue on nothing that this project has")
+            raise KiliError("assetNotFound", "an issue on an asset that this project does not have")
         now = self.now()
-        comments = [Comment(new_id(), wanted.get("text"), author, now)]
-        return Issue(new_id(), asset, label, wanted.get("objectMid"), wanted["type"], author, now, comments)
+        comments = [Comment(new_id(), data.get("text"), author, now)]
+        return Issue(new_id(), asset, label, data.get("objectMid"), data["type"], author, now, comments)
 
     def set_issue_status(self, issue_id: str, status: str, author: User) -> Issue:
         if issue_id not in self.issues:
@@ -207,28 +208,31 @@ class Organization:
         issue = self.issues[issue_id]
         changed, issue.status = issue.status != status, status
         if changed and status in ISSUE_EVENTS:
-            told = {"issueId" if issue.type == "ISSUE" else "questionId": issue.id}
-            self._of_asset(f"asset.{issue.type.lower()}.{ISSUE_EVENTS[status]}", issue.asset, author, **told)
+            self._issue_event(issue, ISSUE_EVENTS[status], author)
         return issue
+
+    def _issue_event(self, issue: Issue, action: str, author: User, **fields: Any) -> None:
+        key = "issueId" if issue.type == "ISSUE" else "questionId"
+        self._asset_event(f"asset.{issue.type.lower()}.{action}", issue.asset, author, **{key: issue.id}, **fields)
 
     # ---- webhooks
 
-    def create_webhook(self, wanted: Mapping[str, Any]) -> str:
-        name = wanted["pluginName"]
+    def create_webhook(self, data: Mapping[str, Any]) -> str:
+        name = data["pluginName"]
         if name in self.plugins:
             raise KiliError("duplicatedValue", f'an entity Plugin already exists with value "{name}"')
         now = self.now()
-        plugin = Plugin(new_id(), name, wanted["webhookUrl"], wanted.get("header"), [], [], now, now)
-        _subscribe(plugin, wanted)
+        plugin = Plugin(new_id(), name, data["webhookUrl"], data.get("header"), [], [], now, now)
+        _subscribe(plugin, data)
         self.plugins[name] = plugin
         return f"Webhook {name} successfully created"
 
-    def update_webhook(self, wanted: Mapping[str, Any]) -> str:
-        """The header stays when none is given."""
-        plugin = self.plugin(wanted["pluginName"])
-        _subscribe(plugin, wanted)
-        plugin.url, plugin.updated_at = wanted["webhookUrl"], self.now()
-        plugin.header = wanted.get("header", plugin.header)
+    def update_webhook(self, data: Mapping[str, Any]) -> str:
+        """Keeps the header if none is given."""
+        plugin = self.plugin(data["pluginName"])
+        _subscribe(plugin, data)
+        plugin.url, plugin.updated_at = data["webhookUrl"], self.now()
+        plugin.header = data.get("header", plugin.header)
         return f"Webhook {plugin.name} successfully updated"
 
     def plugin(self, name: str) -> Plugin:
@@ -256,12 +260,12 @@ class Organization:
 
     # ---- events
 
-    def _of_asset(self, subject: str, asset: Asset, author: User, handler: str | None = None, **told: Any) -> None:
-        payload = {"assetId": asset.id, **told, "externalId": asset.external_id}
+    def _asset_event(self, subject: str, asset: Asset, author: User, handler: str | None = None, **fields: Any) -> None:
+        payload = {"assetId": asset.id, **fields, "externalId": asset.external_id}
         legacy = {"asset_id": asset.id} if handler else {}
-        self._happened(subject, asset.project, author, payload, handler, legacy)
+        self._event(subject, asset.project, author, payload, handler, legacy)
 
-    def _happened(
+    def _event(
         self,
         subject: str,
         project: Project,
@@ -270,12 +274,12 @@ class Organization:
         handler: str | None = None,
         legacy: Mapping[str, Any] | None = None,
     ) -> None:
-        told = (new_id(), self.now(), subject, ORGANIZATION_ID, project.id, author.id)
-        self._tell_and_keep(Event(*told, payload, payload, handler, legacy or {}))
+        source = (new_id(), self.now(), subject, ORGANIZATION_ID, project.id, author.id)
+        self._record(Event(*source, payload, payload, handler, legacy or {}))
 
-    def _tell_and_keep(self, event: Event) -> None:
+    def _record(self, event: Event) -> None:
         self.events.append(event)
-        self._tell(event)
+        self._publish(event)
 
 
 def new_id() -> str:
@@ -293,8 +297,8 @@ def _is_object(text: str) -> bool:
         return False
 
 
-def _subscribe(plugin: Plugin, wanted: Mapping[str, Any]) -> None:
-    handlers, patterns = wanted.get("handlerTypes") or [], wanted.get("eventMatcher") or []
+def _subscribe(plugin: Plugin, data: Mapping[str, Any]) -> None:
+    handlers, patterns = data.get("handlerTypes") or [], data.get("eventMatcher") or []
     if handlers and patterns:
         raise KiliError("invalidArguments", "Cannot have both handler types and event matcher.")
     try:

@@ -1,4 +1,4 @@
-"""What the simulated Kili keeps: one class for each kind of record. schema.graphql names the fields in camelCase."""
+"""The records of the simulated Kili, one class for each kind. schema.graphql has the same fields in camelCase."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HANDLERS = {"DEFAULT": "onSubmit", "REVIEW": "onReview"}  # the legacy event of 
 
 @dataclass
 class User:
-    """api_key: None for somebody who only works in the browser."""
+    """api_key: None for a user who only works in the browser."""
 
     id: str
     email: str
@@ -60,7 +60,7 @@ class Asset:
     status: str = "TODO"
     skipped: bool = False
     is_honeypot: bool = False
-    current_step: None = None  # of the newer workflows, which are not simulated
+    current_step: None = None  # newer workflows are not simulated
     content: str = ""
     json_content: str = ""
     json_metadata: str = "{}"
@@ -82,7 +82,7 @@ class Asset:
 
 @dataclass
 class Label:
-    """json_response: the text that was stored, whether it is JSON or not. annotations: as an LLM project has them."""
+    """json_response: the stored text, JSON or not. annotations: of an LLM project."""
 
     id: str
     asset: Asset
@@ -113,7 +113,7 @@ class Label:
 
     @property
     def decoded(self) -> Any:
-        """The jsonResponse, {} when it is not JSON."""
+        """The jsonResponse, {} if it is not JSON."""
         try:
             return json.loads(self.json_response)
         except (ValueError, RecursionError):
@@ -121,8 +121,8 @@ class Label:
 
     @property
     def objects_by_category(self) -> Counter[str]:
-        """How many annotations of each "JOB.CATEGORY" there are, nested jobs left out."""
-        found: Counter[str] = Counter()
+        """The number of annotations of each "JOB.CATEGORY", without nested jobs."""
+        counts: Counter[str] = Counter()
         jobs = self.decoded if isinstance(self.decoded, dict) else {}
         for job, answer in jobs.items():
             annotations = answer.get("annotations") if isinstance(answer, dict) else None
@@ -130,8 +130,8 @@ class Label:
                 categories = annotation.get("categories") if isinstance(annotation, dict) else None
                 for category in categories if isinstance(categories, list) else []:
                     if isinstance(category, dict):
-                        found[f"{job}.{category.get('name')}"] += 1
-        return found
+                        counts[f"{job}.{category.get('name')}"] += 1
+        return counts
 
     @property
     def number_of_annotations(self) -> int:
@@ -159,7 +159,7 @@ class Comment:
 
 @dataclass
 class Issue:
-    """status: OPEN, SOLVED or CANCELLED. object_mid: of the object it is on."""
+    """status: OPEN, SOLVED or CANCELLED. object_mid: mid of the object with the issue."""
 
     id: str
     asset: Asset
@@ -182,7 +182,7 @@ class Issue:
 
 @dataclass
 class Plugin:
-    """A webhook. It has handler_types or an event_matcher. projects: ids of those it is activated on."""
+    """A webhook with handler_types or an event_matcher. project_ids: the projects it is activated on."""
 
     id: str
     name: str
@@ -197,9 +197,9 @@ class Plugin:
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened. subject: of kili-events. handler: its legacy event type, if it has one.
+    """An event. subject: its name in kili-events. handler: its legacy event type, if it has one.
 
-    payload: of the whole event. legacy, flat: the payloads of the older generations.
+    payload: of the generation "whole". legacy, flat: payloads of the older generations.
     """
 
     id: str

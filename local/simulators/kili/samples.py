@@ -1,4 +1,4 @@
-"""A project with labels: what events/kili tells of, under the ids that stand there, and the demo's story."""
+"""The project and the labels that events/kili name, by the ids in those files, and the labels of the demo."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from local.simulators.kili.server import Kili
 
 PROJECT = "sample-project"
 RULES = Path(__file__).with_name("rules.yaml")
-"""What the labels here keep to, or not."""
+"""The rules that the labels here keep or break."""
 INTERFACE: dict[str, Any] = {
     "jobs": {
         "JOB_0": {
@@ -32,7 +32,7 @@ INTERFACE: dict[str, Any] = {
     }
 }
 SIZE_PX = (741, 500)
-"""Of scikit-image's motorcycle."""
+"""Width and height of scikit-image's motorcycle."""
 
 TOO_LARGE = ("box-of-everything", "OBJECT_A", 0.13, 0.14, 0.93, 0.90)
 TANK = ("box-of-the-tank", "OBJECT_A", 0.43, 0.33, 0.65, 0.54)

@@ -1,7 +1,6 @@
-"""The simulated Kili: GraphQL, the bucket of the labels, webhooks, and all that a test wants to know afterwards.
+"""The simulated Kili: GraphQL, the bucket of the labels, webhooks, and the records that a test reads afterwards.
 
-It behaves as sections 1 and 2 of the protocol reference say. What a client does against the protocol is answered as a
-real server would and noted in `violations`.
+Sources: Kili's documentation of webhooks and plugins, the packages kili and kili-events, and docs/kili.md.
 """
 
 from __future__ import annotations
@@ -9,111 +8,80 @@ from __future__ import annotations
 import dataclasses
 import json
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.message import Message
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from local.listener import Dropped, Listener, Refused, Reply, Request, Running
-from local.simulators.kili import events
+from local.listener import Dropped, Refused, Reply, Request
+from local.simulators import simulator
+from local.simulators.kili import events, requests
 from local.simulators.kili.api import Api
-from local.simulators.kili.asking import BASE, Asking, read
 from local.simulators.kili.events import Generation
-from local.simulators.kili.faults import Faults
+from local.simulators.kili.faults import FAULTS
 from local.simulators.kili.organization import Organization, new_id
 from local.simulators.kili.records import Asset, Event, Label, Project, User
-from local.simulators.kili.webhooks import AT_ONCE, Delivery, Webhooks
+from local.simulators.kili.requests import BASE, ParsedRequest
+from local.simulators.kili.webhooks import MAX_CONCURRENT, Delivery, Webhooks
+from local.simulators.simulator import Simulator
 
 VERSION = "2.200.0"
 BUCKET = "/labels/"
 SIGNATURE = "X-Goog-Signature"
-TIMES_DUPLICATED = 3
+DUPLICATES = 3
 NO_INTERFACE: Mapping[str, Any] = {"jobs": {}}
 
 
 @dataclass(frozen=True)
-class Call:
-    """One request as it arrived.
+class Call(simulator.Call):
+    """operation: the root field, "storage" for the bucket, "version", or "" if unknown."""
 
-    operation: the root field, "storage" for the bucket, "version", or "" when it could not be told.
-    """
-
-    method: str
-    path: str
     operation: str
     variables: Mapping[str, Any]
-    headers: Message
     query: str = field(default="", repr=False)
 
 
-class Kili(Running):
-    """A Kili on a socket of its own, and its bucket on another, in a `with` block.
+class Kili(Simulator):
+    """A Kili on its own socket, with its bucket on another.
 
-    generation: of the events that a webhook with an event_matcher gets, and audit: of those in the audit log: "whole",
-    or "flat". clock: tells the time of what happens. faults: names from FAULTS; they can be changed at any time, and
-    `faults.plan` puts one on chosen requests.
+    generation: the shape of the events that a webhook with an event_matcher gets: "whole" or "flat". clock: returns the
+    time of what happens.
 
-    origin, endpoint: the API. storage: the bucket's origin. api_key: the one that is accepted, of the user bot_id.
-    calls: every request, the bucket's too. violations: what the client did against the protocol. sent_back: the asset
-    of every send-back that changed something; declined: of those that did not apply. deliveries: what was posted to
-    webhooks, and answered. retry_after: what 429 says.
+    origin, endpoint: of the API. storage: origin of the bucket. api_key: the valid key, of the user bot_id. sent_back:
+    the asset of each send-back that changed something. declined: the assets of the other ones. deliveries: the events
+    that were posted to webhooks. retry_after: the Retry-After of 429.
     """
 
     def __init__(
         self,
         *,
         generation: Generation = "whole",
-        audit: Generation = "flat",
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         faults: Iterable[str] = (),
         api_key: str | None = None,
         bind: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
-        self.calls: list[Call] = []
-        self.violations: list[str] = []
+        super().__init__(FAULTS, faults)
         self.retry_after = "1"
         self.bot_id = "bot"
         self.api_key = api_key or f"kili-{new_id()}"
-        self._faults = Faults(faults)
         self._lock = threading.RLock()
-        self._arrived = threading.Condition()
         self._webhooks = Webhooks(generation)
-        self._organization = Organization(self._tell, clock)
+        self._organization = Organization(self._publish, clock)
         self._organization.users[self.bot_id] = User(self.bot_id, "bot@example.org", self.api_key)
-        self._api = Api(self._organization, self._url_of, self.violations.append, audit)
-        self._listener = Listener(bind, port, lambda request: self._answer(read(request)))
-        self._bucket = Listener(bind, 0, lambda request: self._answer(Asking(request, "storage")))
-        self.origin = self._listener.origin
+        self._api = Api(self._organization, self._url_of, self.violations.append)
+        self.origin = self._listen(bind, port, lambda request: self._answer(requests.parse(request)))
+        self.storage = self._listen(bind, 0, lambda request: self._answer(ParsedRequest(request, "storage")))
         self.endpoint = f"{self.origin}{BASE}/graphql"
-        self.storage = self._bucket.origin
-
-    # ---- its life
-
-    def start(self) -> None:
-        self._listener.start()
-        self._bucket.start()
 
     def stop(self) -> None:
-        """Ends the server; requests that a fault holds end too."""
         self._webhooks.close()
-        self._listener.stop()
-        self._bucket.stop()
+        super().stop()
 
-    @property
-    def faults(self) -> Faults:
-        return self._faults
-
-    @faults.setter
-    def faults(self, names: Iterable[str]) -> None:
-        wanted = Faults(names)
-        self._faults.clear()
-        self._faults.update(wanted)
-
-    # ---- what people do in it
+    # ---- actions of users
 
     def add_user(self, user_id: str, *, api_key: str | None = None) -> None:
         with self._lock:
@@ -142,7 +110,7 @@ class Kili(Running):
         width: int | None = None,
         height: int | None = None,
     ) -> str:
-        """Returns its id. width, height: of the picture in pixels, when Kili knows them."""
+        """Returns its id. width, height: of the picture in pixels, None if Kili does not know them."""
         with self._lock:
             project = self._organization.project(project_id)
             asset = Asset(asset_id, project, external_id, width, height, self._organization.now())
@@ -161,10 +129,10 @@ class Kili(Running):
         annotations: Iterable[Mapping[str, Any]] = (),
         label_id: str | None = None,
     ) -> str:
-        """Stores a label as somebody's press on Submit does, and tells the webhooks. Returns the label's id.
+        """Stores a label as the Submit button does, and posts its event to the webhooks. Returns the label's id.
 
-        json_response: JSON, or a str that is stored as it is. annotations: of an LLM project, as the schema has them,
-        with __typename, and without labelId.
+        json_response: JSON, or a str that is stored unchanged. annotations: of an LLM project, in the shape of
+        schema.graphql, with __typename and without labelId.
         """
         with self._lock:
             organization = self._organization
@@ -183,12 +151,12 @@ class Kili(Running):
             return organization.add_label(label).id
 
     def edit(self, label_id: str, json_response: object) -> None:
-        """Changes a label in place, as a correction does, and tells the webhooks (label.workflow.edited)."""
+        """Changes a label in place, as a correction does, and posts label.workflow.edited to the webhooks."""
         with self._lock:
             self._organization.edit_label(self._organization.labels[label_id], _text(json_response))
 
     def send_back(self, asset_id: str, *, author: str = "reviewer") -> None:
-        """Sends an asset back as somebody does in the browser."""
+        """Sends an asset back to the queue, as a user does in the browser."""
         with self._lock:
             self._organization.send_back([self._organization.assets[asset_id]], self._organization.user(author))
 
@@ -201,12 +169,11 @@ class Kili(Running):
         handler_types: Iterable[str] = (),
         event_matcher: Iterable[str] = (),
     ) -> None:
-        """A webhook, activated on projects, without the API."""
-        wanted = {"pluginName": name, "webhookUrl": url, "header": header}
+        """Creates a webhook without the API, and activates it on projects."""
+        data = {"pluginName": name, "webhookUrl": url, "header": header}
+        data |= {"handlerTypes": list(handler_types), "eventMatcher": list(event_matcher)}
         with self._lock:
-            self._organization.create_webhook(
-                wanted | {"handlerTypes": list(handler_types), "eventMatcher": list(event_matcher)}
-            )
+            self._organization.create_webhook(data)
             for project in projects:
                 self._organization.activate(name, project)
 
@@ -220,9 +187,9 @@ class Kili(Running):
         subject: str | None = None,
         enveloped: bool = False,
     ) -> dict[str, Any]:
-        """The body of a label's event, as the label is now.
+        """The body of an event of this label, with the label as it is now.
 
-        subject: of kili-events, for the flat and the whole generation; None for the one of its creation.
+        subject: the event's name in kili-events, for the generations "flat" and "whole"; None for the label's creation.
         """
         with self._lock:
             label = self._organization.labels[label_id]
@@ -237,18 +204,18 @@ class Kili(Running):
         url: str,
         header: str | None = None,
         times: int = 1,
-        at_once: int = AT_ONCE,
+        concurrent: int = MAX_CONCURRENT,
         subject: str | None = None,
         enveloped: bool = False,
     ) -> list[Delivery]:
-        """Posts a label's event once more, or the very same body several times, and waits for the answers."""
+        """Posts an event of a label to a URL, the same body several times, and waits for the answers."""
         body = self.event(label_id, generation, subject=subject, enveloped=enveloped)
-        with ThreadPoolExecutor(at_once) as pool:
+        with ThreadPoolExecutor(concurrent) as pool:
             posts = [pool.submit(self._webhooks.post, "", url, header, body) for _ in range(times)]
             return [post.result() for post in posts]
 
     def settle(self, timeout_s: float = 30.0) -> list[Delivery]:
-        """Waits until no webhook is being posted; TimeoutError when that takes longer. Returns the deliveries."""
+        """Waits until no webhook is being posted, and returns the deliveries. Raises TimeoutError."""
         self._webhooks.settle(timeout_s)
         return self.deliveries
 
@@ -256,7 +223,7 @@ class Kili(Running):
     def deliveries(self) -> list[Delivery]:
         return self._webhooks.deliveries
 
-    # ---- what it knows; copies
+    # ---- records, as copies
 
     @property
     def sent_back(self) -> list[str]:
@@ -337,50 +304,32 @@ class Kili(Running):
     def audit(self) -> list[dict[str, Any]]:
         """The rows of the events query, first to last."""
         with self._lock:
-            return [events.audit_row(event, self._api.audit) for event in self._organization.events]
+            return [events.audit_row(event) for event in self._organization.events]
 
     def operations(self) -> list[str]:
-        """What was called, in order."""
+        """The operations of `calls`."""
         return [call.operation for call in self.calls]
 
-    def wait_for_calls(self, count: int, timeout_s: float = 10.0) -> None:
-        """Returns once `count` requests have arrived in all; TimeoutError when they do not."""
-        with self._arrived:
-            if not self._arrived.wait_for(lambda: len(self.calls) >= count, timeout_s):
-                raise TimeoutError(f"{len(self.calls)} of {count} requests arrived in {timeout_s} s")
+    # ---- answers
 
-    # ---- answering
-
-    def _answer(self, asking: Asking) -> Reply:
-        request = asking.request
-        with self._arrived:
-            self.calls.append(
-                Call(request.method, request.path, asking.name, asking.variables, request.headers, asking.query)
-            )
-            self._arrived.notify_all()
-        faults = self._faults.meeting(asking.name)
-        try:
-            reply = self._spoilt(asking, faults) or self._routed(asking, faults)
-        except Refused as refused:
-            self.violations.append(refused.violation)
-            reply = refused.reply
-        except (Dropped, ConnectionError):
-            raise
-        except Exception as error:
-            self.violations.append(f"the simulated server itself failed: {error!r}")
-            raise
+    def _answer(self, parsed: ParsedRequest) -> Reply:
+        request = parsed.request
+        self.calls.append(
+            Call(request.method, request.path, request.headers, parsed.name, parsed.variables, parsed.query)
+        )
+        faults = self._faults.striking(parsed.name)
+        reply = self._judged(lambda: self._faulty(parsed, faults) or self._routed(parsed, faults))
         if "drops" in faults:
             raise Dropped
-        if "unknown_outcome" in faults and asking.operation and asking.operation.mutation:
+        if "unknown_outcome" in faults and parsed.operation and parsed.operation.mutation:
             return BAD_GATEWAY
         if "truncated_json" in faults:
             reply = dataclasses.replace(reply, body=reply.body[: len(reply.body) // 2])
-        held = "slow" in faults or ("storage_slow" in faults and asking.name == "storage")
-        return dataclasses.replace(reply, hold=held)
+        return dataclasses.replace(reply, hold="slow" in faults)
 
-    def _spoilt(self, asking: Asking, faults: frozenset[str]) -> Reply | None:
-        """What a fault answers in place of Kili."""
-        if "http_500" in faults or ("storage_fails" in faults and asking.name == "storage"):
+    def _faulty(self, parsed: ParsedRequest, faults: Collection[str]) -> Reply | None:
+        """The answer of a fault in place of Kili's, if there is one."""
+        if "http_500" in faults or "storage_fails" in faults:
             return Reply(500, b"Internal Server Error", "text/plain")
         if "http_502" in faults:
             return BAD_GATEWAY
@@ -388,15 +337,15 @@ class Kili(Running):
             return Reply(503, b"no healthy upstream", "text/plain")
         if "http_429" in faults:
             return Reply(429, b"Too Many Requests", "text/plain", {"Retry-After": self.retry_after})
-        if "rejects_key" in faults and asking.name != "storage":
+        if "rejects_key" in faults and parsed.name != "storage":
             return UNAUTHORIZED
         return None
 
-    def _routed(self, asking: Asking, faults: frozenset[str]) -> Reply:
-        request = asking.request
-        if asking.name == "storage":
+    def _routed(self, parsed: ParsedRequest, faults: Collection[str]) -> Reply:
+        request = parsed.request
+        if parsed.name == "storage":
             return self._stored(request)
-        if asking.name == "version" and request.method == "GET":
+        if parsed.name == "version" and request.method == "GET":
             return _json(200, {"version": VERSION})
         if request.path != f"{BASE}/graphql":
             raise Refused(f"unknown endpoint {request.method} {request.path}", Reply(404))
@@ -407,11 +356,11 @@ class Kili(Running):
             return UNAUTHORIZED
         if request.headers.get_content_type() != "application/json":
             raise Refused("a request that is not application/json", Reply(415))
-        if asking.operation is None:
-            error = {"message": asking.problem, "extensions": {"code": "BAD_REQUEST"}}
-            raise Refused(asking.problem, _json(400, {"errors": [error]}))
+        if parsed.operation is None:
+            error = {"message": parsed.problem, "extensions": {"code": "BAD_REQUEST"}}
+            raise Refused(parsed.problem, _json(400, {"errors": [error]}))
         with self._lock:
-            status, answer = self._api.execute(asking.operation, asking.variables, user, faults)
+            status, answer = self._api.execute(parsed.operation, parsed.variables, user, faults)
         return dataclasses.replace(_json(status, answer), headers={"x-complexity": "1"})
 
     def _user(self, request: Request) -> User | None:
@@ -427,14 +376,14 @@ class Kili(Running):
         return f"{self.storage}{BUCKET}{label.id}.json?{SIGNATURE}={label.signature}"
 
     def _stored(self, request: Request) -> Reply:
-        """A label's jsonResponse, for whoever has its signed URL. The API key has no business here."""
-        told = request.target + "".join(f"\n{value}" for value in request.headers.values())
+        """A label's jsonResponse, if the URL is signed. A request with the API key is refused."""
+        sent = request.target + "".join(f"\n{value}" for value in request.headers.values())
         with self._lock:
             keys = [user.api_key for user in self._organization.users.values() if user.api_key]
-        if "Authorization" in request.headers or any(key in told for key in keys):
+        if "Authorization" in request.headers or any(key in sent for key in keys):
             raise Refused("the API key was sent to the bucket", Reply(400, b"Only one auth mechanism", "text/plain"))
         if request.method != "GET":
-            raise Refused(f"{request.method} of something in the bucket", Reply(405))
+            raise Refused(f"{request.method} of an object in the bucket", Reply(405))
         split = urlsplit(request.target)
         with self._lock:
             label = self._organization.labels.get(split.path.removeprefix(BUCKET).removesuffix(".json"))
@@ -442,9 +391,9 @@ class Kili(Running):
                 return Reply(403, b"SignatureDoesNotMatch", "text/plain")
             return Reply(body=label.json_response.encode())
 
-    def _tell(self, event: Event) -> None:
-        times = TIMES_DUPLICATED if "duplicate_delivery" in self._faults else 1
-        self._webhooks.fire(event, self._organization.plugins.values(), times)
+    def _publish(self, event: Event) -> None:
+        times = DUPLICATES if "duplicate_delivery" in self._faults.striking("event") else 1
+        self._webhooks.publish(event, self._organization.plugins.values(), times)
 
 
 BAD_GATEWAY = Reply(502, b"<html><body><h1>502 Bad Gateway</h1></body></html>", "text/html")

@@ -1,4 +1,4 @@
-"""Kili's webhooks: which events go where, and what came back."""
+"""Kili's webhooks: which events go to which URL, and the answers."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from local.simulators.kili import events
 from local.simulators.kili.events import Generation
 from local.simulators.kili.records import Event, Plugin
 
-AT_ONCE = 8
-TIMEOUT_S = 60.0  # nobody has published Kili's own; its hosted plugins have a minute
+MAX_CONCURRENT = 8
+TIMEOUT_S = 60.0  # Kili's own is not published; its hosted plugins have a minute
 MAX_ANSWER = 1 << 20
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """One event posted to one webhook. status: 0 without an answer, and then error says why."""
+    """One event posted to one webhook. status: 0 without an answer. error: the reason for that."""
 
     webhook: str
     url: str
@@ -37,26 +37,26 @@ class Delivery:
 
 
 class Webhooks:
-    """deliveries: what has been posted and answered, in that order. generation: of those that have an event_matcher."""
+    """deliveries: finished ones, first to last. generation: of the events of a webhook with an event_matcher."""
 
     def __init__(self, generation: Generation) -> None:
         self.deliveries: list[Delivery] = []
         self._generation = generation
         self._changed = threading.Condition()
-        self._under_way = 0
-        self._turn = threading.Semaphore(AT_ONCE)
+        self._active = 0
+        self._slots = threading.Semaphore(MAX_CONCURRENT)
         self._closed = False
 
-    def fire(self, event: Event, plugins: Iterable[Plugin], times: int) -> None:
-        """Posts the event, in threads, to every webhook that is activated on its project and asked for it."""
+    def publish(self, event: Event, plugins: Iterable[Plugin], times: int) -> None:
+        """Posts an event, in threads, to every webhook that is activated on its project and subscribes to it."""
         for plugin in plugins:
-            body = self._wanted(event, plugin)
+            body = self._body(event, plugin)
             if body:
                 for _ in range(times):
                     self._start(plugin, body)
 
     def post(self, name: str, url: str, header: str | None, body: Mapping[str, Any]) -> Delivery:
-        """header: what goes into Authorization, as it is."""
+        """Posts one event. header: the value of Authorization."""
         headers = {"Content-Type": "application/json", **({"Authorization": header} if header else {})}
         started = time.perf_counter()
         status, text, error = 0, "", ""
@@ -77,32 +77,32 @@ class Webhooks:
         return delivery
 
     def settle(self, timeout_s: float) -> None:
-        """Returns once nothing is being posted; TimeoutError when that takes longer."""
+        """Returns once nothing is being posted. Raises TimeoutError."""
         with self._changed:
-            if not self._changed.wait_for(lambda: not self._under_way, timeout_s):
-                raise TimeoutError(f"{self._under_way} webhooks have no answer after {timeout_s} s")
+            if not self._changed.wait_for(lambda: not self._active, timeout_s):
+                raise TimeoutError(f"{self._active} webhooks have no answer after {timeout_s} s")
 
     def close(self) -> None:
-        """Posts nothing more; what is under way ends by itself."""
+        """Posts no further events. Those that are being posted end by themselves."""
         self._closed = True
 
     def _start(self, plugin: Plugin, body: Mapping[str, Any]) -> None:
         with self._changed:
-            self._under_way += 1
-        told = (plugin.name, plugin.url, plugin.header, body)  # as the webhook is now
-        threading.Thread(target=self._take_turn, args=told, daemon=True).start()
+            self._active += 1
+        delivery = (plugin.name, plugin.url, plugin.header, body)  # a later change of the webhook does not count
+        threading.Thread(target=self._post_in_turn, args=delivery, daemon=True).start()
 
-    def _take_turn(self, name: str, url: str, header: str | None, body: Mapping[str, Any]) -> None:
+    def _post_in_turn(self, name: str, url: str, header: str | None, body: Mapping[str, Any]) -> None:
         try:
-            with self._turn:
+            with self._slots:
                 if not self._closed:
                     self.post(name, url, header, body)
         finally:
             with self._changed:
-                self._under_way -= 1
+                self._active -= 1
                 self._changed.notify_all()
 
-    def _wanted(self, event: Event, plugin: Plugin) -> Mapping[str, Any] | None:
+    def _body(self, event: Event, plugin: Plugin) -> Mapping[str, Any] | None:
         if event.project_id not in plugin.project_ids:
             return None
         if event.handler in plugin.handler_types:

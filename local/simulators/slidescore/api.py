@@ -1,17 +1,13 @@
-"""What the endpoints of the simulated server answer (reference, sections 1.2 and 5)."""
+"""The endpoints of the simulated server. Source: the vendor's SDK (slidescore-sdk), and docs/slidescore.md."""
 
 from __future__ import annotations
 
-import http.cookies
 import json
-import re
-import secrets
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
 
 from local.listener import Refused, Reply, Request
+from local.simulators.faults import Faults
 from local.simulators.slidescore import pixels
-from local.simulators.slidescore.faults import Faults
 from local.simulators.slidescore.study import CASE_ID, STUDY_ID, Study
 from local.simulators.slidescore.uploads import Uploads
 from local.slides import Pixels, Slide
@@ -19,20 +15,15 @@ from local.slides import Pixels, Slide
 MAX_SIDE_PX = 2000
 MAX_REGION_PX = 1 << 28
 OVERSIZED_BYTES = 8 << 30
-SMALL_PX = 100  # what "small_pictures" leaves of a side
+SMALL_PX = 100  # the longest side under the fault small_pictures
 REGION = ("x", "y", "width", "height")
-IMAGE_SERVER = re.compile(r"/i/(\d+)/(\w+)/i(?:\.dzi|_files/(\d+)/(\d+)_(\d+)\.jpeg)")
-DZI = (
-    '<?xml version="1.0" encoding="utf-8"?><Image TileSize="{tile}" Overlap="0" Format="jpeg" '
-    'xmlns="http://schemas.microsoft.com/deepzoom/2008"><Size Width="{width}" Height="{height}"/></Image>'
-)
 LOGIN_PAGE = Reply(
     body=b"<!DOCTYPE html><html><body>Please log in to Slide Score.</body></html>", content_type="text/html"
 )
 
 
 class Api:
-    """The endpoints by name. A request that reaches them is authenticated."""
+    """endpoints: by name. The server has authenticated a request before it calls one. complain: notes a violation."""
 
     def __init__(
         self,
@@ -49,13 +40,10 @@ class Api:
         self._faults = faults
         self._study = study
         self._uploads = uploads
-        self._cookies: dict[str, str] = {}  # cookiePart by urlPart
         self.endpoints: dict[str, Callable[[Request], Reply]] = {
             "GetImageMetadata": self._image_metadata,
             "GetScreenshot": self._screenshot,
             "GetRawTile": self._raw_tile,
-            "GetTileServer": self._tile_server,
-            "GetSlideDetails": self._slide_details,
             "CreateOrphanAnno2": self._create_orphan_anno2,
             "CreateAnno2": self._create_anno2,
             "FinishUpload": self._finish_upload,
@@ -67,24 +55,6 @@ class Api:
             "Images": lambda _: _json([{"id": number, "name": slide.name} for number, slide in slides.items()]),
         }
 
-    def image_server(self, request: Request) -> Reply | None:
-        """DeepZoom under /i/{imageId}/{urlPart}/, with the cookie that GetTileServer gave; None for other paths."""
-        found = IMAGE_SERVER.fullmatch(request.path)
-        if found is None:
-            return None
-        image, part, level, column, row = found.groups()
-        if part not in self._cookies:
-            return Reply(503)
-        cookie = http.cookies.SimpleCookie(request.headers.get("Cookie", "")).get("t")
-        if cookie is None or cookie.value != self._cookies[part]:
-            raise _refused(403, "a tile without the cookie of GetTileServer")
-        slide = self._slide(int(image))
-        if level is None:
-            text = DZI.format(tile=pixels.TILE_PX, width=slide.width, height=slide.height)
-            return Reply(body=text.encode(), content_type="application/xml")
-        tile = pixels.tile(slide, int(level), int(column), int(row))
-        return Reply(404) if tile is None else self._picture(tile)
-
     def _image_metadata(self, request: Request) -> Reply:
         slide = self._slide(_number(request, "imageid"))
         if "not_json" in self._faults:
@@ -94,7 +64,7 @@ class Api:
         return _json({"success": True, "metadata": pixels.metadata(slide)})
 
     def _screenshot(self, request: Request) -> Reply:
-        """The region at scale 2^(level - Lmax), at most 1; the whole slide without x, y, width and height."""
+        """The region, or without x, y, width and height the slide. The scale is 2^(level - full level), at most 1."""
         slide = self._slide(_number(request, "imageid"))
         box = (0, 0, slide.width, slide.height)
         if any(key in request.params for key in REGION):
@@ -109,7 +79,7 @@ class Api:
         return self._picture(shot if request.params.get("showscalebar") == "false" else pixels.with_scalebar(shot))
 
     def _raw_tile(self, request: Request) -> Reply:
-        """width x height px of a level (an index into `downsamples`), from level-0 pixel x, y on."""
+        """width x height px of a level (an index into `downsamples`); x, y are pixels of level 0."""
         slide = self._slide(_number(request, "imageid"))
         _number(request, "studyid")
         x, y, width, height = _box(request)
@@ -124,21 +94,10 @@ class Api:
         covered = _region(slide, x, y, width * factors[level], height * factors[level])
         return self._picture(pixels.resized(covered, width, height), quality)
 
-    def _tile_server(self, request: Request) -> Reply:
-        self._slide(_number(request, "imageid"))
-        part = secrets.token_hex(16)
-        self._cookies[part] = secrets.token_hex(16)
-        expiry = (datetime.now(UTC) + timedelta(hours=3)).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return _json({"cookiePart": self._cookies[part], "urlPart": part, "expiresOn": expiry})
-
-    def _slide_details(self, request: Request) -> Reply:
-        image = _number(request, "imageid")
-        return _json({"imageID": image, "studyID": STUDY_ID, "name": self._slide(image).name})
-
     def _create_orphan_anno2(self, _: Request) -> Reply:
         if "create_refused" in self._faults:
             return _failure("Annotations cannot be created.")
-        return _json(self._uploads.announce())
+        return _json(self._uploads.create_anno())
 
     def _create_anno2(self, request: Request) -> Reply:
         self._slide(_number(request, "imageid"))

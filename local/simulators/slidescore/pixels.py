@@ -1,4 +1,4 @@
-"""What the simulated server draws: screenshots, raw tiles, DeepZoom tiles, and the numbers that describe a slide."""
+"""The pictures of the simulated server, and the numbers that describe a slide."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def full_level(slide: Slide) -> int:
 
 
 def downsamples(slide: Slide) -> list[int]:
-    """1, 2, 4 ... until the slide fits one tile: what GetRawTile's level is an index into."""
+    """1, 2, 4 ... until the slide fits one tile. The level of GetRawTile is an index into this list."""
     count = 1 + max(0, math.ceil(math.log2(max(slide.width, slide.height) / TILE_PX)))
     return [2**level for level in range(count)]
 
 
 def metadata(slide: Slide) -> dict[str, object]:
-    """The `metadata` of GetImageMetadata (reference, section 1.2). The two mpp differ slightly, as scanners' do."""
+    """The `metadata` of GetImageMetadata. mppX and mppY differ slightly, as with real scanners."""
     factors = downsamples(slide)
     return {
         "level0Width": slide.width,
@@ -47,7 +47,7 @@ def metadata(slide: Slide) -> dict[str, object]:
 
 
 def region(slide: Slide, x: int, y: int, width: int, height: int) -> Pixels:
-    """The level-0 pixels uint8 [height, width, 3] of a region, white where it lies off the slide."""
+    """The level-0 pixels of a region, uint8 [height, width, 3]; white beyond the slide."""
     left, top = max(x, 0), max(y, 0)
     right, bottom = min(x + width, slide.width), min(y + height, slide.height)
     inside = slide.pixels[top : max(bottom, top), left : max(right, left)]
@@ -60,34 +60,18 @@ def region(slide: Slide, x: int, y: int, width: int, height: int) -> Pixels:
 
 
 def resized(rgb: Pixels, width: int, height: int) -> Pixels:
-    """The same field in width x height px, each pixel the mean of what it covers."""
+    """The picture in width x height px. Each pixel is the mean of the area it covers."""
     if rgb.shape[:2] == (height, width):
         return rgb
     return np.asarray(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def with_scalebar(rgb: Pixels) -> Pixels:
-    """A black bar in the lower left corner: what a client gets that does not ask for showScalebar=false."""
+    """Draws a black bar in the lower left corner. A client gets it unless it asks for showScalebar=false."""
     height, width = rgb.shape[:2]
     bar = rgb.copy()
     bar[height - max(2, height // 20) : height - max(1, height // 40), width // 20 : max(1, width // 4)] = 0
     return bar
-
-
-def tile(slide: Slide, level: int, column: int, row: int) -> Pixels | None:
-    """One DeepZoom tile without overlap, None beyond the grid or the highest level."""
-    below = full_level(slide) - level
-    if below < 0:
-        return None
-    factor = 2**below
-    level_width, level_height = math.ceil(slide.width / factor), math.ceil(slide.height / factor)
-    left, top = column * TILE_PX, row * TILE_PX
-    width, height = min(TILE_PX, level_width - left), min(TILE_PX, level_height - top)
-    if width <= 0 or height <= 0:
-        return None
-    x, y = left * factor, top * factor
-    shown = region(slide, x, y, min(width * factor, slide.width - x), min(height * factor, slide.height - y))
-    return resized(shown, width, height)
 
 
 def jpeg(rgb: Pixels, quality: int = 85) -> bytes:

@@ -1,4 +1,4 @@
-"""The study of the simulated server: its questions and the answers that UploadResults stores."""
+"""The study of the simulated server: its questions, and the answers that UploadResults stores."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ CASE_ID = 1
 IMAGE = ("imageID", "imageName", "user")
 TMA = ("tmaRow", "tmaCol", "tmaSampleID")
 ANSWER = ("question", "answer")
-ROWS: dict[int, tuple[str, ...]] = {  # the columns of a result row, by how many there are (the SDK's toRow)
+ROWS: dict[int, tuple[str, ...]] = {  # columns of a result row by their number; source: toRow of slidescore-sdk
     len(columns): columns
     for columns in (
         ("caseName", "user", *ANSWER),
@@ -23,14 +23,14 @@ Score = dict[str, object]
 
 
 class Study:
-    """questions: type by name. scores: what Scores returns."""
+    """questions: type by name. scores: the stored answers, as Scores returns them."""
 
     def __init__(self) -> None:
         self.questions = {"ROI": "AnnoShapes", "Cells": "AnnoPoints", "Comment": "FreeText"}
         self.scores: list[Score] = []
 
     def upload_results(self, text: str) -> dict[str, object]:
-        """Stores tab separated rows; the first line is a header and ignored. All rows or none."""
+        """Stores tab-separated rows, all or none. The first line is a header and is ignored."""
         rows: list[Score] = []
         for line in text.split("\n")[1:]:
             cells = line.split("\t")
@@ -48,8 +48,8 @@ class Study:
         self.scores += rows
         return {"success": True}
 
-    def matching(self, wanted: Mapping[str, str]) -> list[Score]:
-        """The scores that meet every filter given: question, email, imageid."""
-        filters = {"question": "question", "email": "user", "imageid": "imageID"}
-        chosen = {column: wanted[key] for key, column in filters.items() if key in wanted}
-        return [row for row in self.scores if all(str(row[column]) == value for column, value in chosen.items())]
+    def matching(self, filters: Mapping[str, str]) -> list[Score]:
+        """The scores that match all of the given filters: question, email, imageid."""
+        columns = {"question": "question", "email": "user", "imageid": "imageID"}
+        values = {columns[key]: value for key, value in filters.items() if key in columns}
+        return [row for row in self.scores if all(str(row[column]) == value for column, value in values.items())]

@@ -1,4 +1,4 @@
-"""Uploads to the simulated server: TUS 1.0.0 under /files, then FinishUpload (reference, section 1.3)."""
+"""Uploads to the simulated server: TUS 1.0.0 under /files, then FinishUpload. Source: tus.io, slidescore-sdk."""
 
 from __future__ import annotations
 
@@ -13,38 +13,41 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from local.listener import Dropped, Refused, Reply, Request
-from local.simulators.slidescore.faults import Faults
+from local.simulators.faults import Faults
 
 PATCH_TYPE = "application/offset+octet-stream"
 
 
 @dataclass
 class Upload:
-    """One upload under way. first_patch_spoilt: a fault that strikes the first PATCH has struck."""
+    """An unfinished upload. first_patch_failed: the fault of the first PATCH has struck."""
 
     token: str
     length: int
     content: bytearray = field(default_factory=bytearray)
-    first_patch_spoilt: bool = False
+    first_patch_failed: bool = False
 
 
 class Uploads:
-    """Upload tokens, uploads under way, and finished annotations by annoUUID."""
+    """Upload tokens, unfinished uploads, and finished annotations.
+
+    annos: zips by annoUUID.
+    """
 
     def __init__(self, faults: Faults) -> None:
         self.annos: dict[str, bytes] = {}
         self._faults = faults
-        self._announced: dict[str, str] = {}  # annoUUID by upload token
+        self._created: dict[str, str] = {}  # annoUUID by upload token
         self._uploads: dict[str, Upload] = {}
 
-    def announce(self) -> dict[str, object]:
-        """A new annotation without content: the answer of CreateOrphanAnno2 and CreateAnno2."""
+    def create_anno(self) -> dict[str, object]:
+        """The answer of CreateOrphanAnno2 and CreateAnno2: a new annotation without content."""
         token, anno = "FEU" + secrets.token_hex(16), str(uuid.uuid4())
-        self._announced[token] = anno
+        self._created[token] = anno
         return {"success": True, "uploadToken": token, "annoUUID": anno}
 
     def tus(self, request: Request, location_prefix: str, accepts_token: Callable[[str], bool]) -> Reply:
-        """One TUS request. location_prefix: what Location starts with, up to and including /files/."""
+        """Answers one TUS request. location_prefix: the start of the Location header, /files/ included."""
         if request.headers.get("Tus-Resumable") != "1.0.0":
             raise _refused(412, "a TUS request without Tus-Resumable: 1.0.0")
         if request.method == "POST":
@@ -59,7 +62,7 @@ class Uploads:
         raise _refused(405, f"{request.method} is no part of an upload")
 
     def finish(self, upload_id: str, token: str) -> str:
-        """Ends an upload: the annotation is there from then on. Returns OK, or is Refused with a bare JSON string."""
+        """Finishes an upload and stores its annotation; returns OK. Raises Refused with a JSON string as the answer."""
         upload = self._uploads.get(upload_id)
         if upload is None or upload.token != token:
             raise _unfinished("Upload not found", "FinishUpload with an id and a token that do not belong together")
@@ -69,7 +72,7 @@ class Uploads:
         content = bytes(upload.content)
         if system_metadata(content) is None:
             raise _unfinished("Not an anno2 zip", "what was uploaded is no anno2 zip")
-        self.annos[self._announced.pop(token)] = content
+        self.annos[self._created.pop(token)] = content
         return "OK"
 
     def _create(self, request: Request, location_prefix: str, accepts_token: Callable[[str], bool]) -> Reply:
@@ -80,7 +83,7 @@ class Uploads:
         if not accepts_token(metadata.get("apitoken", "")):
             raise _refused(401, "an upload without a valid apitoken in Upload-Metadata")
         token = metadata.get("uploadtoken", "")
-        if token not in self._announced:
+        if token not in self._created:
             raise _refused(401, "an upload without a valid uploadtoken in Upload-Metadata")
         upload_id = secrets.token_hex(16)
         self._uploads[upload_id] = Upload(token, int(length))
@@ -95,25 +98,25 @@ class Uploads:
             raise _refused(413, "a PATCH beyond Upload-Length")
         if "upload_never_works" in self._faults:
             raise Dropped
-        if "upload_breaks" in self._faults and not upload.first_patch_spoilt:
-            upload.first_patch_spoilt = True
+        if "upload_breaks" in self._faults and not upload.first_patch_failed:
+            upload.first_patch_failed = True
             upload.content += request.read(request.unread // 2)
             raise Dropped
         upload.content += request.read(request.unread)
-        if "upload_conflict" in self._faults and not upload.first_patch_spoilt:
-            upload.first_patch_spoilt = True
+        if "upload_conflict" in self._faults and not upload.first_patch_failed:
+            upload.first_patch_failed = True
             return _tus(409)
         return _tus(204, Upload_Offset=str(len(upload.content)))
 
 
 def system_metadata(content: bytes) -> dict[str, object] | None:
-    """system_metadata.json of an anno2 zip, None when it is not such a zip."""
+    """system_metadata.json of an anno2 zip; None if the content is no such zip."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as anno2:
-            described = json.loads(anno2.read("system_metadata.json"))
+            metadata = json.loads(anno2.read("system_metadata.json"))
     except (zipfile.BadZipFile, KeyError, ValueError):
         return None
-    return described if isinstance(described, dict) else None
+    return metadata if isinstance(metadata, dict) else None
 
 
 def _metadata(header: str) -> dict[str, str]:
@@ -133,5 +136,5 @@ def _refused(status: int, violation: str) -> Refused:
     return Refused(violation, _tus(status))
 
 
-def _unfinished(said: str, violation: str) -> Refused:
-    return Refused(violation, Reply(body=json.dumps(said).encode()))
+def _unfinished(message: str, violation: str) -> Refused:
+    return Refused(violation, Reply(body=json.dumps(message).encode()))

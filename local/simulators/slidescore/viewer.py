@@ -1,4 +1,4 @@
-"""Slide Score's other half: sends the webhook, waits for the answer, and shows it, or says why it cannot."""
+"""The viewer of the simulated Slide Score: posts the webhook, and judges whether it could show the answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import urllib3
 from local.simulators.slidescore.uploads import system_metadata
 from local.slides import Slide
 
-TIMEOUT_S = 600.0  # the webhook's, as Slide Score documents it
+TIMEOUT_S = 600.0  # of a webhook; source: Slide Score's manual, External Analyses
 COLOR = re.compile(r"#[0-9A-Fa-f]{6}")
 COLORMAP = re.compile(r"[A-Za-z]+")
 HEATMAPS = ("heatmap", "binary-heatmap")
@@ -21,9 +21,9 @@ HEATMAPS = ("heatmap", "binary-heatmap")
 
 @dataclass
 class Viewed:
-    """What came back from a webhook.
+    """The answer of a webhook.
 
-    status: 0 without an answer. results: the items, [] when the body is no JSON array of objects. bytes: size of the
+    status: 0 without an answer. results: the items, [] if the body is no JSON array of objects. bytes: size of the
     body. problems: what a strict viewer objects to.
     """
 
@@ -37,19 +37,19 @@ class Viewed:
 
 
 class Objection(Exception):
-    """Why the viewer cannot show a result."""
+    """The reason why the viewer cannot show a result."""
 
 
 @dataclass(frozen=True)
 class Screen:
-    """What results are shown on: the slide, None when it is not known, and the anno2 finished before the answer."""
+    """The slide that shows the results, None if unknown, and the anno2 zips that were finished before the answer."""
 
     slide: Slide | None
     annos: Mapping[str, bytes]
 
 
 def view(url: str, body: Mapping[str, object], token: str, slide: Slide | None, annos: Mapping[str, bytes]) -> Viewed:
-    """Posts a webhook and judges what comes back. annos: the platform's own, to see which are finished in time."""
+    """Posts a webhook and judges the answer. annos: finished anno2 zips of the platform; it grows during the call."""
     started = time.perf_counter()
     try:
         with (
@@ -79,7 +79,7 @@ def view(url: str, body: Mapping[str, object], token: str, slide: Slide | None, 
 
 def _items(text: str) -> list[dict[str, object]]:
     try:
-        items = json.loads(text, parse_constant=_no_such_number)
+        items = json.loads(text, parse_constant=_refuse_constant)
     except ValueError:
         raise ValueError("the answer is not JSON") from None
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
@@ -87,7 +87,7 @@ def _items(text: str) -> list[dict[str, object]]:
     return items
 
 
-def _no_such_number(name: str) -> float:
+def _refuse_constant(name: str) -> float:
     raise ValueError(f"JSON has no {name}")
 
 
@@ -128,10 +128,10 @@ def _points(value: object, screen: Screen) -> bool:
 def _anno2(value: object, screen: Screen) -> bool:
     if not isinstance(value, str) or value not in screen.annos:
         raise Objection(f"anno2 {value!r} was not finished before the answer")
-    described = system_metadata(screen.annos[value]) or {}
-    if not described.get("numItems"):
+    metadata = system_metadata(screen.annos[value]) or {}
+    if not metadata.get("numItems"):
         raise Objection("the anno2 is empty")
-    return described.get("type") in HEATMAPS
+    return metadata.get("type") in HEATMAPS
 
 
 def _text(value: object, screen: Screen) -> bool:
@@ -140,7 +140,7 @@ def _text(value: object, screen: Screen) -> bool:
     return False
 
 
-SHOWN: dict[str, Callable[[object, Screen], bool]] = {  # each returns whether a colormap may be named as color
+SHOWN: dict[str, Callable[[object, Screen], bool]] = {  # returns whether `color` may name a colormap
     "polygons": _polygons,
     "points": _points,
     "anno2": _anno2,

@@ -98,19 +98,6 @@ def test_raw_tile(client: slidescore.APIClient, slide: Slide) -> None:
     assert difference(shown(tile), slide.pixels[60:260, 50:300]) < 3
 
 
-def test_tile_server(client: slidescore.APIClient, server: SlideScore, slide: Slide) -> None:
-    access = client.perform_request("GetTileServer", {"imageid": IMAGE}).json()
-    assert access.keys() == {"cookiePart", "urlPart", "expiresOn"}
-
-    def tile(column: int, row: int) -> requests.Response:
-        url = f"{server.origin}/i/{IMAGE}/{access['urlPart']}/i_files/10/{column}_{row}.jpeg"
-        return requests.get(url, cookies={"t": access["cookiePart"]}, timeout=10)
-
-    assert difference(shown(tile(0, 0)), slide.pixels[:256, :256]) < 3
-    assert difference(shown(tile(2, 1)), slide.pixels[256:, 512:]) < 3
-    assert tile(3, 2).status_code != 200
-
-
 def test_lists(client: slidescore.APIClient) -> None:
     assert [study["id"] for study in client.get_studies()] == [STUDY]
     assert [image["id"] for image in client.get_images(STUDY)] == [IMAGE]
@@ -218,5 +205,5 @@ def test_a_redirect_makes_the_sdk_tell_the_other_origin_the_token(
     server.faults.add("redirects")
     with pytest.raises(Exception, match="create file url"):
         client.upload_using_token(str(tmp_path / "junk.zip"), "FEU")
-    (call,) = server.elsewhere_calls
+    (call,) = server.other_origin_calls
     assert "apitoken " in call.headers["Upload-Metadata"]

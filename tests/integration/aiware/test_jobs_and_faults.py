@@ -224,7 +224,7 @@ def test_maxttl_is_kept(engine):
 def test_media_that_cannot_be_read_fail_the_job_with_their_reason(engine, fault, reason):
     engine.media.faults.add(fault)
     assert_failed(engine.process().wait(60), reason)
-    assert not any(call.elsewhere for call in engine.media.calls)
+    assert not any(call.at_other_origin for call in engine.media.calls)
 
 
 def test_media_that_recover_are_read(engine):

@@ -82,7 +82,9 @@ def test_twenty_deliveries_eight_at_once_are_one(
     webhook: Start, kili: Kili, submitted: Submit, raised: Raised, generation: str
 ) -> None:
     asset_id, label_id = submitted()
-    deliveries = webhook().deliver(label_id, times=20, at_once=8, generation=generation, enveloped=generation == "flat")
+    deliveries = webhook().deliver(
+        label_id, times=20, concurrent=8, generation=generation, enveloped=generation == "flat"
+    )
     assert {delivery.status for delivery in deliveries} == {200}
     assert sum(delivery.json()["done"]["created"] for delivery in deliveries) == 2
     assert_one_set_and_sent_back_once(kili, asset_id, raised(asset_id))
@@ -98,7 +100,7 @@ def test_twenty_deliveries_with_every_fault_in_between_are_one(
     for fault in FAULTS:
         kili.faults.plan(fault, skip=chosen.randrange(60))
         kili.faults.plan(fault, on=chosen.choice(CALLS), skip=chosen.randrange(4))
-    deliveries = start.deliver(label_id, times=20, at_once=8)
+    deliveries = start.deliver(label_id, times=20, concurrent=8)
     assert {delivery.status for delivery in deliveries} <= {200, 404, 502, 503, 504}
     kili.faults.clear()
     start.check(label_id)

@@ -63,7 +63,7 @@ def connect(server: Kili, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
 
 @pytest.mark.parametrize("name", [name for name in dir(documents) if name.isupper() and not name.startswith("_")])
 def test_every_document_is_valid_by_the_schema(name):
-    text = (ROOT / "local" / "kili" / "schema.graphql").read_text()
+    text = (ROOT / "local" / "simulators" / "kili" / "schema.graphql").read_text()
     errors = graphql.validate(graphql.build_schema(text), graphql.parse(getattr(documents, name)))
     assert [error.message for error in errors] == []
 

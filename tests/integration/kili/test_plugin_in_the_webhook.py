@@ -44,7 +44,7 @@ def test_twenty_deliveries_eight_at_once_are_one(
     with_plugin: Start, kili: Kili, submitted: Submit, raised: Raised
 ) -> None:
     asset_id, label_id = submitted()
-    deliveries = with_plugin().deliver(label_id, times=20, at_once=8)
+    deliveries = with_plugin().deliver(label_id, times=20, concurrent=8)
     assert {delivery.status for delivery in deliveries} == {200}
     assert len(raised(asset_id, "OPEN")) == 2
     assert kili.sent_back.count(asset_id) == 1

@@ -223,10 +223,10 @@ class TestServer:
     def test_that_only_looks_like_an_allowed_one_is_not_called(self, bundle: Start, slidescore: SlideScore) -> None:
         url, port = bundle().url, slidescore.origin.rpartition(":")[2]
         for host in (
-            slidescore.elsewhere,
-            f"{slidescore.origin}@{slidescore.elsewhere.removeprefix('http://')}",
-            f"{slidescore.elsewhere}/{slidescore.origin}",
-            f"{slidescore.elsewhere}#{slidescore.origin}",
+            slidescore.other_origin,
+            f"{slidescore.origin}@{slidescore.other_origin.removeprefix('http://')}",
+            f"{slidescore.other_origin}/{slidescore.origin}",
+            f"{slidescore.other_origin}#{slidescore.origin}",
             f"http://127.1:{port}",
             f"http://localhost:{port}",
             f"http://[::1]:{port}",
@@ -237,7 +237,7 @@ class TestServer:
         ):
             reply = post(url, webhook(host=host))
             assert (reply.status, reply.data.decode()) == self.NOT_ALLOWED, host
-        assert slidescore.calls == slidescore.elsewhere_calls == []
+        assert slidescore.calls == slidescore.other_origin_calls == []
 
     @pytest.mark.parametrize(
         "address", ["127.0.0.1", "10.0.0.5", "169.254.169.254", "::1", "::ffff:10.0.0.5", "fd00::5"]
@@ -266,20 +266,20 @@ class TestServer:
         status, says = refusal(bundle().trigger(webhook()))
         assert status == 502
         assert "answered with a redirect while reading the slide's metadata" in says
-        assert slidescore.elsewhere_calls == []
+        assert slidescore.other_origin_calls == []
 
     def test_that_redirects_for_pixels_is_not_followed(self, bundle: Start, slidescore: SlideScore) -> None:
         slidescore.faults.add("redirects_pixels")
         status, says = refusal(bundle().trigger(webhook()))
         assert status == 502
         assert "answered with a redirect while reading the pixels" in says
-        assert slidescore.elsewhere_calls == []
+        assert slidescore.other_origin_calls == []
 
     def test_that_sends_the_upload_elsewhere_is_not_followed(self, bundle: Start, slidescore: SlideScore) -> None:
         slidescore.faults.add("foreign_location")
         refused = refusal(bundle().trigger(webhook(answered=WITH_HOLES)))
         assert refused == (502, "Slide Score referred to another server, which is not followed.")
-        assert slidescore.elsewhere_calls == []
+        assert slidescore.other_origin_calls == []
 
 
 class TestRegion:

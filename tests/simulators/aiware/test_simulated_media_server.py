@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Iterator
 
 import pytest
 import urllib3
 from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
-from local.simulators.aiware import MEDIA_SERVER, MediaServer
+from local.simulators.aiware import MEDIA_FAULTS, MediaServer
 
 pytestmark = pytest.mark.thorough
 
@@ -39,7 +38,7 @@ class TestFiles:
         reply = fetch(media)
         assert (reply.status, reply.data) == (200, CONTENT)
         assert (reply.headers["Content-Type"], reply.headers["Content-Length"]) == ("video/mp4", str(len(CONTENT)))
-        assert [(call.method, call.path, call.elsewhere) for call in media.calls] == [
+        assert [(call.method, call.path, call.at_other_origin) for call in media.calls] == [
             ("GET", "/edge/v1/chunk/a%20clip.mp4", False)
         ]
 
@@ -76,13 +75,7 @@ class TestFiles:
 
 
 class TestFaults:
-    def test_an_unknown_name_is_an_error(self, media: MediaServer) -> None:
-        with pytest.raises(ValueError, match="unknown fault 'gone'"):
-            MediaServer(faults=["gone"])
-        with pytest.raises(ValueError, match="unknown fault 'gone'"):
-            media.faults.plan("gone")
-
-    @pytest.mark.parametrize("fault", [name for name in MEDIA_SERVER if name.startswith("status_")])
+    @pytest.mark.parametrize("fault", [name for name in MEDIA_FAULTS if name.startswith("status_")])
     def test_a_status_is_answered(self, media: MediaServer, fault: str) -> None:
         media.faults.plan(fault, skip=1)
         assert [fetch(media).status for _ in range(3)] == [200, int(fault[-3:]), 200]
@@ -103,32 +96,16 @@ class TestFaults:
             assert reply.headers["Content-Length"] == str(len(CONTENT))
             assert [reply.read(1) for _ in range(3)] == [b"\0", b"\1", b"\2"]
 
-    def test_it_never_ends(self, media: MediaServer) -> None:
-        media.faults.plan("endless")
-        with opened(media) as reply:
-            assert "Content-Length" not in reply.headers
-            assert sum(len(reply.read(1 << 20)) for _ in range(64)) == 64 << 20
-
     def test_it_breaks_off(self, media: MediaServer) -> None:
         media.faults.plan("truncated")
         with opened(media) as reply, pytest.raises(ProtocolError, match="5120 bytes read, 5120 more expected"):
             reply.read()
-
-    def test_its_length_is_a_lie(self, media: MediaServer) -> None:
-        media.faults.plan("wrong_length")
-        assert fetch(media).data == CONTENT[: len(CONTENT) // 2]
 
     def test_it_announces_too_much(self, media: MediaServer) -> None:
         media.faults.plan("oversized")
         with opened(media) as reply:
             assert reply.headers["Content-Length"] == str(8 << 30)
             assert reply.read(len(CONTENT)) == CONTENT
-
-    def test_its_length_is_unknown(self, media: MediaServer) -> None:
-        media.faults.plan("no_length")
-        reply = fetch(media)
-        assert reply.headers["Transfer-Encoding"] == "chunked"
-        assert reply.data == CONTENT
 
     def test_there_is_nothing_in_it(self, media: MediaServer) -> None:
         media.faults.plan("empty")
@@ -141,25 +118,12 @@ class TestFaults:
         assert reply.headers["Content-Type"] == "text/html"
         assert b"password" in reply.data
 
-    def test_it_is_in_gzip_though_nobody_asked(self, media: MediaServer) -> None:
-        media.faults.plan("gzip")
-        with opened(media) as reply:
-            assert reply.headers["Content-Encoding"] == "gzip"
-            assert gzip.decompress(reply.read(decode_content=False)) == CONTENT
-
-    def test_it_is_small_and_unpacks_to_256_mib(self, media: MediaServer) -> None:
-        media.faults.plan("gzip_bomb")
-        with opened(media) as reply:
-            packed = reply.read(decode_content=False)
-        assert len(packed) < 1 << 20
-        assert int.from_bytes(packed[-4:], "little") == 256 << 20
-
     def test_it_is_on_another_origin(self, media: MediaServer) -> None:
         media.faults.plan("redirect")
         reply = urllib3.request("GET", media.url("a clip.mp4"))
         assert reply.data == CONTENT
-        assert [call.elsewhere for call in media.calls] == [False, True]
-        assert reply.geturl() == f"{media.elsewhere}/edge/v1/chunk/a%20clip.mp4"
+        assert [call.at_other_origin for call in media.calls] == [False, True]
+        assert reply.geturl() == f"{media.other_origin}/edge/v1/chunk/a%20clip.mp4"
 
     def test_it_is_where_credentials_are(self, media: MediaServer) -> None:
         media.faults.plan("redirect_to_metadata")

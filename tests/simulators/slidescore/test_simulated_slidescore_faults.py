@@ -89,13 +89,13 @@ class TestOfTheWholeServer:
     ) -> None:
         server.faults.add("redirects")
         location = client.request("GET", "/Api/GetImageMetadata?imageid=7").headers["Location"]
-        assert location == f"{server.elsewhere}/Api/GetImageMetadata?imageid=7"
-        assert server.elsewhere != server.origin
-        assert server.elsewhere_calls == []
+        assert location == f"{server.other_origin}/Api/GetImageMetadata?imageid=7"
+        assert server.other_origin != server.origin
+        assert server.other_origin_calls == []
 
     def test_the_other_origin_records_what_it_is_sent(self, server: SlideScore, client: Client) -> None:
-        assert client.request("GET", f"{server.elsewhere}/Api/Studies?a=b").status == 200
-        (call,) = server.elsewhere_calls
+        assert client.request("GET", f"{server.other_origin}/Api/Studies?a=b").status == 200
+        (call,) = server.other_origin_calls
         assert (call.path, call.params) == ("/Api/Studies", {"a": "b"})
         assert call.headers["Authorization"] == f"Bearer {client.token}"
 
@@ -115,7 +115,7 @@ class TestOfPixels:
         self, server: SlideScore, client: Client, method: str, path: str
     ) -> None:
         server.faults.add("redirects_pixels")
-        assert client.request(method, path).headers["Location"] == server.elsewhere + path
+        assert client.request(method, path).headers["Location"] == server.other_origin + path
         assert client.api("Studies").status == 200
 
     def test_html_comes_with_status_200(self, server: SlideScore, client: Client) -> None:
@@ -241,10 +241,10 @@ class TestOfUploads:
     def test_a_foreign_location_takes_what_it_is_sent(self, server: SlideScore, client: Client) -> None:
         server.faults.add("foreign_location")
         content, location, _ = starting_upload(client)
-        assert location.startswith(f"{server.elsewhere}/files/")
+        assert location.startswith(f"{server.other_origin}/files/")
         reply = client.patch(location, 0, content)
         assert reply.headers["Upload-Offset"] == str(len(content))
-        assert [call.method for call in server.elsewhere_calls] == ["PATCH"]
+        assert [call.method for call in server.other_origin_calls] == ["PATCH"]
 
     def test_no_location(self, server: SlideScore, client: Client) -> None:
         server.faults.add("no_location")

@@ -1,4 +1,4 @@
-"""A request to the simulated Kili, as far as it can be read."""
+"""The requests of the simulated Kili's GraphQL endpoint, parsed as far as possible."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ MAX_BODY_BYTES = 50_000_000
 
 
 @dataclass
-class Asking:
-    """name: what Call says as operation. operation: None when there is none. problem: what is wrong with it."""
+class ParsedRequest:
+    """name: the root field, "storage" for the bucket, "version", or "". operation: None if there is none.
+
+    problem: the reason why there is no operation.
+    """
 
     request: Request
     name: str = ""
@@ -27,27 +30,27 @@ class Asking:
     problem: str = ""
 
 
-def read(request: Request) -> Asking:
-    """A request to the API; the bucket's have nothing to read."""
-    asking = Asking(request)
+def parse(request: Request) -> ParsedRequest:
+    """Parses a request to the API."""
+    parsed = ParsedRequest(request)
     if request.path == f"{BASE}/version":
-        asking.name = "version"
-        return asking
+        parsed.name = "version"
+        return parsed
     try:
-        asking.query, asking.variables = _query(_body(request))
-        asking.operation = api.read(asking.query)
-        asking.name = asking.operation.name
+        parsed.query, parsed.variables = _query(_body(request))
+        parsed.operation = api.read(parsed.query)
+        parsed.name = parsed.operation.name
     except (ValueError, api.Unreadable) as error:
-        asking.problem = str(error)
-    return asking
+        parsed.problem = str(error)
+    return parsed
 
 
 def _body(request: Request) -> bytes:
-    """The body, unpacked. Raises ValueError when it cannot be, or is more than is taken."""
+    """The unpacked body. Raises ValueError if it cannot be unpacked or is too large."""
     if "Transfer-Encoding" in request.headers:
         raise ValueError("a body of unknown length")
     if request.unread > MAX_BODY_BYTES:
-        raise ValueError(f"a body of {request.unread} bytes, {MAX_BODY_BYTES} are taken")
+        raise ValueError(f"a body of {request.unread} bytes, {MAX_BODY_BYTES} are allowed")
     body = request.read(request.unread)
     if request.headers.get("Content-Encoding", "identity") == "identity":
         return body
@@ -64,13 +67,13 @@ def _body(request: Request) -> bytes:
 
 def _query(body: bytes) -> tuple[str, Mapping[str, Any]]:
     try:
-        sent = json.loads(body)
+        content = json.loads(body)
     except (ValueError, RecursionError):
         raise ValueError("a body that is not JSON") from None
-    query = sent.get("query") if isinstance(sent, dict) else None
+    query = content.get("query") if isinstance(content, dict) else None
     if not isinstance(query, str):
         raise ValueError("a body without a query")
-    variables = sent.get("variables")
+    variables = content.get("variables")
     if variables is not None and not isinstance(variables, dict):
-        raise ValueError("variables that are no object")
+        raise ValueError("variables that are not an object")
     return query, variables or {}

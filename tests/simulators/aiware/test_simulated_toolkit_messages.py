@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from toolkit_engine import AION, Engine, failed, heartbeat, post, post_text, result
@@ -13,21 +13,6 @@ from local.simulators.aiware import Task, Toolkit, decoding
 from local.simulators.aiware.decoding import Undecodable
 
 pytestmark = pytest.mark.thorough
-
-
-@pytest.fixture
-def toolkit() -> Iterator[Toolkit]:
-    with Toolkit() as toolkit:
-        yield toolkit
-
-
-@pytest.fixture
-def task(toolkit: Toolkit) -> Iterator[Task]:
-    """Acknowledged, and nothing else."""
-    with Engine() as engine:
-        yield toolkit.process(
-            engine.url, token="canary-token", cacheURI="http://media.invalid/canary", chunkMimeType="video/mp4"
-        )
 
 
 @pytest.fixture

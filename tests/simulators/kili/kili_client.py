@@ -1,4 +1,4 @@
-"""A plain client of the simulated Kili, its documents, and somebody who receives webhooks."""
+"""A plain client of the simulated Kili, its GraphQL documents, and a receiver of webhooks."""
 
 from __future__ import annotations
 
@@ -43,8 +43,16 @@ DELETE_PLUGIN = "mutation ($where: PluginWhere!) { data: deletePlugin(where: $wh
 VIEWER = "{ viewer { id email } }"
 
 
+def with_assets(kili: Kili) -> Kili:
+    """Adds PROJECT with two assets, ASSET and a2."""
+    kili.add_project(PROJECT, json_interface={"jobs": {"JOB_0": {"mlTask": "OBJECT_DETECTION"}}})
+    kili.add_asset(PROJECT, ASSET, external_id="picture-1", width=640, height=480)
+    kili.add_asset(PROJECT, "a2", external_id="picture-2")
+    return kili
+
+
 def boxes(*categories: str, mid: str = "mid") -> dict[str, Any]:
-    """A jsonResponse with one object of each category given."""
+    """A jsonResponse with one object for each category."""
     return {
         "JOB_0": {
             "annotations": [
@@ -71,7 +79,7 @@ class Client:
         return self.post(json.dumps({"query": query, "variables": variables}).encode())
 
     def data(self, query: str, **variables: Any) -> Any:
-        """The value of the root field, which the operation must have."""
+        """The value of the only root field. Fails if there is an error."""
         reply = self.send(query, **variables)
         answer = reply.json()
         assert reply.status == 200, answer
@@ -80,7 +88,7 @@ class Client:
         return value
 
     def error(self, query: str, **variables: Any) -> str:
-        """What Kili says, which must be an error."""
+        """The message of the only error."""
         (error,) = self.send(query, **variables).json()["errors"]
         return str(error["message"])
 
@@ -108,17 +116,17 @@ class Client:
 
 
 class Receiver:
-    """Where webhooks arrive. bodies, authorizations: of each, as it came. crowd: most that were there at once.
+    """Receives webhooks. bodies, authorizations: of each request. concurrent: the most requests at once.
 
-    together: how many wait for each other before any is answered.
+    together: the number of requests that must have arrived before any is answered.
     """
 
     def __init__(self, together: int = 1) -> None:
         self.bodies: list[Any] = []
         self.authorizations: list[str | None] = []
         self.content_types: list[str] = []
-        self.crowd = 0
-        self._inside = 0
+        self.concurrent = 0
+        self._waiting = 0
         self._lock = threading.Lock()
         self._barrier = threading.Barrier(together)
         self._listener = Listener("127.0.0.1", 0, self._answer)
@@ -137,9 +145,9 @@ class Receiver:
             self.bodies.append(body)
             self.authorizations.append(request.headers.get("Authorization"))
             self.content_types.append(request.headers.get_content_type())
-            self._inside += 1
-            self.crowd = max(self.crowd, self._inside)
+            self._waiting += 1
+            self.concurrent = max(self.concurrent, self._waiting)
         self._barrier.wait(10)
         with self._lock:
-            self._inside -= 1
+            self._waiting -= 1
         return Reply(body=json.dumps({"number": len(self.bodies)}).encode())

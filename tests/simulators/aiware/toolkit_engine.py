@@ -1,7 +1,8 @@
-"""An engine as small as can be: it answers what a test tells it to, and reports as it is told."""
+"""A small engine: it answers as a test says, and posts valid heartbeats and results."""
 
 from __future__ import annotations
 
+import email
 import json
 import socketserver
 import threading
@@ -35,7 +36,7 @@ FORBIDDEN = Reply(403, b"no such user\n", "text/plain")
 
 
 @dataclass(frozen=True)
-class Asked:
+class Received:
     """A request that the engine got."""
 
     method: str
@@ -45,11 +46,14 @@ class Asked:
 
 
 class Engine:
-    """replies: to the requests in their order, the last one again and again; None closes the connection. asked: all."""
+    """replies: to the requests in order, then the last one again; None closes the connection. received: the requests.
+
+    meanwhile: runs before each answer.
+    """
 
     def __init__(self, *replies: Reply | None) -> None:
         self.replies: list[Reply | None] = list(replies or (ACK,))
-        self.asked: list[Asked] = []
+        self.received: list[Received] = []
         self.meanwhile: Callable[[], object] = lambda: None
         self._listener = Listener("127.0.0.1", 0, self._answer)
         self.origin = self._listener.origin
@@ -63,8 +67,8 @@ class Engine:
         self._listener.stop()
 
     def _answer(self, request: Request) -> Reply:
-        self.asked.append(Asked(request.method, request.target, request.headers, request.read(request.unread)))
-        reply = self.replies[min(len(self.asked), len(self.replies)) - 1]
+        self.received.append(Received(request.method, request.target, request.headers, request.read(request.unread)))
+        reply = self.replies[min(len(self.received), len(self.replies)) - 1]
         self.meanwhile()
         if reply is None:
             raise Dropped
@@ -72,10 +76,10 @@ class Engine:
 
 
 def heartbeat(task: Task, status: str = "running", **changes: Any) -> int:
-    """Posts a heartbeat as it should be, but for the changes (None: without that key); returns the status."""
-    told = f"{task.accepted} results"
-    body = {"status": status, "bytesRead": 10, "bytesWritten": 10, "messagesWritten": task.accepted + task.carried}
-    return post(task.fields["heartbeatWebhook"], {**body, "infoMs": told, "infoMsg": told}, changes)
+    """Posts a valid heartbeat with changes (None removes a key); returns the status of the answer."""
+    written, info = task.accepted + task.accepted_before, f"{task.accepted} results"
+    body = {"status": status, "bytesRead": 10, "bytesWritten": 10, "messagesWritten": written}
+    return post(task.fields["heartbeatWebhook"], {**body, "infoMs": info, "infoMsg": info}, changes)
 
 
 def failed(task: Task, reason: str = "invalid_data", **changes: Any) -> int:
@@ -83,19 +87,19 @@ def failed(task: Task, reason: str = "invalid_data", **changes: Any) -> int:
 
 
 def result(task: Task, index: int = 1, **changes: Any) -> int:
-    """Posts a result as it should be, but for the changes; returns the status."""
-    carried = {name: value for name, value in task.fields.items() if name.startswith("chunk-metadata-")}
+    """Posts a valid result with changes; returns the status of the answer."""
+    metadata = {name: value for name, value in task.fields.items() if name.startswith("chunk-metadata-")}
     body = {"chunkContext": task.fields["chunkContext"], "startOffsetMs": 0, "endOffsetMs": 1000, "index": index}
-    return post(task.fields["resultWebhook"], {**body, "output": AION, **carried}, changes)
+    return post(task.fields["resultWebhook"], {**body, "output": AION, **metadata}, changes)
 
 
 def post(url: str, body: dict[str, Any], changes: dict[str, Any] | None = None) -> int:
-    wanted = {key: value for key, value in {**body, **(changes or {})}.items() if value is not None}
-    return post_text(url, json.dumps(wanted))
+    content = {key: value for key, value in {**body, **(changes or {})}.items() if value is not None}
+    return post_text(url, json.dumps(content))
 
 
 def post_text(url: str, text: str | bytes, content_type: str = "application/json", method: str = "POST") -> int:
-    """The status, 0 when the connection was closed without one."""
+    """The status of the answer, 0 if the connection was closed without one."""
     headers = {"Content-Type": content_type}
     try:
         reply = urllib3.request(
@@ -108,7 +112,7 @@ def post_text(url: str, text: str | bytes, content_type: str = "application/json
 
 
 class Wire:
-    """Takes connections as bytes. received: each request, header and body. answer: what goes back, as bytes."""
+    """A server of bytes. received: each request, header and body. answers: to the requests in order."""
 
     def __init__(self, *answers: bytes) -> None:
         wire = self
@@ -135,3 +139,22 @@ class Wire:
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def parts(content_type: str, body: bytes) -> dict[str, bytes]:
+    """The parts of a form by name, as the email parser of Python reads them."""
+    message = email.message_from_bytes(f"Content-Type: {content_type}\r\n\r\n".encode() + body)
+    return {
+        str(part.get_param("name", header="Content-Disposition")): part.get_payload(decode=True)
+        for part in message.get_payload()
+    }

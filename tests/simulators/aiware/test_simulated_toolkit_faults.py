@@ -1,34 +1,27 @@
-"""Each fault of the simulated toolkit does what its name says, to the requests it is put on, until it is gone."""
+"""Each fault of the simulated Engine Toolkit does what its description says."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import urllib3
-from toolkit_engine import ACK, DONE, Engine, failed, heartbeat, post_text, result
-from urllib3.exceptions import NewConnectionError, ProtocolError, ReadTimeoutError
+from toolkit_engine import (
+    ACK,
+    DONE,
+    Engine,
+    failed,
+    heartbeat,
+    post_text,
+    result,
+)
+from urllib3.exceptions import NewConnectionError, ProtocolError
 
-from local.simulators.aiware import TOOLKIT, Task, Toolkit
-from local.simulators.aiware.spoiling import REFUSING
+from local.simulators.aiware import Task, Toolkit
+from local.simulators.aiware.answer_faults import REFUSING
 
 pytestmark = pytest.mark.thorough
-
-Post = Callable[[Task], int]
-
-
-@pytest.fixture
-def toolkit() -> Iterator[Toolkit]:
-    with Toolkit() as toolkit:
-        yield toolkit
-
-
-@pytest.fixture
-def task(toolkit: Toolkit) -> Iterator[Task]:
-    with Engine() as engine:
-        yield toolkit.process(engine.url)
 
 
 def posted(task: Task, webhook: str) -> int:
@@ -42,29 +35,6 @@ def accepted(task: Task, webhook: str) -> int:
 both = pytest.mark.parametrize("webhook", ["heartbeat", "result"])
 
 
-class TestNames:
-    def test_an_unknown_name_is_an_error(self, toolkit: Toolkit) -> None:
-        with pytest.raises(ValueError, match="unknown fault 'heartbeat_501'"):
-            Toolkit(faults=["heartbeat_501"])
-        with pytest.raises(ValueError, match="unknown fault 'heartbeat_501'"):
-            toolkit.faults.add("heartbeat_501")
-        with pytest.raises(ValueError, match="unknown fault 'heartbeat_501'"):
-            toolkit.faults.plan("heartbeat_501")
-        with pytest.raises(ValueError, match="unknown fault 'heartbeat_501'"):
-            toolkit.faults = {"gone", "heartbeat_501"}  # type: ignore[assignment]
-        assert toolkit.faults == set()
-
-    def test_faults_can_be_given_at_the_start_and_replaced(self) -> None:
-        with Toolkit(faults=TOOLKIT) as toolkit:
-            assert toolkit.faults == set(TOOLKIT)
-            toolkit.faults = {"result_500"}  # type: ignore[assignment]
-            assert toolkit.faults == {"result_500"}
-
-    def test_a_fault_cannot_be_planned_for_what_it_does_not_strike(self, toolkit: Toolkit) -> None:
-        with pytest.raises(ValueError, match="gone strikes heartbeat and result, not process"):
-            toolkit.faults.plan("gone", on="process")
-
-
 class TestPlanned:
     def test_a_fault_strikes_chosen_messages_and_no_others(self, toolkit: Toolkit, task: Task) -> None:
         toolkit.faults.plan("result_500", skip=1, times=2)
@@ -74,17 +44,6 @@ class TestPlanned:
         assert result(task, 2) == 204
         assert [message.body["index"] for message in task.results] == [1, 2]
         assert toolkit.violations == []
-
-    def test_a_planned_fault_goes_before_one_in_force(self, toolkit: Toolkit, task: Task) -> None:
-        toolkit.faults.add("heartbeat_500")
-        toolkit.faults.plan("heartbeat_404", skip=1)
-        assert [heartbeat(task) for _ in range(3)] == [500, 404, 500]
-
-    def test_clearing_ends_them(self, toolkit: Toolkit, task: Task) -> None:
-        toolkit.faults.add("heartbeat_500")
-        toolkit.faults.plan("result_500")
-        toolkit.faults.clear()
-        assert (heartbeat(task), result(task)) == (204, 204)
 
 
 class TestRefused:
@@ -192,27 +151,6 @@ class TestGone:
 
 
 class TestCalls:
-    def test_what_is_between_cuts_a_call_and_the_engine_works_on(self) -> None:
-        with Toolkit(api_cut_s=0.05) as toolkit, Engine() as engine:
-            answered = threading.Event()
-            engine.meanwhile = lambda: answered.wait(10)
-            toolkit.faults.plan("api_cut", times=3)
-            task = toolkit.process(engine.url)
-            assert (task.state, task.calls, len(engine.asked)) == ("ERROR", 3, 3)
-            assert task.failure_message == "504: Endpoint request timed out"
-            answered.set()
-            assert heartbeat(task) == 204
-            assert toolkit.violations == []
-
-    def test_a_call_that_is_cut_is_made_again(self) -> None:
-        with Toolkit(api_cut_s=0.05) as toolkit, Engine() as engine:
-            answered = threading.Event()
-            engine.meanwhile = lambda: len(engine.asked) > 1 or answered.wait(10)
-            toolkit.faults.plan("api_cut")
-            task = toolkit.process(engine.url)
-            answered.set()
-            assert (task.state, task.calls) == ("ACKED", 2)
-
     def test_an_answer_is_lost_on_the_way(self, toolkit: Toolkit) -> None:
         with Engine(DONE, ACK) as engine:
             toolkit.faults.plan("answer_lost")
@@ -231,9 +169,3 @@ class TestCalls:
             task = toolkit.process(engine.url)
         assert (task.state, task.calls, len(task.answers)) == ("ACKED", 3, 3)
         assert toolkit.violations == []
-
-
-def test_stopping_ends_what_is_held(toolkit: Toolkit, task: Task) -> None:
-    toolkit.faults.add("heartbeat_slow")
-    with pytest.raises(ReadTimeoutError):
-        urllib3.request("POST", task.fields["heartbeatWebhook"], body=b"{}", timeout=0.05, retries=False)

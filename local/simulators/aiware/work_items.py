@@ -1,4 +1,4 @@
-"""What a work item says of itself: the values of the form's fields, those of a test or what a toolkit would send."""
+"""The fields of a work item's form: values that a test chooses, or that a toolkit would send."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ API = "https://api.aiware.invalid"
 
 
 def fields(chosen: Mapping[str, Any], *, webhooks: Mapping[str, str]) -> dict[str, str]:
-    """Every field of the form as text, in its order, then what else was chosen.
+    """Every field of the form as text, in its order, then the other chosen fields.
 
-    chosen: by the exact name of the field. None leaves a field out. A dict as `payload` is joined to the identifiers
-    that every payload has; a str is sent as it is. webhooks: by field; what is chosen goes before them.
+    chosen: by the name of the field. None leaves a field out. A dict as `payload` is added to the identifiers of every
+    payload; a str is sent unchanged. webhooks: by the name of the field; chosen values replace them.
     """
     job, task, recording = str(uuid.uuid4()), str(uuid.uuid4()), str(secrets.randbelow(10**9))
     item = {**dict.fromkeys(form.FIELDS, ""), **dict.fromkeys(form.NUMBERS, "0")}
@@ -56,14 +56,14 @@ def fields(chosen: Mapping[str, Any], *, webhooks: Mapping[str, str]) -> dict[st
 
 
 def changed(item: Mapping[str, str], chosen: Mapping[str, Any]) -> dict[str, str]:
-    """The fields of an item with some as text instead, and without those that are None."""
-    left_out = {name for name, value in chosen.items() if value is None}
+    """The fields of an item with these replaced, and without those that are None."""
+    omitted = {name for name, value in chosen.items() if value is None}
     texts = {**item, **{name: _text(value) for name, value in chosen.items()}}
-    return {name: value for name, value in texts.items() if name not in left_out}
+    return {name: value for name, value in texts.items() if name not in omitted}
 
 
 def console_fields(chosen: Mapping[str, Any]) -> dict[str, str]:
-    """What the Test Console's form sends; there are no webhooks and no identifiers, and libraryID is spelt so."""
+    """The form of the Test Console: no webhooks, no identifiers, and libraryID instead of libraryId."""
     sample = {"applicationId": "a1", "recordingId": "r1", "jobId": "j1", "taskId": "t1", "mode": "library-run"}
     item = {
         "chunkMimeType": "image/jpg",
@@ -82,7 +82,7 @@ def console_fields(chosen: Mapping[str, Any]) -> dict[str, str]:
 
 
 def secrets_of(fields: Mapping[str, str]) -> dict[str, str]:
-    """By field, what no answer and no message may repeat."""
+    """The confidential values by field. No answer and no message may contain them."""
     named = ("token", "controllerToken", "cacheURI", "heartbeatWebhook", "resultWebhook", "externalCallbackWebhook")
     return {name: fields[name] for name in (*named, "payload") if len(fields.get(name, "")) >= _SHORTEST_SECRET}
 
