@@ -23,8 +23,8 @@ BOX = (64.0, 48.0, 320.0, 240.0)
 CORNERS = [{"x": 0.1, "y": 0.1}, {"x": 0.5, "y": 0.1}, {"x": 0.5, "y": 0.5}, {"x": 0.1, "y": 0.5}]
 
 
-def boxes(*each, labels=None, scores=None):
-    return Detections.from_boxes(np.array(each, float), labels or [""] * len(each), scores)
+def boxes(*corners, labels=None, scores=None):
+    return Detections.from_boxes(np.array(corners, float), labels or [""] * len(corners), scores)
 
 
 def rings(*each):
@@ -59,126 +59,108 @@ def sent(document):
 
 
 def polygons(document):
-    """Arrays [k, 2] of parts of the picture."""
-    return [np.array([(p["x"], p["y"]) for p in each["boundingPoly"]]) for each in sent(document)["object"]]
+    """Arrays [k, 2] of fractions of the picture."""
+    return [np.array([(p["x"], p["y"]) for p in found["boundingPoly"]]) for found in sent(document)["object"]]
+
+
+def of_picture(detections, kind="object", times_ms=None, more_keys=None):
+    return sent(aion.of_picture(detections, kind, SIZE, times_ms, more_keys))
 
 
 class TestOfPicture:
-    def test_a_box_becomes_its_corners_in_parts_of_the_picture_with_label_and_confidence(self):
-        document = sent(aion.of_picture(boxes(BOX, labels=["dog"], scores=[0.91]), "object", SIZE))
+    def test_a_box_becomes_its_corners_in_fractions_of_the_picture_with_label_and_confidence(self):
+        more_keys = {"summary": "A dog.", "vendor": {"a": 1}}
+        document = of_picture(boxes(BOX, labels=["dog"], scores=[0.91]), more_keys=more_keys)
         assert document["object"] == [{"type": "object", "label": "dog", "confidence": 0.91, "boundingPoly": CORNERS}]
         assert document["validationContracts"] == ["object"]
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", document["generatedDateUTC"])
+        assert more_keys.items() <= document.items()
 
-    @pytest.mark.parametrize("kind", ["face", "barcode"])
-    def test_what_no_contract_is_about_promises_none(self, kind):
-        document = sent(aion.of_picture(boxes(BOX), kind, SIZE))
-        assert document["object"] == [{"type": kind, "boundingPoly": CORNERS}]
+    def test_a_type_without_a_contract_promises_none(self):
+        document = of_picture(boxes(BOX), "face")
+        assert document["object"] == [{"type": "face", "boundingPoly": CORNERS}]
         assert "validationContracts" not in document
 
     def test_nothing_found_is_an_empty_array(self):
-        assert sent(aion.of_picture(Detections.empty(), "face", SIZE))["object"] == []
-        timed = sent(aion.of_picture(Detections.empty(), "face", SIZE, (1000, 2000)))
-        assert timed["series"] == []
-        assert "object" not in timed
+        assert of_picture(Detections.empty(), "face")["object"] == []
+        assert of_picture(Detections.empty(), "face", (1000, 2000))["series"] == []
 
     def test_a_picture_of_a_time_becomes_a_series_with_one_object_in_each_item(self):
-        document = sent(aion.of_picture(boxes(BOX, BOX, labels=["a", "b"]), "object", SIZE, (1000, 2000)))
-        assert [(each["startTimeMs"], each["stopTimeMs"]) for each in document["series"]] == [(1000, 2000)] * 2
-        assert [each["object"]["label"] for each in document["series"]] == ["a", "b"]
+        document = of_picture(boxes(BOX, BOX, labels=["a", "b"]), times_ms=(1000, 2000))
+        assert [(item["startTimeMs"], item["stopTimeMs"]) for item in document["series"]] == [(1000, 2000)] * 2
+        assert [item["object"]["label"] for item in document["series"]] == ["a", "b"]
         assert "object" not in document
 
-    def test_further_keys_stand_at_the_root(self):
-        about = {"summary": "Two dogs.", "vendor": {"a": 1}}
-        document = sent(aion.of_picture(boxes(BOX), "object", SIZE, None, about))
-        assert about.items() <= document.items()
+    @pytest.mark.parametrize(
+        ("score", "confidence"),
+        [(-1e-9, 0), (1.0000001, 1), (0.123456, 0.1235), (math.nan, None), (math.inf, None), (-math.inf, None)],
+    )
+    def test_a_score_becomes_a_confidence_from_0_to_1_if_it_is_a_number(self, score, confidence):
+        (found,) = of_picture(boxes(BOX, scores=[score]))["object"]
+        assert found.get("confidence") == confidence
 
-    @pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf])
-    def test_a_score_that_is_no_number_is_not_told(self, score):
-        (each,) = sent(aion.of_picture(boxes(BOX, scores=[score]), "object", SIZE))["object"]
-        assert "confidence" not in each
-
-    @pytest.mark.parametrize(("score", "told"), [(-1e-9, 0), (1.0000001, 1), (0.123456, 0.1235)])
-    def test_a_score_is_told_from_0_to_1(self, score, told):
-        (each,) = sent(aion.of_picture(boxes(BOX, scores=[score]), "object", SIZE))["object"]
-        assert each["confidence"] == told
-
-    @pytest.mark.parametrize(("label", "told"), [("Zoë 😀", "Zoë 😀"), ('"a"\n\x00', '"a"\n\x00'), ("a\ud800", "a?")])
-    def test_a_label_is_told_whatever_it_holds(self, label, told):
-        (each,) = sent(aion.of_picture(boxes(BOX, labels=[label]), "barcode", SIZE))["object"]
-        assert each["label"] == told
+    @pytest.mark.parametrize(("label", "sent"), [("Zoë 😀", "Zoë 😀"), ('"a"\n\x00', '"a"\n\x00'), ("a\ud800", "a?")])
+    def test_a_label_is_sent_whatever_it_holds(self, label, sent):
+        assert of_picture(boxes(BOX, labels=[label]), "barcode")["object"][0]["label"] == sent
 
     def test_coordinates_are_moved_into_the_picture(self):
-        over = (-1e-9, -20.0, 640.0000001, 500.0)
-        (polygon,) = polygons(aion.of_picture(boxes(over), "object", SIZE))
+        (polygon,) = polygons(of_picture(boxes((-1e-9, -20.0, 640.0000001, 500.0))))
         assert polygon.tolist() == [[0, 0], [1, 0], [1, 1], [0, 1]]
 
     @pytest.mark.parametrize(
-        "box", [(-50, 10, -1, 60), (640, 10, 700, 60), (10, 480, 60, 500), (1e300, 1e300, 2e300, 2e300)]
+        "box",
+        [
+            *((-50, 10, -1, 60), (640, 10, 700, 60), (10, 480, 60, 500), (1e300, 1e300, 2e300, 2e300)),
+            *((math.nan, 0, 10, 10), (0, 0, 10, math.inf)),
+        ],
     )
-    def test_what_lies_beside_the_picture_is_left_out(self, box):
-        assert len(polygons(aion.of_picture(boxes(BOX, box), "object", SIZE))) == 1
-
-    @pytest.mark.parametrize("wrong", [math.nan, math.inf])
-    def test_coordinates_that_are_no_numbers_leave_their_object_out_and_no_other(self, wrong):
-        found = boxes((wrong, 0, 10, 10), BOX, (0, 0, 10, wrong), labels=["a", "b", "c"])
-        document = sent(aion.of_picture(found, "object", SIZE))
-        assert [each["label"] for each in document["object"]] == ["b"]
+    def test_what_lies_beside_the_picture_or_nowhere_is_left_out_alone(self, box):
+        document = of_picture(boxes(box, BOX, box, labels=["a", "b", "c"]))
+        assert [found["label"] for found in document["object"]] == ["b"]
 
     @pytest.mark.parametrize(
         ("ring", "box"),
         [
             ([(100, 50)], [99.5, 49.5, 100.5, 50.5]),
-            ([(100, 50), (120, 50)], [99.5, 49.5, 120.5, 50.5]),
             ([(100, 50), (120, 50), (110, 50)], [99.5, 49.5, 120.5, 50.5]),
             ([(0, 0)], [0, 0, 0.5, 0.5]),
             ([(640, 480), (640, 480)], [639.5, 479.5, 640, 480]),
         ],
     )
     def test_a_point_or_a_line_becomes_a_box_a_pixel_wide_in_its_place(self, ring, box):
-        found = rings([(0, 0), (9, 0), (9, 9)], ring, [(20, 0), (29, 0), (29, 9)])
-        before, polygon, after = polygons(aion.of_picture(found, "object", SIZE))
-        assert [len(each) for each in (before, polygon, after)] == [3, 4, 3]
+        detections = rings([(0, 0), (9, 0), (9, 9)], ring, [(20, 0), (29, 0), (29, 9)])
+        before, polygon, after = polygons(of_picture(detections))
+        assert (len(before), len(polygon), len(after)) == (3, 4, 3)
         x0, y0, x1, y1 = box
         assert polygon * SIZE == pytest.approx(np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)]), abs=0.05)
 
     def test_a_ring_turns_clockwise_whichever_way_it_came(self):
         ring = [(10, 10), (100, 20), (60, 90)]
-        one, other = polygons(aion.of_picture(rings(ring, ring[::-1]), "object", SIZE))
+        one, other = polygons(of_picture(rings(ring, ring[::-1])))
         assert one.tolist() == other.tolist()
 
-    def test_a_vertex_that_is_there_twice_is_told_once(self):
+    def test_a_vertex_that_is_there_twice_is_sent_once(self):
         ring = [(32, 48), (32, 48), (320, 24), (320.01, 24), (64, 96), (32.01, 48)]
-        (polygon,) = polygons(aion.of_picture(rings(ring), "object", SIZE))
+        (polygon,) = polygons(of_picture(rings(ring)))
         assert len(polygon) == 3
 
-    @given(
-        st.lists(
-            st.lists(
-                st.tuples(*[st.floats(-2000, 2000) | st.floats() | st.integers(0, 640)] * 2), min_size=1, max_size=9
-            ),
-            max_size=6,
-        ),
-        st.floats(),
-        st.integers(1, 50_000),
-        st.integers(1, 50_000),
-    )
-    def test_whatever_was_found_it_is_aion(self, given_rings, score, width, height):
-        found = rings(*given_rings)
-        found = Detections(found.xy, found.offsets, found.labels, np.full(len(found), score))
-        sent(aion.of_picture(found, "object", (width, height), (0, 1)))
+    coordinates = st.floats(-2000, 2000) | st.floats() | st.integers(0, 640)
+    some_rings = st.lists(st.lists(st.tuples(coordinates, coordinates), min_size=1, max_size=9), max_size=6)
 
-    @given(
-        st.lists(
-            st.tuples(st.integers(0, 600), st.integers(0, 440), st.integers(1, 40), st.integers(1, 40)), max_size=5
-        ),
-        st.sampled_from([(640, 480), (6400, 4800), (640, 4800)]),
-    )
+    @given(some_rings, st.floats(), st.integers(1, 50_000), st.integers(1, 50_000))
+    def test_whatever_was_found_it_is_aion(self, some_rings, score, width, height):
+        found = rings(*some_rings)
+        detections = Detections(found.xy, found.offsets, found.labels, np.full(len(found), score))
+        sent(aion.of_picture(detections, "object", (width, height), (0, 1)))
+
+    corners = st.tuples(st.integers(0, 600), st.integers(0, 440), st.integers(1, 40), st.integers(1, 40))
+
+    @given(st.lists(corners, min_size=1, max_size=5), st.sampled_from([(640, 480), (6400, 4800), (640, 4800)]))
     def test_boxes_come_back_to_a_tenth_of_a_pixel(self, corners, size):
-        given_boxes = [(x, y, x + width, y + height) for x, y, width, height in corners]
-        found = polygons(aion.of_picture(boxes(*given_boxes) if given_boxes else Detections.empty(), "object", size))
+        sent_boxes = [(x, y, x + width, y + height) for x, y, width, height in corners]
+        found = polygons(aion.of_picture(boxes(*sent_boxes), "object", size))
         back = [[*(polygon * size).min(axis=0), *(polygon * size).max(axis=0)] for polygon in found]
-        assert np.array(back) == pytest.approx(np.array(given_boxes), abs=0.1)
+        assert np.array(back) == pytest.approx(np.array(sent_boxes), abs=0.1)
 
 
 class TestSize:
@@ -232,41 +214,30 @@ def test_the_limit_is_what_lambda_can_answer_with():
     assert aion.MAX_BYTES * 7 / 6 < 6_291_456
 
 
+def of_appearances(*appearances, kind="object", offset_ms=0):
+    return sent(aion.of_appearances(appearances, kind, SIZE, offset_ms))
+
+
 class TestOfAppearances:
-    def test_an_appearance_becomes_an_item_with_its_track(self):
-        (item,) = sent(aion.of_appearances([appearance(1000, 3000, track=7)], "object", SIZE))["series"]
-        assert item == {
-            "startTimeMs": 1000,
-            "stopTimeMs": 3000,
-            "object": {
-                "type": "object",
-                "label": "dog",
-                "confidence": 0.5,
-                "boundingPoly": CORNERS,
-                "vendor": {"track": 7},
-            },
-        }
+    def test_an_appearance_becomes_an_item_with_its_track_and_times_of_the_asset(self):
+        (item,) = of_appearances(appearance(1000, 3000, track=7), offset_ms=60_000)["series"]
+        found = {"type": "object", "label": "dog", "confidence": 0.5, "boundingPoly": CORNERS, "vendor": {"track": 7}}
+        assert item == {"startTimeMs": 61_000, "stopTimeMs": 63_000, "object": found}
 
     def test_items_are_in_the_order_in_which_they_start_and_then_stop(self):
-        given_times = [(2000, 9000), (0, 9000), (2000, 3000), (0, 1000)]
-        series = sent(aion.of_appearances([appearance(*each) for each in given_times], "face", SIZE))["series"]
-        assert [(each["startTimeMs"], each["stopTimeMs"]) for each in series] == sorted(given_times)
+        times = [(2000, 9000), (0, 9000), (2000, 3000), (0, 1000)]
+        series = of_appearances(*(appearance(*each) for each in times), kind="face")["series"]
+        assert [(item["startTimeMs"], item["stopTimeMs"]) for item in series] == sorted(times)
 
     def test_an_appearance_keeps_its_object_when_others_are_left_out_and_the_order_changes(self):
-        given_each = [
+        series = of_appearances(
             appearance(2000, 3000, label="late", track=1),
             appearance(0, 1000, (900, 900, 950, 950), label="outside", track=2),
             appearance(0, 1000, (64, 48, 64, 48), label="point", track=3),
-        ]
-        series = sent(aion.of_appearances(given_each, "object", SIZE))["series"]
-        told = [(each["startTimeMs"], each["object"]["label"], each["object"]["vendor"]["track"]) for each in series]
-        assert told == [(0, "point", 3), (2000, "late", 1)]
-
-    def test_times_are_of_the_asset(self):
-        (item,) = sent(aion.of_appearances([appearance(1000, 3000)], "object", SIZE, offset_ms=60_000))["series"]
-        assert (item["startTimeMs"], item["stopTimeMs"]) == (61_000, 63_000)
+        )["series"]
+        items = [(item["startTimeMs"], item["object"]["label"], item["object"]["vendor"]["track"]) for item in series]
+        assert items == [(0, "point", 3), (2000, "late", 1)]
 
     def test_nothing_seen_is_an_empty_series(self):
-        document = sent(aion.of_appearances([], "object", SIZE, 5000))
-        assert document["series"] == []
-        assert document["validationContracts"] == ["object"]
+        document = of_appearances(offset_ms=5000)
+        assert (document["series"], document["validationContracts"]) == ([], ["object"])

@@ -55,65 +55,81 @@ def test_every_field_is_read():
     )
 
 
-@pytest.mark.parametrize("uri", ["", "https://edge.example.org/chunk/a.out"])
-@pytest.mark.parametrize("chunk", [None, b"", b"\xff\xd8"])
-def test_chunk_and_its_address_are_told_apart_whichever_is_there(chunk, uri):
-    process_request = parsed(chunk=chunk, cacheURI=uri)
-    assert (process_request.chunk, process_request.cache_uri) == (chunk, uri)
-
-
 def test_fields_that_are_unset_are_as_if_absent():
     unknown = dict.fromkeys(["taskTmpDir", "engineDir", "chunkTimestamp", "libraryModelDirectory"], "")
     assert parsed(UNSET) == ProcessRequest(unknown=unknown)
     assert request.parse(Form({})) == ProcessRequest()
 
 
-# ---- numbers
+LONGEST_URL = "https://example.org/" + "~" * 2028
+TTLS = {
+    **{"": None, "0": None, "0.0": None, " ": None, "60": 60, "60.0": 60, " 60 ": 60, "060": 60, "1e9": 10**9},
+    **{"1000000000": 10**9, "1e+09": 10**9, "1.5e+03": 1500, "9007199254740992": 2**53},
+}
+MIME_TYPES = {
+    **{"": "", "image/jpg": "image/jpeg", "IMAGE/JPG": "image/jpeg", "Image/PNG": "image/png", "lies": "lies"},
+    **{"text/plain; charset=utf-8": "text/plain", " video/mp4 ;a=b": "video/mp4"},
+}
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"),
+    ("name", "text", "attribute", "value"),
     [
-        *(("", None), ("0", None), ("0.0", None), (" ", None), ("60", 60), ("60.0", 60), (" 60 ", 60), ("060", 60)),
-        *(("1000000000", 10**9), ("1e9", 10**9), ("1e+09", 10**9), ("1.5e+03", 1500), ("9007199254740992", 2**53)),
+        *(("maxTTL", text, "max_ttl_s", seconds) for text, seconds in TTLS.items()),
+        *(("chunkMimeType", text, "mime_type", mime_type) for text, mime_type in MIME_TYPES.items()),
+        *(("endOffsetMS", text, "end_ms", end_ms) for text, end_ms in {"": 0, "0": 0, str(2**53): 2**53}.items()),
+        *(("payload", text, "payload", {}) for text in ("", " ", "\ufeff", "{}", "\ufeff{}", "\n{ }\n")),
+        ("payload", '{"a": 1, "a": 2}', "payload", {"a": 2}),  # as Go reads it
+        ("cacheURI", LONGEST_URL, "cache_uri", LONGEST_URL),
     ],
 )
-def test_ttl_is_a_whole_number_of_seconds_however_it_is_written(text, seconds):
-    assert parsed(maxTTL=text).max_ttl_s == seconds
+def test_value_is_read_however_it_is_written(name, text, attribute, value):
+    assert getattr(parsed(**{name: text}), attribute) == value
 
 
 NUMBERS = ["maxTTL", "startOffsetMS", "endOffsetMS", "width", "height", "chunkIndex"]
 NO_NUMBERS = [
-    *("canary", "-1", "-0.5", "60.5", "1e-3", "NaN", "inf", "0x10", "1_000", "1,000", "\u0661", "1 2", "--1", "+1"),
+    *("-1", "-0.5", "60.5", "1e-3", "NaN", "inf", "0x10", "1_000", "1,000", "\u0661", "1 2", "--1", "+1"),
     *("9007199254740993", "9223372036854775808", "1e99", "9" * 5000),
 ]
+URLS = ["cacheURI", "heartbeatWebhook", "resultWebhook", "externalCallbackWebhook"]
+NO_URLS = [LONGEST_URL + "a", "https://example.org/ä", "http://a\r\nHost: canary/", "http://a b", "\x7f"]
+NO_JSON = ["canary", "{", "{'a': 1}", '{"a": canary}', '{"a": NaN}', '{"a": 1e999}', '{"a": "\\ud800"}', "{} {}"]
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [*((name, "canary") for name in NUMBERS), *(("maxTTL", text) for text in NO_NUMBERS)]
+    ("name", "text", "message"),
+    [
+        *((name, "canary", f"`{name}` is not a whole number from 0 to 9007199254740992") for name in NUMBERS),
+        *(("maxTTL", text, "`maxTTL` is not a whole number") for text in NO_NUMBERS),
+        *((name, "canary ä", f"`{name}` is not a URL") for name in URLS),
+        *(("cacheURI", text, "`cacheURI` is not a URL") for text in NO_URLS),
+        *(("payload", text, "`payload` is not JSON: ") for text in (*NO_JSON, "\ufffd{}")),
+        *(("payload", text, "`payload` is not a JSON object") for text in ("[]", "null", '"canary"', "1", "true")),
+        *(("payload", '{"a":' * depth + "1" + "}" * depth, "nested too deeply") for depth in (65, 100_000)),
+        *(("payload", '{"a":[' * depth + "1" + "]}" * depth, "nested too deeply") for depth in (33, 100_000)),
+        ("endOffsetMS", "999", "`startOffsetMS` is greater than its `endOffsetMS`"),
+        ("resultwebhook", "https://canary.example.org/", "`resultWebhook` is there in two spellings"),
+    ],
+    ids=lambda value: value[:40],
 )
-def test_what_is_no_whole_number_is_refused_with_the_name_of_the_field(name, text):
-    with pytest.raises(BadRequest, match=f"`{name}` is not a whole number") as raised:
+def test_value_that_cannot_be_used_is_refused_with_the_name_of_its_field_and_not_repeated(name, text, message):
+    with pytest.raises(BadRequest, match=message) as refused:
         parsed(**{name: text})
-    assert "canary" not in raised.value.message
+    assert "canary" not in refused.value.message
 
 
-@pytest.mark.parametrize(("start", "end"), [("2000", "1000"), ("1", ""), ("1", "0")])
-def test_chunk_that_ends_before_it_starts_is_refused_unless_its_end_is_unknown(start, end):
-    if end in ("", "0"):
-        assert parsed(startOffsetMS=start, endOffsetMS=end).end_ms == 0
-    else:
-        with pytest.raises(BadRequest, match="`startOffsetMS` is greater than its `endOffsetMS`"):
-            parsed(startOffsetMS=start, endOffsetMS=end)
+def test_payload_that_is_not_utf8_is_refused():
+    content = written(TOOLKIT).replace(b'"jobId"', b'"job\xff"')
+    with pytest.raises(BadRequest, match="`payload` is not UTF-8"):
+        form.parse(CONTENT_TYPE, content)
 
 
-@pytest.mark.parametrize("offset", [0, 2**31, 2**53])
-def test_offset_may_be_as_large_as_json_can_carry(offset):
-    process = parsed(startOffsetMS=str(offset), endOffsetMS=str(offset))
-    assert (process.start_ms, process.end_ms) == (offset, offset)
-
-
-# ---- other spellings
+def test_payload_may_be_nested_as_deeply_as_any_real_one():
+    deep = parsed(payload='{"a":' * 64 + "1" + "}" * 64)
+    assert msgspec.json.decode(msgspec.json.encode(deep), type=ProcessRequest) == deep
+    assert deep.identity()
+    assert deep.confidential()
 
 
 @pytest.mark.parametrize(
@@ -133,89 +149,10 @@ def test_other_spelling_of_a_name_is_the_same_field(spelling, documented, text):
     assert parsed(**{documented: text, spelling: text}) == parsed(**{documented: text})
 
 
-def test_two_spellings_that_differ_are_refused():
-    with pytest.raises(BadRequest, match="`resultWebhook` is there in two spellings"):
-        parsed(resultwebhook="https://canary.example.org/")
-
-
 def test_metadata_and_unknown_fields_keep_their_spelling():
-    process = parsed({"Chunk-Metadata-Index": "1", "futureField": "a", "FutureField": "b"})
-    assert process.chunk_metadata == {"Chunk-Metadata-Index": "1"}
-    assert process.unknown == {"futureField": "a", "FutureField": "b"}
-
-
-# ---- the payload
-
-
-@pytest.mark.parametrize("text", ["", " ", "\ufeff", "{}", "\ufeff{}", "\n{ }\n"])
-def test_payload_may_be_empty(text):
-    assert parsed(payload=text).payload == {}
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["canary", "{", "{'a': 1}", '{"a": canary}', '{"a": NaN}', '{"a": 1e999}', '{"a": "\\ud800"}', "{} {}", "\ufffd{}"],
-)
-def test_payload_that_is_not_json_is_refused_with_the_place_and_without_the_text(text):
-    with pytest.raises(BadRequest, match="`payload` is not JSON: ") as raised:
-        parsed(payload=text)
-    assert "canary" not in raised.value.message
-
-
-@pytest.mark.parametrize("text", ["[]", "null", '"canary"', "1", "true", '[{"a": 1}]'])
-def test_payload_that_is_no_object_is_refused(text):
-    with pytest.raises(BadRequest, match="`payload` is not a JSON object"):
-        parsed(payload=text)
-
-
-def test_payload_that_is_not_utf8_is_refused():
-    content = written(TOOLKIT).replace(b'"jobId"', b'"job\xff"')
-    with pytest.raises(BadRequest, match="`payload` is not UTF-8"):
-        form.parse(CONTENT_TYPE, content)
-
-
-@pytest.mark.parametrize("depth", [65, 100_000])
-@pytest.mark.parametrize(("opening", "closing"), [('{"a":', "}"), ('{"a":[', "]}")])
-def test_payload_nested_too_deeply_is_refused(depth, opening, closing):
-    with pytest.raises(BadRequest, match="`payload` is nested too deeply"):
-        parsed(payload=opening * depth + "1" + closing * depth)
-
-
-def test_payload_may_be_nested_as_deeply_as_any_real_one():
-    deep = parsed(payload='{"a":' * 64 + "1" + "}" * 64)
-    assert msgspec.json.decode(msgspec.json.encode(deep), type=ProcessRequest) == deep
-    assert deep.identity()
-    assert deep.confidential()
-
-
-def test_payload_that_names_a_key_twice_means_the_last_as_in_go():
-    assert parsed(payload='{"a": 1, "a": 2}').payload == {"a": 2}
-
-
-def test_parameter_is_found_at_the_top_level_of_the_payload_or_in_its_task_payload():
-    process = payload({"a": 1, "b": None, "taskPayload": {"a": 2, "b": 3, "verbose": "false"}})
-    assert (process.parameter("a"), process.parameter("b", 9)) == (1, None)
-    assert process.parameter("verbose") == "false"
-    assert (process.parameter("c"), process.parameter("c", 9)) == (None, 9)
-
-
-@pytest.mark.parametrize("inner", [None, "text", [1], 5])
-def test_task_payload_that_is_no_object_holds_no_parameters(inner):
-    assert payload({"a": 1, "taskPayload": inner}).parameter("b", 9) == 9
-
-
-# ---- the media type
-
-
-@pytest.mark.parametrize(
-    ("text", "mime_type"),
-    [
-        *(("", ""), ("image/jpg", "image/jpeg"), ("IMAGE/JPG", "image/jpeg"), ("Image/PNG", "image/png")),
-        *(("text/plain; charset=utf-8", "text/plain"), (" video/mp4 ;a=b", "video/mp4"), ("lies", "lies")),
-    ],
-)
-def test_media_type_is_in_lower_case_and_without_parameters(text, mime_type):
-    assert parsed(chunkMimeType=text).mime_type == mime_type
+    sent = parsed({"Chunk-Metadata-Index": "1", "futureField": "a", "FutureField": "b"})
+    assert sent.chunk_metadata == {"Chunk-Metadata-Index": "1"}
+    assert sent.unknown == {"futureField": "a", "FutureField": "b"}
 
 
 def test_media_type_is_that_of_the_chunks_part_if_the_form_names_none():
@@ -227,12 +164,43 @@ def test_media_type_is_that_of_the_chunks_part_if_the_form_names_none():
 
 def test_answer_is_wanted_later_only_when_both_webhooks_are_there():
     assert parsed().wants_async
-    assert not parsed(heartbeatWebhook="").wants_async
-    assert not parsed(resultWebhook="").wants_async
+    assert not any(parsed(**{name: ""}).wants_async for name in ("heartbeatWebhook", "resultWebhook"))
     assert not parsed(TEST_CONSOLE).wants_async
 
 
-# ---- any form
+def test_parameter_is_found_at_the_top_level_of_the_payload_or_in_its_task_payload():
+    sent = payload({"a": 1, "b": None, "taskPayload": {"a": 2, "b": 3, "verbose": "false"}})
+    assert (sent.parameter("a"), sent.parameter("b", 9), sent.parameter("verbose")) == (1, None, "false")
+    assert (sent.parameter("c"), sent.parameter("c", 9)) == (None, 9)
+    assert [payload({"taskPayload": inner}).parameter("b", 9) for inner in (None, "text", [1], 5)] == [9] * 4
+
+
+@pytest.mark.parametrize(
+    ("value", "folder"), [("f-1", "f-1"), (7, "7"), (0, "0"), (-(2**53), str(-(2**53))), (None, ""), ("", "")]
+)
+def test_output_folder_is_a_text_or_a_whole_number_or_missing(value, folder):
+    assert payload({"outputFolderID": value}).output_folder() == folder
+    assert payload({"taskPayload": {"outputFolderID": value}}).output_folder() == folder
+    assert payload({}).output_folder() == ""
+
+
+@pytest.mark.parametrize("value", [True, False, 1.5, [], ["f"], {}, {"a": 1}, 2**53 + 1, -(2**64), 10**30])
+def test_output_folder_that_is_anything_else_is_refused(value):
+    with pytest.raises(BadRequest, match="`outputFolderID` is neither a text nor a whole number"):
+        payload({"outputFolderID": value})
+
+
+@pytest.mark.parametrize(
+    ("name", "called"), [("chunk-metadata-x", "chunk-metadata-* fields"), ("future", "unknown fields")]
+)
+def test_fields_that_anybody_may_add_have_a_limit_together_and_names_count(name, called):
+    fields = {f"{name}{number}": "é" * 499 for number in range(9)}
+    size = sum(len(field.encode()) + 998 for field in fields)
+    largest = {**fields, f"{name}-last": "x" * (64_000 - size - len(name) - 5)}
+    assert request.parse(Form(largest))
+    for larger in ({**largest, name: ""}, {**largest, f"{name}-last": largest[f"{name}-last"] + "x"}):
+        with pytest.raises(BadRequest, match=re.escape(f"{called} are too large: more than 64000 bytes")):
+            request.parse(Form(larger))
 
 
 spellings = st.sampled_from([*UNSET, *METADATA, "startOffsetMs", "libraryID", "future"])
@@ -254,63 +222,10 @@ any_forms = st.builds(
 
 @given(any_forms)
 @example(Form({"payload": '{"a": 123456789012345678901234567890, "b": 1e308}', "width": "0"}))
-def test_any_form_is_read_or_refused_and_what_is_read_survives_json(asked):
+def test_any_form_is_read_or_refused_and_what_is_read_survives_json(any_form):
     with suppress(BadRequest):
-        process = request.parse(asked)
-        assert msgspec.json.decode(msgspec.json.encode(process), type=ProcessRequest) == process
-        assert len(process.identity()) == 40
-        assert all(process.confidential())
-        assert 0 <= process.start_ms <= request.MAX_NUMBER
-
-
-# ---- what is too large, and what is no URL
-
-
-@pytest.mark.parametrize(
-    ("name", "called"), [("chunk-metadata-x", "chunk-metadata-* fields"), ("future", "unknown fields")]
-)
-def test_fields_that_anybody_may_add_have_a_limit_together_and_names_count(name, called):
-    fields = {f"{name}{number}": "é" * 499 for number in range(9)}
-    size = sum(len(each.encode()) + 998 for each in fields)
-    largest = {**fields, f"{name}-last": "x" * (64_000 - size - len(name) - 5)}
-    assert request.parse(Form(largest))
-    for larger in ({**largest, name: ""}, {**largest, f"{name}-last": largest[f"{name}-last"] + "x"}):
-        with pytest.raises(BadRequest, match=re.escape(f"{called} are too large: more than 64000 bytes")):
-            request.parse(Form(larger))
-
-
-URLS = ["cacheURI", "heartbeatWebhook", "resultWebhook", "externalCallbackWebhook"]
-
-
-NO_URLS = ["https://example.org/" + "a" * 2029, "https://example.org/ä", "http://a\r\nHost: b/", "http://a b", "\x7f"]
-
-
-@pytest.mark.parametrize(("name", "url"), [*((name, "a b") for name in URLS), *((URLS[0], url) for url in NO_URLS)])
-def test_url_that_is_too_long_or_not_printable_is_refused_by_the_name_of_its_field(name, url):
-    with pytest.raises(BadRequest, match=f"`{name}` is not a URL") as refused:
-        parsed(**{name: url})
-    assert url not in refused.value.message
-
-
-def test_url_may_have_2048_characters():
-    assert parsed(**dict.fromkeys(URLS, "https://example.org/" + "~" * 2028))
-
-
-# ---- the folder for results
-
-
-@pytest.mark.parametrize(("value", "folder"), [("f-1", "f-1"), (7, "7"), (0, "0"), (-(2**53), str(-(2**53)))])
-def test_output_folder_is_a_text_or_a_whole_number(value, folder):
-    assert payload({"outputFolderID": value}).output_folder() == folder
-    assert payload({"taskPayload": {"outputFolderID": value}}).output_folder() == folder
-
-
-@pytest.mark.parametrize("value", [{}, {"outputFolderID": None}, {"outputFolderID": ""}])
-def test_output_folder_may_be_missing(value):
-    assert payload(value).output_folder() == ""
-
-
-@pytest.mark.parametrize("value", [True, False, 1.5, [], ["f"], {}, {"a": 1}, 2**53 + 1, -(2**64), 10**30])
-def test_output_folder_that_is_anything_else_is_refused(value):
-    with pytest.raises(BadRequest, match="`outputFolderID` is neither a text nor a whole number"):
-        payload({"outputFolderID": value})
+        sent = request.parse(any_form)
+        assert msgspec.json.decode(msgspec.json.encode(sent), type=ProcessRequest) == sent
+        assert len(sent.identity()) == 40
+        assert all(sent.confidential())
+        assert 0 <= sent.start_ms <= request.MAX_NUMBER
