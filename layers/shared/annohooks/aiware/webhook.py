@@ -36,7 +36,7 @@ class Done(msgspec.Struct, frozen=True):
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """The chunk is a job. estimate_s: what the toolkit is told."""
+    """The chunk is a job. estimate_s: the processing time that the toolkit is told to expect."""
 
     job_id: str
     estimate_s: int
