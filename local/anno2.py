@@ -1,4 +1,4 @@
-"""What a viewer sees in an anno2 zip: a plain decoder, written to be read. It shares no code with the encoder."""
+"""A simple decoder of anno2 zips, as a viewer shows them. It shares no code with the encoder."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class Heatmap:
 class Decoded:
     """An annotation, of type polygons, points, mask or heatmap.
 
-    metadata: the user's own. outlines: int64 [k, 2] each, holes among them. negatives: index of an outline -> indices
-    of its holes. labels: each with its outline's index as polygon_i. points: int64 [K, 2]; from pictures, without
-    duplicates and in the pictures' order. item_metadata: by outline's index or by "x,y", as text.
+    metadata: of the user. outlines: int64 [k, 2] each, holes included. negatives: index of an outline -> indices of its
+    holes. labels: polygon_i is the index of the outline. points: int64 [K, 2]; points from pictures have no duplicates,
+    and the order of the pictures. item_metadata: by the index of the outline, or by "x,y", as text.
     """
 
     type: str
@@ -50,9 +50,9 @@ class Decoded:
 
 
 def decode(zip_bytes: bytes) -> Decoded:
-    """What is shown of an anno2 zip; not looked at are its tile indices, density tables and coarser outlines.
+    """Decodes the shown parts of an anno2 zip; ignores tile indices, density tables and coarser outlines.
 
-    Raises ValueError for what is not an anno2 zip, or does not agree with itself in what is shown.
+    Raises ValueError if the content is not an anno2 zip, or the shown parts contradict each other.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(zip_bytes)) as zipped:
@@ -81,10 +81,10 @@ def _decode(members: dict[str, bytes]) -> Decoded:
     if "items_metadata.json.br" in members:
         item_metadata = json.loads(brotli.decompress(members["items_metadata.json.br"]))
     decoded = _read(kind, members, json.loads(members["user_metadata.json"]), item_metadata)
-    found = len(decoded.outlines) + len(decoded.points) + (decoded.heatmap.levels.size if decoded.heatmap else 0)
-    in_pictures = "masks.tar.gz" in members  # duplicates are lost there
-    if announced < found or (announced > found and not in_pictures):
-        raise ValueError(f"{announced} items announced, {found} found")
+    count = len(decoded.outlines) + len(decoded.points) + (decoded.heatmap.levels.size if decoded.heatmap else 0)
+    in_pictures = "masks.tar.gz" in members  # pictures lose duplicates
+    if announced < count or (announced > count and not in_pictures):
+        raise ValueError(f"{announced} items announced, {count} found")
     return decoded
 
 
@@ -95,10 +95,10 @@ def _read(kind: str, members: dict[str, bytes], metadata: dict[str, object], ite
         negatives = {int(positive): holes for positive, holes in links.items()}
         mentioned = set(negatives).union(*negatives.values())
         if not mentioned <= set(range(len(outlines))):
-            raise ValueError("negative_polygons.json names outlines that are not there")
+            raise ValueError("negative_polygons.json names outlines that do not exist")
         labels = json.loads(members.get("labels.json", b"[]"))
         if not {label["polygon_i"] for label in labels} <= set(range(len(outlines))):
-            raise ValueError("labels.json names outlines that are not there")
+            raise ValueError("labels.json names outlines that do not exist")
         return Decoded(kind, metadata, outlines, negatives, labels, item_metadata=items)
     if kind in ("points", "mask"):
         if "anno1_points.json.br" in members:
@@ -115,8 +115,8 @@ def _read(kind: str, members: dict[str, bytes], metadata: dict[str, object], ite
 
 
 def _white_pixels(masks: bytes) -> NDArray[np.int64]:
-    """masks.tar.gz: pictures tile_x{column}_y{row}.png, a white pixel for each point."""
-    found = [np.empty((0, 2), np.int64)]
+    """The points in masks.tar.gz: pictures tile_x{column}_y{row}.png with a white pixel for each point."""
+    points = [np.empty((0, 2), np.int64)]
     with tarfile.open(fileobj=io.BytesIO(masks), mode="r:gz") as tar:
         for entry in tar:
             name, content = re.fullmatch(r"tile_x(\d+)_y(\d+)\.png", entry.name), tar.extractfile(entry)
@@ -127,14 +127,14 @@ def _white_pixels(masks: bytes) -> NDArray[np.int64]:
                 raise ValueError(f"{entry.name} is not a tile of {TILE_PX} px")
             column, row = int(name[1]), int(name[2])
             y, x = np.nonzero(pixels)
-            found.append(np.stack([column * TILE_PX + x, row * TILE_PX + y], axis=1))
-    return np.concatenate(found)
+            points.append(np.stack([column * TILE_PX + x, row * TILE_PX + y], axis=1))
+    return np.concatenate(points)
 
 
 def png(content: bytes) -> NDArray[np.uint8]:
-    """The pixels of a grey picture of 1 or 8 bits, uint8 [height, width], 0 and 1 or 0 to 255.
+    """The pixels of a grey PNG of 1 or 8 bits: uint8 [height, width], 0 and 1, or 0 to 255.
 
-    Only what the writers of anno2 make: not interlaced, rows not filtered. Source: W3C PNG.
+    Reads only pictures as writers of anno2 make them: no interlacing, no filtered rows. Source: W3C PNG.
     """
     if not content.startswith(b"\x89PNG\r\n\x1a\n"):
         raise ValueError("not a PNG")
@@ -142,10 +142,10 @@ def png(content: bytes) -> NDArray[np.uint8]:
     at = 8
     while at < len(content):
         (length,) = struct.unpack_from(">I", content, at)
-        name, inside = content[at + 4 : at + 8], content[at + 8 : at + 8 + length]
-        if struct.unpack_from(">I", content, at + 8 + length) != (zlib.crc32(name + inside),):
+        name, chunk = content[at + 4 : at + 8], content[at + 8 : at + 8 + length]
+        if struct.unpack_from(">I", content, at + 8 + length) != (zlib.crc32(name + chunk),):
             raise ValueError(f"a broken PNG: checksum of {name!r}")
-        chunks[name] = chunks.get(name, b"") + inside
+        chunks[name] = chunks.get(name, b"") + chunk
         at += 12 + length
     width, height, depth, *rest = struct.unpack(">2I5B", chunks[b"IHDR"])
     if depth not in (1, 8) or any(rest):
@@ -157,42 +157,45 @@ def png(content: bytes) -> NDArray[np.uint8]:
 
 
 def _outlines(encoded: bytes) -> list[NDArray[np.int64]]:
-    """encoded_polygons.bin: header, coordinates per outline, jumps in x, in y, vertices per run, places in tiles."""
+    """The outlines in encoded_polygons.bin.
+
+    Its sections: header, coordinates per outline, tile jumps in x and in y, vertices per run, positions in tiles.
+    """
     stream = io.BytesIO(encoded)
     tile_px, _rows, _columns = (_uint32(stream) for _ in range(3))
     if tile_px != TILE_PX:
         raise ValueError(f"tiles of {tile_px} px")
-    lengths, x_jumps, y_jumps, runs, places = (_exactly(stream, _uint32(stream)) for _ in range(5))
+    lengths, x_jumps, y_jumps, runs, positions_in_tiles = (_exactly(stream, _uint32(stream)) for _ in range(5))
     if stream.read(1):
-        raise ValueError("encoded_polygons.bin goes on after its last section")
+        raise ValueError("encoded_polygons.bin has bytes after its last section")
 
     coordinates = np.frombuffer(lengths, "<u4").astype(np.int64)
     if not len(coordinates):
         raise ValueError("encoded_polygons.bin holds no outlines")
-    inside = np.frombuffer(places, np.uint8).astype(np.int64).reshape(-1, 2)
-    if coordinates.sum() != 2 * len(inside):
+    positions = np.frombuffer(positions_in_tiles, np.uint8).astype(np.int64).reshape(-1, 2)
+    if coordinates.sum() != 2 * len(positions):
         raise ValueError("the outlines' lengths do not add up to the vertices")
 
-    entries = zip(omega(x_jumps), omega(y_jumps), omega(runs), strict=False)  # padding decodes as further ones
-    vertices = list(islice(_vertices(entries, inside), len(inside)))
-    if len(vertices) != len(inside):
+    entries = zip(omega(x_jumps), omega(y_jumps), omega(runs), strict=False)  # the padding decodes as further entries
+    vertices = list(islice(_vertices(entries, positions), len(positions)))
+    if len(vertices) != len(positions):
         raise ValueError("the runs end before the vertices do")
     ends = np.cumsum(coordinates // 2)
     return np.split(np.array(vertices, np.int64).reshape(-1, 2), ends[:-1])
 
 
-def _vertices(entries: Iterator[tuple[int, int, int]], inside: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    """The vertices in order, from (jump in x, jump in y, vertices in that tile) and their places within tiles."""
+def _vertices(entries: Iterator[tuple[int, int, int]], positions: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """The vertices in order. entries: jump in x, jump in y, vertices in that tile. positions: in the tiles."""
     tile = np.zeros(2, np.int64)
-    place = iter(inside)
+    position = iter(positions)
     for x_jump, y_jump, run in entries:
         tile = tile + np.array([signed(x_jump), signed(y_jump)])
-        for within in islice(place, run):
-            yield tile * TILE_PX + within
+        for in_tile in islice(position, run):
+            yield tile * TILE_PX + in_tile
 
 
 def omega(packed: bytes) -> Iterator[int]:
-    """The numbers behind Elias omega codes. Source: Elias 1975."""
+    """Decodes Elias omega codes. Source: Elias 1975."""
     bits = "".join(f"{byte:08b}" for byte in packed)
     at = 0
     while at < len(bits):
@@ -206,7 +209,7 @@ def omega(packed: bytes) -> Iterator[int]:
 
 
 def signed(number: int) -> int:
-    """1, 2, 3, 4, 5 stand for 0, 1, -1, 2, -2."""
+    """Decodes a signed number: 1, 2, 3, 4, 5 are 0, 1, -1, 2, -2."""
     return number // 2 if number % 2 == 0 else -(number // 2)
 
 

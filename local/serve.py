@@ -1,4 +1,4 @@
-"""`make serve`: keeps the local stack up, on the ports the sample events name."""
+"""`make serve`: runs the local stack on the ports in the sample events, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -14,27 +14,32 @@ from local.simulators.aiware import samples
 
 API_PORT, AWS_PORT, SLIDESCORE_PORT, KILI_PORT, MEDIA_PORT = 8300, 8301, 8302, 8303, 8304
 PARAMETERS = {"KiliRules": "rules.yaml", "AiwareDelivery": "relay"}
-"""Of template.yaml, where others are not chosen: those of a deployment."""
+"""Of template.yaml, unless --parameter sets others: the values of a usual deployment."""
 WEBHOOK = "http://localhost:33194"
-"""Of a toolkit in the engine's container: nothing is posted there from here."""
+"""Of a toolkit in the engine's container. The local stack posts nothing there."""
 SECRETS = f"{stack.SECRET}, {stack.KILI_SECRET} and {stack.AIWARE_SECRET}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bind", default="127.0.0.1", help="address to listen on (default %(default)s)")
-    parser.add_argument("--level-offset", type=int, default=0, help="of the simulated Slide Score's screenshots")
+    parser.add_argument(
+        "--level-offset",
+        type=int,
+        default=0,
+        help="level of full resolution of screenshots, minus ceil(log2(longer side)) (default 0)",
+    )
     models = Path(os.environ["MODELS"]) if os.environ.get("MODELS") else None
-    parser.add_argument("--models", type=Path, default=models, help="folder of models (default: the variable MODELS)")
+    parser.add_argument("--models", type=Path, default=models, help="folder with models (default: the variable MODELS)")
     parser.add_argument(
         "--parameter",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="of template.yaml, such as KiliDryRun=true",
+        help="a parameter of template.yaml, such as KiliDryRun=true",
     )
-    chosen = parser.parse_args()
-    parameters = PARAMETERS | dict(each.split("=", 1) for each in chosen.parameter if "=" in each)
+    arguments = parser.parse_args()
+    parameters = PARAMETERS | dict(parameter.split("=", 1) for parameter in arguments.parameter if "=" in parameter)
     ports = {
         "api_port": API_PORT,
         "aws_port": AWS_PORT,
@@ -43,14 +48,14 @@ def main() -> None:
         "media_port": MEDIA_PORT,
     }
     for port in ports.values():
-        if taken(chosen.bind, port):
-            sys.exit(f"Port {port} is in use. Does another one of these run?")
+        if is_in_use(arguments.bind, port):
+            sys.exit(f"Port {port} is in use. Does another `make serve` run?")
     with stack.running(
-        chosen.bind,
-        level_offset=chosen.level_offset,
+        arguments.bind,
+        level_offset=arguments.level_offset,
         sample_token=stack.TOKEN,
         parameters=parameters,
-        models=chosen.models,
+        models=arguments.models,
         **ports,
     ) as running:
         samples.fill(running.media)
@@ -71,16 +76,16 @@ Post a sample event:
   python3 -c 'import json; print(json.load(open("events/kili/two_mistakes.json"))["body"])' |
   curl --data-binary @- -H 'Authorization: {stack.KILI_SECRET}' {running.origin}/kili
 
-Ask the engine what is in a picture, and in a minute of video:
+Run the engine on a picture, and on a minute of video:
   ENGINE={running.engine} MINUTE={minute}
   curl -o face.jpg {face}
   curl -F chunkMimeType=image/jpeg -F chunk=@face.jpg $ENGINE/process
   curl -F chunkMimeType=video/mp4 -F cacheURI=$MINUTE $ENGINE/process
-With webhooks, the video is a job, named in the header X-Annohooks-Job; its messages wait for the relay, or for you:
+With webhooks, the video becomes a job, whose name is in the header X-Annohooks-Job. Read its messages:
   curl -i -F chunkMimeType=video/mp4 -F cacheURI=$MINUTE -F 'payload={{"segmentMs": 10000}}' \\
     -F heartbeatWebhook={WEBHOOK} -F resultWebhook={WEBHOOK} $ENGINE/process
   curl "$ENGINE/jobs/JOB/messages?after=0&wait=20"
-The relay of engine/ between a toolkit and this engine (engine/README.md):
+Start the relay of engine/ between a toolkit and this engine (engine/README.md):
   ANNOHOOKS_URL={running.origin} ANNOHOOKS_SECRET={stack.AIWARE_SECRET} python3 engine/relay.py
 
 Ctrl-C ends it.""",
@@ -89,10 +94,10 @@ Ctrl-C ends it.""",
         try:
             threading.Event().wait()
         except KeyboardInterrupt:
-            print("\nended")
+            print("\nstopped")
 
 
-def taken(bind: str, port: int) -> bool:
+def is_in_use(bind: str, port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,6 +1,6 @@
-"""`sam local invoke` without a container: the function in a process of its own, with the template's variables only.
+"""A stand-in for `sam local invoke`: it runs the function in its own process, with the variables of the template only.
 
-As SAM does, it takes the event from standard input and prints what the function returns, or the error it ended with.
+Like SAM, it reads the event from standard input and prints the answer of the function, or its error.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ except Exception as error:
     returned = {"errorType": type(error).__name__, "errorMessage": str(error)}
 print("\\n\\n" + json.dumps(returned), end="")
 """
-OF_THE_ACCOUNT = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "PATH")
+INHERITED = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "PATH")
 
 
 def main() -> None:
@@ -33,10 +33,10 @@ def main() -> None:
     parser.add_argument("function")
     parser.add_argument("--template", type=Path)
     parser.add_argument("--region")
-    chosen, _ = parser.parse_known_args()
-    template = json.loads(chosen.template.read_text())
+    arguments, _ = parser.parse_known_args()
+    template = json.loads(arguments.template.read_text())
     defaults = {name: str(body["Default"]) for name, body in template["Parameters"].items()}
-    properties = template["Resources"][chosen.function]["Properties"]
+    properties = template["Resources"][arguments.function]["Properties"]
     variables = properties["Environment"]["Variables"]
     environment = {
         name: value if isinstance(value, str) else defaults.get(value["Ref"], value["Ref"])
@@ -44,12 +44,12 @@ def main() -> None:
     }
     folder = ROOT / properties["CodeUri"]
     path = os.pathsep.join(map(str, (folder, ROOT / "layers" / "shared", ROOT)))
-    environment |= {"AWS_REGION": chosen.region, "AWS_DEFAULT_REGION": chosen.region, "PYTHONPATH": path}
-    environment |= {name: os.environ[name] for name in OF_THE_ACCOUNT}
-    done = subprocess.run(
+    environment |= {"AWS_REGION": arguments.region, "AWS_DEFAULT_REGION": arguments.region, "PYTHONPATH": path}
+    environment |= {name: os.environ[name] for name in INHERITED}
+    result = subprocess.run(
         [sys.executable, "-c", CALL], stdin=sys.stdin, stdout=subprocess.PIPE, env=environment, text=True, check=False
     )
-    print(done.stdout.rpartition("\n\n")[2])  # what comes before is the function's log
+    print(result.stdout.rpartition("\n\n")[2])  # the function's log comes before
 
 
 if __name__ == "__main__":
