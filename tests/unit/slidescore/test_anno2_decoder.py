@@ -41,12 +41,12 @@ JUMP_NOWHERE, JUMP_FAR = struct.pack("<I", 1) + b"\0", struct.pack("<I", 50) + 5
         ("system_metadata.json", b'{"type": "polygons", "numItems": 2}', "2 items announced, 1 found"),
         ("system_metadata.json", b'{"type": "binary-heatmap", "numItems": 1}', "type binary-heatmap"),
         ("system_metadata.json", b'{"type": "heatmap", "numItems": 1}', "is missing"),
-        (NEGATIVE, b'{"0": [1]}', "not there"),
-        (NEGATIVE, b'{"5": [0]}', "not there"),
+        (NEGATIVE, b'{"0": [1]}', "do not exist"),
+        (NEGATIVE, b'{"5": [0]}', "do not exist"),
         (ENCODED, b"", "ends too early"),
         (ENCODED, struct.pack("<3I", 512, 1, 1), "tiles of 512 px"),
         (ENCODED, struct.pack("<8I", 256, 1, 1, 0, 0, 0, 0, 0), "holds no outlines"),
-        (ENCODED, ENCODED_SQUARE + b"\0", "goes on after"),
+        (ENCODED, ENCODED_SQUARE + b"\0", "bytes after"),
         *[(ENCODED, ENCODED_SQUARE[:length], "ends too early") for length in range(len(ENCODED_SQUARE))],
         (ENCODED, ENCODED_SQUARE.replace(JUMP_NOWHERE, JUMP_FAR, 1), "too large"),
         ("system_metadata.json", b"[]", "another shape"),
@@ -102,5 +102,5 @@ def test_decoder_refuses_masks_that_are_not_tiles_of_points(content, complaint):
 
 def test_decoder_refuses_a_label_of_an_outline_that_is_not_there():
     zipped = rewritten(encode(SQUARE, labels=[(0, {})]), "labels.json", b'[{"polygon_i": 1}]')
-    with pytest.raises(ValueError, match="not there"):
+    with pytest.raises(ValueError, match="do not exist"):
         decode(zipped)
