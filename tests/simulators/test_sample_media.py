@@ -1,4 +1,4 @@
-"""The pictures and the video that engines are tried with show what they are said to show."""
+"""The sample pictures and the sample video show what their descriptions say."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def decoded(content: bytes) -> NDArray[np.uint8]:
 def faces(pixels: NDArray[np.uint8]) -> list[tuple[int, int, int, int]]:
     """As left, top, right, bottom."""
     cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
-    found = cascade.detectMultiScale(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY), 1.1, 5, minSize=(40, 40))
-    return [(x, y, x + width, y + height) for x, y, width, height in found]
+    detections = cascade.detectMultiScale(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY), 1.1, 5, minSize=(40, 40))
+    return [(x, y, x + width, y + height) for x, y, width, height in detections]
 
 
 def test_one_picture_has_a_face_and_the_other_has_none() -> None:
@@ -54,10 +54,10 @@ def test_the_video_shows_a_face_in_some_scenes_where_it_says(tmp_path: Path) -> 
     for number, face in enumerate(video.faces):
         _, pixels = capture.read()
         if number % 10 == 0:
-            found = faces(pixels)
-            assert len(found) == (face is not None), f"frame {number}"
+            detections = faces(pixels)
+            assert len(detections) == (face is not None), f"frame {number}"
             if face is not None:
-                assert found[0] == pytest.approx(np.array(face) * scale, abs=20)
+                assert detections[0] == pytest.approx(np.array(face) * scale, abs=20)
     assert not capture.read()[0]
     assert [shown for shown, _ in groupby(face is not None for face in video.faces)] == [False, True] * 2 + [False]
 

@@ -1,4 +1,4 @@
-"""The relay as the toolkit runs it: a process with an environment, which may be ended, and may die."""
+"""The relay as the toolkit runs it: a process with environment variables, which signals stop and failures kill."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def run(api, tmp_path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
 def listening(process: subprocess.Popen[str]) -> Relay:
     for line in process.stdout:
-        if found := re.search(r"listening on port (\d+)", line):
-            return Relay(int(found[1]))
+        if match := re.search(r"listening on port (\d+)", line):
+            return Relay(int(match[1]))
     raise AssertionError("it does not listen")
 
 
@@ -61,10 +61,10 @@ def test_signal_ends_it_cleanly_in_the_midst_of_a_job(run, api, toolkit, tmp_pat
     toolkit.wait(lambda: len(toolkit.accepted) == 2)
     api.wait_for_polls(2)  # and waits, for 20 s
     process.send_signal(number)
-    said, _ = process.communicate(timeout=15)
+    output, _ = process.communicate(timeout=15)
     assert process.returncode == 0
-    assert "Traceback" not in said
-    assert "WARNING" not in said
+    assert "Traceback" not in output
+    assert "WARNING" not in output
     assert [path.name for path in (tmp_path / "state").iterdir()] == [f"{JOB}.json"]
 
 
@@ -98,19 +98,19 @@ def test_relay_answers_the_toolkit_at_the_address_of_its_documentation(run, api)
         ({"ANNOHOOKS_SECRET": ""}, "Neither ANNOHOOKS_SECRET nor ANNOHOOKS_SECRET_FILE"),
         ({"ANNOHOOKS_SECRET": "", "ANNOHOOKS_SECRET_FILE": "/no/such/file"}, "ANNOHOOKS_SECRET_FILE cannot be read"),
     ],
-    ids=lambda each: each if isinstance(each, str) else None,
+    ids=lambda value: value if isinstance(value, str) else None,
 )
 def test_relay_that_is_not_configured_says_what_is_missing(run, environment, sentence):
     process = run(**environment)
-    said, _ = process.communicate(timeout=WAIT_S)
+    output, _ = process.communicate(timeout=WAIT_S)
     assert process.returncode == 1
-    assert sentence in said
-    assert "Traceback" not in said
+    assert sentence in output
+    assert "Traceback" not in output
 
 
 def test_second_relay_of_the_same_port_ends(run, api):
     relay = listening(run())
     process = run(ANNOHOOKS_RELAY_PORT=str(relay.port))
-    said, _ = process.communicate(timeout=WAIT_S)
+    output, _ = process.communicate(timeout=WAIT_S)
     assert process.returncode == 1
-    assert "Traceback" not in said
+    assert "Traceback" not in output

@@ -64,10 +64,6 @@ class TestRefused:
         assert post_text(reply.headers["Location"], "", method="GET") == 404
         assert toolkit.violations == ["a redirect of a webhook was followed: GET /redirected/heartbeat/task1"]
 
-    def test_too_many_requests_say_when_to_come_back(self, toolkit: Toolkit, task: Task) -> None:
-        toolkit.faults.add("heartbeat_429")
-        assert urllib3.request("POST", task.fields["heartbeatWebhook"], body=b"{}").headers["Retry-After"] == "1"
-
 
 class TestAcceptedAndLost:
     @both
@@ -113,28 +109,15 @@ class TestAcceptedAndLost:
 
     @pytest.mark.parametrize("end", ["complete", "failed"])
     def test_the_end_may_be_told_again_until_it_is_answered(self, toolkit: Toolkit, task: Task, end: str) -> None:
-        def told() -> int:
+        def post_end() -> int:
             return heartbeat(task, "complete") if end == "complete" else failed(task)
 
         result(task)
         toolkit.faults.plan("heartbeat_reset", times=2)
-        assert [told(), told(), told()] == [0, 0, 204]
+        assert [post_end(), post_end(), post_end()] == [0, 0, 204]
         assert toolkit.violations == []
-        told()
+        post_end()
         assert toolkit.violations == [f"task 1: a heartbeat ({end}) after the end ({end})"]
-
-    def test_only_the_very_same_message_is_a_repeat(self, toolkit: Toolkit, task: Task) -> None:
-        toolkit.faults.plan("result_reset")
-        result(task, 1)
-        result(task, 1, endOffsetMs=2000)
-        assert toolkit.violations == ["task 1: a second result has the index 1"]
-
-    def test_a_result_is_not_told_again_after_the_end(self, toolkit: Toolkit, task: Task) -> None:
-        toolkit.faults.plan("result_reset")
-        result(task, 1)
-        heartbeat(task, "complete")
-        result(task, 1)
-        assert toolkit.violations == ["task 1: a result after the end (complete)"]
 
 
 class TestGone:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 
 import pytest
-from toolkit_engine import AION, Engine, failed, heartbeat, post, post_text, result
+from toolkit_engine import Engine, failed, heartbeat, post, post_text, result
 
 from local.listener import Reply
 from local.simulators.aiware import Task, Toolkit, decoding
@@ -32,11 +32,8 @@ class TestHeartbeats:
         assert [(message.status, message.body) for message in task.refused] == [(400, {})]
 
     @pytest.mark.parametrize("wrong", [1.5, 1.0, "1", True, [1], 2**63])
-    @pytest.mark.parametrize("counter", ["bytesRead", "bytesWritten", "messagesWritten"])
-    def test_its_counters_are_whole_numbers(
-        self, task: Task, violations: Violations, counter: str, wrong: object
-    ) -> None:
-        assert heartbeat(task, **{counter: wrong}) == 400
+    def test_its_counters_are_whole_numbers(self, task: Task, violations: Violations, wrong: object) -> None:
+        assert heartbeat(task, messagesWritten=wrong) == 400
         (violation,) = violations()
         assert violation.startswith(f"a heartbeat that no toolkit reads: cannot unmarshal {json.dumps(wrong)} into")
 
@@ -48,10 +45,6 @@ class TestHeartbeats:
         heartbeat(task)
         heartbeat(task, **{counter: then})
         assert violations() == [f"{counter} fell from 10 to {fell_to}"]
-
-    def test_a_counter_is_not_negative(self, task: Task, violations: Violations) -> None:
-        heartbeat(task, bytesRead=-1)
-        assert "bytesRead fell from 0 to -1" in violations()
 
     def test_a_failure_has_a_reason(self, task: Task, violations: Violations) -> None:
         failed(task, failureReason=None)
@@ -72,18 +65,10 @@ class TestHeartbeats:
         heartbeat(task, **{name: "something else"})
         assert violations() == [f"a heartbeat has no {name}", "infoMs and infoMsg of a heartbeat differ"]
 
-    def test_its_information_is_a_text(self, task: Task, violations: Violations) -> None:
-        assert heartbeat(task, infoMsg={"progress": "5"}) == 400
-        assert violations()[0].startswith("a heartbeat that no toolkit reads: cannot unmarshal {")
-
     def test_keys_are_read_in_any_case_and_noted(self, task: Task, violations: Violations) -> None:
         assert heartbeat(task, **{"bytesRead": None, "BytesREAD": 7}) == 204
         assert task.heartbeats[0].body["bytesRead"] == 7
         assert violations() == ["BytesREAD in a heartbeat is in the wrong case"]
-
-    def test_unknown_keys_are_let_be(self, task: Task, violations: Violations) -> None:
-        assert heartbeat(task, progress={"part": 0.5}) == 204
-        assert violations() == []
 
 
 class TestMessagesWritten:
@@ -110,11 +95,6 @@ class TestMessagesWritten:
         heartbeat(task, messagesWritten=0)
         assert violations() == ["messagesWritten of a heartbeat (running) is 0, with 1 results accepted"]
 
-    def test_a_failure_may_not_know_of_the_last_results(self, task: Task, violations: Violations) -> None:
-        result(task, 1)
-        failed(task, messagesWritten=0)
-        assert violations() == []
-
     def test_a_result_whose_answer_was_lost_may_count_or_not(self, toolkit: Toolkit, task: Task) -> None:
         toolkit.faults.plan("result_reset", times=2)
         result(task, 1)
@@ -133,11 +113,6 @@ class TestResults:
     def test_it_has_an_output(self, task: Task, violations: Violations) -> None:
         assert result(task, output=None) == 400
         assert violations() == ["a result without output"]
-
-    @pytest.mark.parametrize("output", [[], "text", 1])
-    def test_its_output_is_an_object(self, task: Task, violations: Violations, output: object) -> None:
-        assert result(task, output=output) == 400
-        assert "into output of type object" in violations()[0]
 
     @pytest.mark.parametrize(
         ("output", "problem"),
@@ -159,10 +134,6 @@ class TestResults:
         assert violations() == []
         result(task, 2, output={"series": [], "vendor": {"of": task.fields["cacheURI"]}})
         assert violations() == ["a result repeats cacheURI of the form"]
-
-    def test_zero_detections_are_an_empty_series(self, task: Task, violations: Violations) -> None:
-        assert result(task, output={"series": []}) == 204
-        assert violations() == []
 
     @pytest.mark.parametrize("wrong", [None, "", "other.in"])
     def test_it_echoes_the_context(self, task: Task, violations: Violations, wrong: str | None) -> None:
@@ -230,15 +201,9 @@ class TestOrder:
             "result": lambda: result(task, 2),
         }
         assert late[message]() == 204
-        said = "a result" if message == "result" else f"a heartbeat ({message})"
-        assert violations() == [f"{said} after the end ({end})"]
+        message_name = "a result" if message == "result" else f"a heartbeat ({message})"
+        assert violations() == [f"{message_name} after the end ({end})"]
         assert task.state == end.upper()
-
-    def test_the_very_same_end_is_not_told_twice(self, task: Task, violations: Violations) -> None:
-        result(task)
-        heartbeat(task, "complete")
-        heartbeat(task, "complete")
-        assert violations() == ["a heartbeat (complete) after the end (complete)"]
 
     def test_complete_comes_after_a_result(self, task: Task, violations: Violations) -> None:
         heartbeat(task, "complete")
@@ -286,10 +251,6 @@ class TestForm:
         assert post(toolkit.origin + path, {}) == 404
         assert toolkit.violations == [f"POST {path}: there is no such webhook"]
 
-    def test_it_has_ten_mib_at_most(self, toolkit: Toolkit, task: Task) -> None:
-        assert post_text(task.fields["resultWebhook"], bytes((10 << 20) + 1)) == 413
-        assert toolkit.violations == ["task 1: 10485761 bytes for its result webhook"]
-
 
 class TestDecoding:
     def test_null_is_as_if_the_key_were_not_there(self) -> None:
@@ -302,20 +263,9 @@ class TestDecoding:
             with pytest.raises(Undecodable, match="of type int64"):
                 decoding.struct(beyond, {"a": int})
 
-    def test_bytes_that_are_no_utf8_are_replaced(self) -> None:
-        assert decoding.document(b'{"a": "\xff"}') == {"a": "\ufffd"}
-
     def test_nesting_without_end_is_refused(self) -> None:
         with pytest.raises(Undecodable, match="max depth"):
             decoding.document(b"[" * 200_000)
 
     def test_the_last_of_two_keys_counts(self) -> None:
         assert decoding.struct(b'{"a": 1, "A": 2}', {"a": int}).values == {"a": 2}
-
-
-def test_a_run_by_the_book_has_no_violations(toolkit: Toolkit, task: Task) -> None:
-    for number in range(1, 6):
-        assert heartbeat(task, bytesRead=10 * number, bytesWritten=10 * number) == 204
-        assert result(task, number, output={**AION, "series": []}, outputFolderID="folder") == 204
-    assert heartbeat(task, "complete", bytesRead=60, bytesWritten=60) == 204
-    assert (task.state, task.accepted, toolkit.violations) == ("COMPLETE", 5, [])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 
 import pytest
 from toolkit_engine import (
@@ -39,13 +38,6 @@ class TestStates:
         assert task.heartbeats[0].at_s <= task.results[0].at_s <= task.heartbeats[1].at_s
         assert toolkit.violations == []
 
-    def test_a_failure_has_its_reason(self, toolkit: Toolkit) -> None:
-        with Engine() as engine:
-            task = toolkit.process(engine.url)
-            assert failed(task) == 204
-        assert (task.state, task.failure, task.failure_message) == ("FAILED", "invalid_data", "no frames")
-        assert toolkit.violations == []
-
     def test_messages_may_be_faster_than_the_acknowledgement(self, toolkit: Toolkit) -> None:
         def reported() -> None:
             (task,) = toolkit.tasks
@@ -66,13 +58,6 @@ class TestStates:
             assert toolkit.process(engine.url).number == 2
             assert heartbeat(forgotten) == 404
         assert toolkit.violations == ["POST /heartbeat/task1: there is no such webhook"]
-
-    def test_calls_can_be_made_in_the_background(self, toolkit: Toolkit) -> None:
-        with Engine() as engine:
-            task = toolkit.process(engine.url, wait=False)
-            assert task.wait(10, until=lambda task: task.state == "ACKED") is task
-            with pytest.raises(TimeoutError, match=r"task 1 is ACKED after 0\.01 s"):
-                task.wait(0.01)
 
     def test_the_external_callback_takes_both_kinds_of_messages(self, toolkit: Toolkit) -> None:
         with Engine() as engine:
@@ -108,12 +93,6 @@ class TestStates:
 
 
 class TestClocks:
-    def test_an_engine_that_is_silent_has_failed(self) -> None:
-        with Toolkit(heartbeat_limit_s=0.05) as toolkit, Engine() as engine:
-            task = toolkit.process(engine.url).wait()
-            assert (task.state, task.failure) == ("FAILED", "heartbeat_timeout")
-            assert re.fullmatch(r"task 1: no heartbeat for 0\.\d+ s", toolkit.violations[0])
-
     def test_each_heartbeat_starts_the_limit_anew(self) -> None:
         clock = Clock()
         with Toolkit(clock=clock) as toolkit, Engine() as engine:
@@ -174,14 +153,6 @@ class TestRequeue:
             assert third.accepted_before == 2
             assert toolkit.violations == []
 
-    def test_a_toolkit_that_vanished_comes_back_elsewhere(self, toolkit: Toolkit) -> None:
-        with Engine() as engine:
-            task = toolkit.process(engine.url)
-            toolkit.vanish()
-            with pytest.raises(NewConnectionError, match="Connection refused"):
-                heartbeat(task)
-            assert heartbeat(toolkit.requeue(task)) == 204
-
     def test_what_is_requeued_while_it_is_called_stays_requeued(self, toolkit: Toolkit) -> None:
         with Engine() as engine:
             engine.meanwhile = lambda: again.append(toolkit.requeue(toolkit.tasks[0])) if len(toolkit.tasks) < 2 else 0
@@ -205,13 +176,3 @@ class TestRecord:
         assert lines[0]["fields"] == task.fields
         assert [line["status"] for line in lines if "status" in line] == [503, 200, 204, 204, 204]
         assert [line["at_s"] for line in lines] == sorted(line["at_s"] for line in lines)
-
-    def test_so_are_polls_and_what_the_clock_ends(self) -> None:
-        clock = Clock()
-        with Toolkit(clock=clock) as toolkit, Engine(Reply(200), ACK) as engine:
-            toolkit.ready(engine.url)
-            task = toolkit.process(engine.url)
-            clock.now_s += 91
-            task.wait()
-        assert toolkit.records[0] == {"at_s": 1000.0, "what": "ready", "url": engine.url, "status": 200}
-        assert toolkit.records[-1] == {"at_s": 1091.0, "what": "expired", "task": 1, "failure": "heartbeat_timeout"}

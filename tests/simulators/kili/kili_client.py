@@ -93,22 +93,22 @@ class Client:
         return str(error["message"])
 
     def labels(self, first: int = 100, skip: int = 0, **where: Any) -> list[dict[str, Any]]:
-        found = self.data(LABELS, where=where, first=first, skip=skip)
-        assert isinstance(found, list)
-        return found
+        records = self.data(LABELS, where=where, first=first, skip=skip)
+        assert isinstance(records, list)
+        return records
 
     def issues(self, first: int = 100, skip: int = 0, **where: Any) -> list[dict[str, Any]]:
-        found = self.data(ISSUES, where=where, first=first, skip=skip)
-        assert isinstance(found, list)
-        return found
+        records = self.data(ISSUES, where=where, first=first, skip=skip)
+        assert isinstance(records, list)
+        return records
 
     def events(
         self, where: Mapping[str, Any] | None = None, order: str = "asc", **pagination: Any
     ) -> list[dict[str, Any]]:
         filters = {"projectId": PROJECT} | dict(where or {})
-        found = self.data(EVENTS, where=filters, pagination=pagination, order=order)
-        assert isinstance(found, list)
-        return found
+        records = self.data(EVENTS, where=filters, pagination=pagination, order=order)
+        assert isinstance(records, list)
+        return records
 
     def raise_issues(self, label: str, *texts: str) -> list[str]:
         issues = [{"labelID": label, "objectMid": None, "type": "ISSUE", "text": text} for text in texts]

@@ -22,8 +22,8 @@ def nothing_breaks_the_protocol(kili: Kili) -> Iterator[None]:
 @pytest.fixture
 def url(client: Client, label: str) -> str:
     """The signed URL of the label's jsonResponse."""
-    (found,) = client.labels(id=label)
-    return str(found["jsonResponseUrl"])
+    (answer,) = client.labels(id=label)
+    return str(answer["jsonResponseUrl"])
 
 
 class TestOfRequests:
@@ -136,8 +136,8 @@ class TestOfSomeOperations:
 
     def test_a_json_response_can_be_inline(self, kili: Kili, client: Client, label: str) -> None:
         kili.faults.add("json_inline")
-        (found,) = client.data(LABELS, where={"id": label}, first=1, skip=0)
-        assert (found["jsonResponse"], found["jsonResponseUrl"]) == ('{"JOB": {"text": "some words"}}', None)
+        (answer,) = client.data(LABELS, where={"id": label}, first=1, skip=0)
+        assert (answer["jsonResponse"], answer["jsonResponseUrl"]) == ('{"JOB": {"text": "some words"}}', None)
 
     def test_a_send_back_can_fail(self, kili: Kili, client: Client, label: str) -> None:
         kili.faults.add("send_back_fails")

@@ -42,8 +42,8 @@ class TestRequests:
 
     def test_every_request_is_noted_with_operation_variables_and_headers(self, kili: Kili, client: Client) -> None:
         label = kili.submit(ASSET, {})
-        (found,) = client.labels(id=label)
-        client.http.request("GET", found["jsonResponseUrl"])
+        (answer,) = client.labels(id=label)
+        client.http.request("GET", answer["jsonResponseUrl"])
         client.http.request("GET", f"{kili.origin}/api/label/v2/version")
         client.post(b"?")
         assert kili.operations() == ["labels", "storage", "version", ""]
@@ -67,7 +67,7 @@ class TestRequests:
             (b'{"query": "%s"}' % (b" " * (MAX_QUERY + 1)), "characters"),
         ],
     )
-    def test_what_is_no_operation_is_400_and_a_violation(
+    def test_a_request_without_one_operation_is_400_and_a_violation(
         self, kili: Kili, client: Client, body: bytes, violation: str
     ) -> None:
         reply = client.post(body)
@@ -84,7 +84,7 @@ class TestRequests:
             ("{ labels(where: {colour: 1}, first: 1, skip: 0) { id } }", 'labels: Field "colour" is not defined'),
         ],
     )
-    def test_what_the_schema_does_not_have_is_400_and_a_violation(
+    def test_a_name_that_the_schema_does_not_have_is_400_and_a_violation(
         self, kili: Kili, client: Client, query: str, violation: str
     ) -> None:
         reply = client.send(query)
@@ -165,8 +165,8 @@ class TestRequests:
     def test_many_clients_at_once_lose_nothing(self, kili: Kili, client: Client) -> None:
         label = kili.submit(ASSET, {})
         with ThreadPoolExecutor(16) as pool:
-            made = list(pool.map(lambda number: client.raise_issues(label, f"{number}a", f"{number}b"), range(40)))
-        assert len({issue for ids in made for issue in ids}) == 80
+            created = list(pool.map(lambda number: client.raise_issues(label, f"{number}a", f"{number}b"), range(40)))
+        assert len({issue for ids in created for issue in ids}) == 80
         assert sorted(issue["text"] for issue in kili.issues) == sorted(
             f"{number}{letter}" for number in range(40) for letter in "ab"
         )

@@ -54,8 +54,8 @@ class Client:
         return self.request(method, f"/Api/{endpoint}", fields=texts, **options)
 
     def screenshot(self, **fields: object) -> urllib3.BaseHTTPResponse:
-        wanted = {"imageid": IMAGE, "x": 0, "y": 0, "width": 64, "height": 64, "level": 30, "showScalebar": "false"}
-        return self.api("GetScreenshot", **(wanted | fields))
+        region = {"imageid": IMAGE, "x": 0, "y": 0, "width": 64, "height": 64, "level": 30, "showScalebar": "false"}
+        return self.api("GetScreenshot", **(region | fields))
 
     def create(self) -> tuple[str, str]:
         """uploadToken and annoUUID of a new annotation."""

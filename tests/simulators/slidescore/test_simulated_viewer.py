@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Callable, Iterator
 
@@ -11,7 +10,6 @@ from slidescore_client import IMAGE, Client, anno2_zip
 
 from local.listener import Dropped, Listener, Reply, Request
 from local.simulators.slidescore import SlideScore
-from local.slides import Slide
 
 pytestmark = pytest.mark.thorough
 
@@ -21,7 +19,7 @@ POLYGON = {"type": "polygon", "points": TRIANGLE}
 
 
 class Webhook:
-    """A webhook that answers what it is told to, and gives its token up unless told otherwise."""
+    """A webhook with a chosen answer. times_given_up: how often it gives its token up."""
 
     def __init__(self, server: SlideScore) -> None:
         self.received: list[dict[str, object]] = []
@@ -62,12 +60,6 @@ class TestTrigger:
         assert [body["apitoken"] for body in webhook.received] == [first.token, second.token]
         assert first.token != second.token
         assert BODY["apitoken"] == ""
-
-    def test_fills_in_only_what_the_template_has(self, server: SlideScore, webhook: Webhook, url: str) -> None:
-        webhook.times_given_up = 0
-        viewed = server.trigger(url, {"imageid": IMAGE})
-        assert webhook.received == [{"imageid": IMAGE}]
-        assert viewed.problems == []
 
     def test_tells_status_results_text_size_and_time(self, server: SlideScore, webhook: Webhook, url: str) -> None:
         item = {"type": "text", "name": "Count", "value": "12 µm"}
@@ -124,35 +116,23 @@ class TestObjections:
         viewed = server.trigger(url, BODY)
         assert (viewed.results, viewed.problems) == ([], [problem])
 
-    def test_to_a_status_other_than_200(self, server: SlideScore, webhook: Webhook, url: str) -> None:
-        webhook.answer = lambda _: Reply(400, b"Draw a region first.")
-        assert server.trigger(url, BODY).problems == ["status 400: Draw a region first."]
-
     @pytest.mark.parametrize(
         ("change", "problem"),
         [
             ({"type": "heatmap"}, "unknown type 'heatmap'"),
-            ({"type": ["polygons"]}, "unknown type ['polygons']"),
             ({"name": ""}, "the name is no text"),
-            ({"name": None}, "the name is no text"),
             ({"color": "blue"}, "color 'blue'"),
             ({"color": "Turbo"}, "color 'Turbo'"),
-            ({"color": None}, "color None"),
             ({"value": []}, "polygons is not a list with something in it"),
-            ({"value": "[]"}, "polygons is not a list with something in it"),
             ({"value": [{"type": "brush", "points": TRIANGLE}]}, "an entry of polygons is not of type polygon"),
-            ({"value": [POLYGON, TRIANGLE]}, "an entry of polygons is not of type polygon"),
             ({"value": [{"type": "polygon", "points": TRIANGLE[:2]}]}, "a polygon has fewer than three points"),
-            ({"value": [{"type": "polygon"}]}, "a polygon has fewer than three points"),
             ({"type": "points", "value": []}, "points is not a list with something in it"),
             ({"type": "points", "value": [[1, 2]]}, "[1, 2] is no point"),
-            ({"type": "points", "value": [{"x": 1}]}, "{'x': 1} is no point"),
             ({"type": "points", "value": [{"x": 1.0, "y": 2}]}, "point {'x': 1.0, 'y': 2} is not in whole pixels"),
             ({"type": "points", "value": [{"x": True, "y": 2}]}, "point {'x': True, 'y': 2} is not in whole pixels"),
             ({"type": "points", "value": [{"x": -1, "y": 2}]}, "point {'x': -1, 'y': 2} lies off the slide"),
             ({"type": "points", "value": [{"x": 1, "y": 501}]}, "point {'x': 1, 'y': 501} lies off the slide"),
             ({"type": "text", "value": " "}, "text is not a text with something in it"),
-            ({"type": "text", "value": 12}, "text is not a text with something in it"),
             ({"type": "anno2", "value": "unknown"}, "anno2 'unknown' was not finished before the answer"),
         ],
     )
@@ -198,13 +178,3 @@ class TestAnno2:
         webhook.answer = answer
         (problem,) = server.trigger(url, BODY).problems
         assert problem.endswith("was not finished before the answer")
-
-
-class TestWithoutASlide:
-    def test_points_may_lie_anywhere(self, slide: Slide) -> None:
-        with contextlib.ExitStack() as stack:
-            server = stack.enter_context(SlideScore({IMAGE: slide}))
-            webhook = Webhook(server)
-            listener = stack.enter_context(Listener("127.0.0.1", 0, webhook))
-            webhook.answer = lambda _: results([{"type": "points", "name": "p", "value": [{"x": 10**6, "y": 1}]}])
-            assert server.trigger(listener.origin, BODY | {"imageid": 99}).problems == []

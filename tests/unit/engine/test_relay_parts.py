@@ -98,7 +98,7 @@ def test_relay_gives_root_up_and_keeps_its_folder(monkeypatch, tmp_path):
     given_up = []
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     for name in ("chown", "setgroups", "setgid", "setuid"):
-        monkeypatch.setattr(os, name, lambda *given, name=name, **_: given_up.append((name, *given)))
+        monkeypatch.setattr(os, name, lambda *arguments, name=name, **_: given_up.append((name, *arguments)))
     nobody = pwd.getpwnam("nobody")
     relay.become("nobody", tmp_path / "state")
     assert given_up == [
@@ -148,9 +148,9 @@ def test_webhooks_of_any_form_are_found(before, ports, max_ttl, chunk):
     parts = [*before, *((name, (url or "").encode()) for name, url in zip(NAMES[:2], urls, strict=True))]
     if max_ttl is not None:
         parts.append(("maxTTL", str(max_ttl).encode()))
-    found = relay.webhooks('multipart/form-data; boundary="b0"', form("b0", *parts, ("chunk", chunk)))
-    assert [found.heartbeat, found.result] == urls
-    assert found.max_ttl_s == (max_ttl or 0)
+    webhooks = relay.webhooks('multipart/form-data; boundary="b0"', form("b0", *parts, ("chunk", chunk)))
+    assert [webhooks.heartbeat, webhooks.result] == urls
+    assert webhooks.max_ttl_s == (max_ttl or 0)
 
 
 @given(stop=st.integers(0, 200))
@@ -219,8 +219,8 @@ def test_form_that_is_broken_is_refused(body):
 
 @pytest.mark.parametrize("max_ttl", [b"", b"abc", b"-1", b"nan", b"inf", b"\xff", b"1e999"])
 def test_time_limit_that_is_none_counts_as_unsaid(max_ttl):
-    found = relay.webhooks("multipart/form-data; boundary=b", form("b", ("maxTTL", max_ttl)))
-    assert found.max_ttl_s == 0
+    webhooks = relay.webhooks("multipart/form-data; boundary=b", form("b", ("maxTTL", max_ttl)))
+    assert webhooks.max_ttl_s == 0
 
 
 # Messages
@@ -228,15 +228,15 @@ def test_time_limit_that_is_none_counts_as_unsaid(max_ttl):
 
 @given(st.lists(st.sampled_from(["running", "result", "complete"])))
 def test_collapsing_leaves_one_running_heartbeat_of_those_in_a_row_the_newest(kinds):
-    found = [
+    messages = [
         relay.Message(number, "result" if kind == "result" else "heartbeat", b"", body={"status": kind})
         for number, kind in enumerate(kinds, 1)
     ]
     expected = []
-    for running, group in groupby(found, lambda message: message.running):
+    for running, group in groupby(messages, lambda message: message.running):
         in_a_row = list(group)
         expected += in_a_row[-1:] if running else in_a_row
-    assert list(relay.collapsed(found)) == expected
+    assert list(relay.collapsed(messages)) == expected
 
 
 def test_messages_that_were_had_before_are_trouble():
@@ -247,11 +247,11 @@ def test_messages_that_were_had_before_are_trouble():
 
 
 def test_message_is_json_or_the_bytes_of_another_type():
-    given = [
+    items = [
         {"sequence": 1, "webhook": "result", "body": {"output": "é"}},
         {"sequence": 2, "webhook": "result", "base64": "/9j/", "content_type": "multipart/form-data; boundary=b"},
     ]
-    (plain, other), done = relay.messages(json.dumps({"messages": given, "done": True}).encode(), 0)
+    (plain, other), done = relay.messages(json.dumps({"messages": items, "done": True}).encode(), 0)
     assert (json.loads(plain.content), plain.content_type) == ({"output": "é"}, "application/json")
     assert (other.content, other.content_type) == (b"\xff\xd8\xff", "multipart/form-data; boundary=b")
     assert done
