@@ -65,6 +65,7 @@ def test_bytes_that_go_writes_are_read():
 
 @given(fields_as_sent, chunks)
 @example({'a"b\\c': "", "a\\": "", 'a"; name="b': "", "": "", "\u00fc\u732b": "\u00fc"}, b"")
+@example({'"': "", "\\": "", '\\"': "", "a;b": "", "=": "", "\U0001f600": "", "%22%0D%0A": "", " a ": ""}, None)
 def test_whatever_go_writes_is_read_as_it_was(fields, chunk):
     read = parsed(written(fields, chunk))
     assert (read.fields, read.chunk) == (fields, chunk)
@@ -129,11 +130,6 @@ def test_part_is_read(part, form):
 def test_empty_chunk_was_given_and_an_absent_one_was_not():
     assert parsed(written(UNSET | {"cacheURI": "https://media.example.org/a"}, b"")).chunk == b""
     assert parsed(written(UNSET)) == Form(UNSET)
-
-
-@pytest.mark.parametrize("name", ['"', "\\", '\\"', "a;b", "=", "\u00fc", "\u732b\U0001f600", "%22%0D%0A", "", " a "])
-def test_unusual_name_is_read(name):
-    assert parsed(written({name: "x", "token": "y"})).fields == {name: "x", "token": "y"}
 
 
 @pytest.mark.parametrize("filename", ["C:\\pictures\\face.jpg", "%22face%22.jpg", "a;b=c.jpg", "", "../../etc/passwd"])
