@@ -114,12 +114,8 @@ class TestWebhooks:
         assert body["logPayload"]["runId"]
         assert body["payload"]["asset_id"] == ASSET
         posted = body["payload"]["label"]
-        assert (posted["id"], posted["labelType"], posted["authorId"], posted["secondsToLabel"]) == (
-            label,
-            "DEFAULT",
-            "ada",
-            7,
-        )
+        values = [posted[key] for key in ("id", "labelType", "authorId", "secondsToLabel")]
+        assert values == [label, "DEFAULT", "ada", 7]
         assert posted["jsonResponse"] == boxes("A")
         assert posted["search"]["numberOfAnnotationsByObject"] == {"JOB_0.A": 1}
         assert posted["isLatestLabelForUser"] is True
@@ -169,9 +165,7 @@ class TestWebhooks:
         assert body["payload"]["label"]["id"] == label
         assert "jsonResponse" not in body["payload"]["label"]
 
-    def test_only_active_webhooks_of_the_project_get_events(
-        self, kili: Kili, client: Client, receiver: Receiver
-    ) -> None:
+    def test_only_active_webhooks_get_events(self, kili: Kili, client: Client, receiver: Receiver) -> None:
         kili.add_project("other")
         kili.add_asset("other", "b1")
         data = {"pluginName": "w", "webhookUrl": receiver.url, "header": "secret"}

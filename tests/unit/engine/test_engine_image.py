@@ -1,4 +1,4 @@
-"""The Dockerfile and the manifest say the same as the relay, and what Veritone's documentation asks for."""
+"""The Dockerfile and the manifest agree with the relay and with Veritone's documentation."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_toolkit_runs_the_relay(instructions):
     assert stages == ["veritone/aiware-engine-toolkit AS toolkit", "python:3.13-slim"]
 
 
-def test_everything_copied_stands_beside_the_dockerfile(instructions):
+def test_copied_files_exist(instructions):
     copied = [arguments.split()[0] for name, arguments in instructions if name == "COPY" and "--from" not in arguments]
     assert all((ENGINE / name).is_file() for name in copied)
 
@@ -55,18 +55,18 @@ def test_everything_copied_stands_beside_the_dockerfile(instructions):
 @pytest.mark.parametrize(
     ("name", "path"), [("VERITONE_WEBHOOK_READY", "/ready"), ("VERITONE_WEBHOOK_PROCESS", "/process")]
 )
-def test_toolkit_is_told_the_port_and_the_path_of_the_relay(environment, name, path):
+def test_toolkit_gets_the_port_and_the_path_of_the_relay(environment, name, path):
     url = urlsplit(environment[name])
     assert (url.scheme, url.port, url.path) == ("http", relay.PORT, path)
     assert relay.is_local(url.hostname)
 
 
-def test_chunk_is_left_to_annohooks_and_no_engine_is_in_test_mode(environment):
+def test_annohooks_fetches_the_chunk_and_no_engine_is_in_test_mode(environment):
     assert environment["VERITONE_DISABLE_CHUNK_DOWNLOAD"] == "true"
     assert "VERITONE_TESTMODE" not in environment
 
 
-def test_every_setting_of_ours_is_one_that_the_relay_reads(environment):
+def test_relay_reads_every_setting_of_the_image(environment):
     ours = {name for name in environment if name.startswith("ANNOHOOKS_")}
     assert ours == {"ANNOHOOKS_URL", "ANNOHOOKS_SECRET_FILE", "ANNOHOOKS_RELAY_USER"}
     source = (ENGINE / "relay.py").read_text()
@@ -84,7 +84,7 @@ def test_secret_is_mounted_not_copied_or_passed_as_an_argument(instructions, env
     assert [arguments for name, arguments in instructions if name == "ARG"] == ["ANNOHOOKS_URL"]
 
 
-def test_manifest_has_the_fields_that_are_required_and_knows_no_others(manifest):
+def test_manifest_has_the_documented_fields_only(manifest):
     required = {"engineId", "category", "preferredInputFormat", "outputFormats", "clusterSize"}
     optional = {"engineMode", "externalCalls", "supportedInputFormats", "initialConcurrency", "maxConcurrency"}
     assert set(manifest) == required | optional

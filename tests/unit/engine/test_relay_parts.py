@@ -33,7 +33,7 @@ def test_relay_needs_nothing_but_the_standard_library():
 # Settings
 
 
-def test_settings_are_what_the_environment_says(tmp_path):
+def test_settings_come_from_the_environment(tmp_path):
     chosen = relay.settings(SET | {"ANNOHOOKS_USER": "x", "ANNOHOOKS_RELAY_STATE": str(tmp_path)})
     assert chosen.url == "https://api.example.org/prod"
     assert chosen.authorization == "Basic " + base64.b64encode("x:s3cret: é".encode()).decode()
@@ -42,7 +42,7 @@ def test_settings_are_what_the_environment_says(tmp_path):
     assert chosen.authorization not in repr(chosen)
 
 
-def test_secret_may_be_a_file_that_ends_with_a_line(tmp_path):
+def test_secret_may_be_in_a_file(tmp_path):
     (tmp_path / "secret").write_text("s3cret\n")
     chosen = relay.settings(SET | {"ANNOHOOKS_SECRET": "", "ANNOHOOKS_SECRET_FILE": str(tmp_path / "secret")})
     assert chosen.authorization == "Basic " + base64.b64encode(b"aiware:s3cret").decode()
@@ -78,7 +78,7 @@ def test_setting_that_is_wrong_is_named_and_not_quoted(name, value):
     assert "canary" not in str(error.value)
 
 
-def test_secret_file_that_is_no_text_is_refused(tmp_path):
+def test_secret_file_that_is_not_text_is_refused(tmp_path):
     (tmp_path / "secret").write_bytes(b"\xff\xfe")
     with pytest.raises(relay.Misconfigured, match="ANNOHOOKS_SECRET_FILE"):
         relay.settings(SET | {"ANNOHOOKS_SECRET": "", "ANNOHOOKS_SECRET_FILE": str(tmp_path / "secret")})
@@ -91,10 +91,10 @@ def test_pauses_grow_and_stay_within_their_bound():
         assert all(longest / 2 <= pace.pause_s(tries) <= longest for _ in range(20))
 
 
-# Giving root up
+# The user
 
 
-def test_relay_gives_root_up_and_keeps_its_folder(monkeypatch, tmp_path):
+def test_relay_changes_from_root_to_the_user_who_then_owns_the_state_folder(monkeypatch, tmp_path):
     given_up = []
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     for name in ("chown", "setgroups", "setgid", "setuid"):
@@ -111,14 +111,14 @@ def test_relay_gives_root_up_and_keeps_its_folder(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(("user", "who"), [("", 0), ("nobody", 1000)])
-def test_relay_that_is_not_root_or_not_told_stays_who_it_is(monkeypatch, tmp_path, user, who):
+def test_relay_does_not_change_the_user_without_root_or_a_setting(monkeypatch, tmp_path, user, who):
     monkeypatch.setattr(os, "geteuid", lambda: who)
     monkeypatch.setattr(os, "setuid", lambda _: pytest.fail("became another"))
     relay.become(user, tmp_path / "state")
     assert not (tmp_path / "state").exists()
 
 
-def test_relay_does_not_go_on_as_root_when_the_user_is_missing(monkeypatch, tmp_path):
+def test_relay_does_not_run_as_root_if_the_user_does_not_exist(monkeypatch, tmp_path):
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     with pytest.raises(relay.Misconfigured, match="ANNOHOOKS_RELAY_USER"):
         relay.become("no-such-user-anywhere", tmp_path)
@@ -162,7 +162,7 @@ def test_form_cut_off_anywhere_is_refused(stop):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_field_that_matters_may_not_be_given_twice(name):
+def test_field_that_the_relay_reads_may_not_occur_twice(name):
     value = b"60" if name == "maxTTL" else b"http://localhost:1/"
     with pytest.raises(relay.BadForm, match=f"{name} is given twice"):
         relay.webhooks("multipart/form-data; boundary=b", form("b", (name, value), ("x", b""), (name, value)))
@@ -178,7 +178,7 @@ def test_form_of_another_type_is_refused(content_type):
 
 
 @pytest.mark.parametrize("boundary", ["b" * 71, "bé", "b\udce9", '"b\x07"', '""', "us-ascii'en'%FF"], ids=ascii)
-def test_boundary_that_is_none_is_refused(boundary):
+def test_invalid_boundary_is_refused(boundary):
     sign = "*" if "'" in boundary else ""
     with pytest.raises(relay.BadForm, match="70 ASCII characters"):
         relay.webhooks(f"multipart/form-data; boundary{sign}={boundary}", form("b"))
@@ -194,7 +194,7 @@ def test_form_of_256_parts_is_the_largest():
             relay.webhooks("multipart/form-data; boundary=b", form("b", *parts, *[("y", b"")] * (more + 1)))
 
 
-def test_part_with_endless_headers_is_refused():
+def test_part_with_long_headers_is_refused():
     head = b"--b\r\nContent-Disposition: form-data; name=x\r\nX: %s\r\n\r\n\r\n--b--\r\n"
     assert relay.webhooks("multipart/form-data; boundary=b", head % (b"x" * 8000)).heartbeat is None
     with pytest.raises(relay.BadForm, match="more than 8192 bytes"):
@@ -212,13 +212,13 @@ def test_part_with_endless_headers_is_refused():
         form("c", ("maxTTL", b"1")),
     ],
 )
-def test_form_that_is_broken_is_refused(body):
+def test_malformed_form_is_refused(body):
     with pytest.raises(relay.BadForm):
         relay.webhooks("multipart/form-data; boundary=b", body)
 
 
 @pytest.mark.parametrize("max_ttl", [b"", b"abc", b"-1", b"nan", b"inf", b"\xff", b"1e999"])
-def test_time_limit_that_is_none_counts_as_unsaid(max_ttl):
+def test_invalid_time_limit_counts_as_absent(max_ttl):
     webhooks = relay.webhooks("multipart/form-data; boundary=b", form("b", ("maxTTL", max_ttl)))
     assert webhooks.max_ttl_s == 0
 
@@ -227,7 +227,7 @@ def test_time_limit_that_is_none_counts_as_unsaid(max_ttl):
 
 
 @given(st.lists(st.sampled_from(["running", "result", "complete"])))
-def test_collapsing_leaves_one_running_heartbeat_of_those_in_a_row_the_newest(kinds):
+def test_collapsing_keeps_the_last_of_running_heartbeats_in_a_row(kinds):
     messages = [
         relay.Message(number, "result" if kind == "result" else "heartbeat", b"", body={"status": kind})
         for number, kind in enumerate(kinds, 1)
@@ -239,7 +239,7 @@ def test_collapsing_leaves_one_running_heartbeat_of_those_in_a_row_the_newest(ki
     assert list(relay.collapsed(messages)) == expected
 
 
-def test_messages_that_were_had_before_are_trouble():
+def test_messages_that_were_accepted_before_are_refused():
     content = json.dumps({"messages": [{"sequence": 3, "webhook": "result", "body": {}}], "done": False}).encode()
     assert [message.sequence for message in relay.messages(content, 2)[0]] == [3]
     with pytest.raises(relay.NoAnswer):
@@ -265,7 +265,7 @@ def job():
     return relay.Job("job-1", "http://localhost:1/h", "http://localhost:1/r", time.time() + 100, after=3, beat={"x": 1})
 
 
-def test_job_is_kept_whole_and_for_nobody_else(tmp_path, job):
+def test_state_is_saved_for_the_owner_only(tmp_path, job):
     store = relay.Store(tmp_path / "state")
     store.save(job)
     assert list(store.jobs()) == [job]
@@ -292,7 +292,7 @@ def test_job_is_kept_whole_and_for_nobody_else(tmp_path, job):
     ],
     ids=str,
 )
-def test_state_that_is_broken_too_old_or_leads_elsewhere_is_removed(tmp_path, job, changed):
+def test_state_that_is_invalid_or_too_old_is_removed(tmp_path, job, changed):
     path = tmp_path / "job-1.json"
     path.write_text(json.dumps(dataclasses.asdict(job) | changed))
     assert list(relay.Store(tmp_path).jobs()) == []
@@ -306,7 +306,7 @@ def test_state_file_that_cannot_be_read_is_removed(tmp_path, content):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_state_that_was_half_written_leaves_the_one_before(tmp_path, job, monkeypatch):
+def test_failed_write_leaves_the_earlier_state(tmp_path, job, monkeypatch):
     store = relay.Store(tmp_path)
     store.save(job)
     monkeypatch.setattr(relay.Path, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
