@@ -49,9 +49,6 @@ class TestProjectsAndAssets:
         client.raise_issues(kili.submit(ASSET, {}), "wrong")
         assert client.data(f"{{ countAssets(where: {{{where}}}) }}") == count
 
-    def test_an_invalid_date_is_an_error(self, client: Client) -> None:
-        assert client.error('{ countAssets(where: {createdAtGte: "yesterday"}) }').startswith("[invalidDate]")
-
     def test_metadata_must_be_an_object_as_text(self, kili: Kili, client: Client) -> None:
         assert client.data(SET_ASSETS, where=[{"id": ASSET}], data=[{"jsonMetadata": '{"accuracy": 1}'}]) == [
             {"id": ASSET}
@@ -163,21 +160,6 @@ class TestQueue:
         assert kili.labels[label]["sent_back"]
         assert (kili.sent_back, kili.declined) == ([ASSET], [ASSET])
 
-    @pytest.mark.parametrize(
-        ("where", "token"),
-        [
-            ({"idIn": [ASSET, "nobody"]}, "[assetNotFound]"),
-            ({}, "[missingArgument]"),
-            ({"idIn": ["a"] * 101}, "[tooMany]"),
-        ],
-    )
-    def test_a_send_back_names_existing_assets_and_at_most_a_hundred(
-        self, kili: Kili, client: Client, where: dict[str, Any], token: str
-    ) -> None:
-        kili.submit(ASSET, {})
-        assert client.error(SEND_BACK, where=where).startswith(token)
-        assert kili.sent_back == []
-
     def test_only_a_labelled_asset_goes_to_review(self, kili: Kili, client: Client) -> None:
         assert client.data(ADD_TO_REVIEW, where={"idIn": [ASSET]})["declined"]
         kili.submit(ASSET, {})
@@ -186,6 +168,18 @@ class TestQueue:
         assert client.data(ADD_TO_REVIEW, where={"idIn": [ASSET]})["succeeded"]
         kili.submit(ASSET, {}, label_type="REVIEW")
         assert client.data(ADD_TO_REVIEW, where={"idIn": [ASSET]})["declined"]
+
+
+class TestLimits:
+    def test_an_action_names_existing_assets_and_at_most_a_hundred_items(self, kili: Kili, client: Client) -> None:
+        assert client.error(SEND_BACK, where={"idIn": [ASSET, "nobody"]}).startswith("[assetNotFound]")
+        assert client.error(SEND_BACK, where={}).startswith("[missingArgument]")
+        assert client.error(SEND_BACK, where={"idIn": ["a"] * 101}).startswith("[tooMany]")
+        issues = [{"labelID": kili.submit(ASSET, {}), "type": "ISSUE", "text": "one of many"}] * 101
+        where = {"project": {"id": PROJECT}}
+        assert client.error(CREATE_ISSUES, issues=issues, where=where).startswith("[tooMany]")
+        assert len(client.data(CREATE_ISSUES, issues=issues[1:], where=where)) == len(kili.issues) == 100
+        assert kili.violations == [f"101 {what} in one call, 100 are allowed" for what in ("assets", "issues")]
 
 
 class TestIssues:
@@ -234,14 +228,6 @@ class TestIssues:
         assert refused("other", labelID=label).startswith("[assetNotFound]")
         assert kili.issues == []
         assert kili.violations == []
-
-    def test_more_than_a_hundred_in_a_call_are_refused_and_a_violation(self, kili: Kili, client: Client) -> None:
-        label = kili.submit(ASSET, {})
-        assert len(client.raise_issues(label, *map(str, range(100)))) == 100
-        issues = [{"labelID": label, "type": "ISSUE", "text": "one of many"}] * 101
-        assert client.error(CREATE_ISSUES, issues=issues, where={"project": {"id": PROJECT}}).startswith("[tooMany]")
-        assert len(kili.issues) == 100
-        assert kili.violations == ["101 issues in one call, 100 are allowed"]
 
     def test_an_issue_changes_status_if_it_exists(self, kili: Kili, client: Client) -> None:
         (issue,) = client.raise_issues(kili.submit(ASSET, {}), "wrong")

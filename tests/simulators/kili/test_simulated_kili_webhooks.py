@@ -239,15 +239,6 @@ class TestWebhooks:
             assert len(kili.settle()) == 16
         assert receiver.concurrent == 8
 
-    def test_waiting_for_answers_ends_when_they_do_not_come(self, kili: Kili) -> None:
-        with Receiver(together=2) as receiver:
-            kili.create_webhook("w", receiver.url, PROJECT)
-            kili.submit(ASSET, {})
-            with pytest.raises(TimeoutError, match="1 webhooks have no answer"):
-                kili.settle(timeout_s=0.01)
-            kili.submit(ASSET, {})
-            assert len(kili.settle()) == 2
-
     def test_a_label_has_events_of_every_generation(self, kili: Kili) -> None:
         label = kili.submit(ASSET, {}, label_type="REVIEW")
         assert kili.event(label)["eventType"] == "onReview"
