@@ -6,11 +6,12 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import boto3
 from moto.dynamodb.models import DynamoDBBackend
@@ -22,6 +23,7 @@ from local.simulators.aiware import MediaServer, Toolkit
 from local.simulators.kili import Kili, samples
 from local.simulators.slidescore import SlideScore
 from local.stepfunctions import StepFunctions, arn, state_machine_arn
+from local.time_scale import scaled
 
 BUCKET = "annohooks-staging"
 MODELS_BUCKET = "annohooks-models"
@@ -77,10 +79,12 @@ def running(
     sample_token: str | None = None,
     parameters: dict[str, str] | None = None,
     models: Path | None = None,
+    time_scale: float = 1.0,
 ) -> Iterator[Stack]:
     """Starts everything on free ports, or on those named.
 
     parameters: of the template, where not the default. models: a folder whose files are the bucket for models.
+    time_scale: how long pauses are, compared with AWS; see `time_scale.scaled`.
     """
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     _one_at_a_time()
@@ -111,12 +115,11 @@ def running(
                 **(parameters or {}),
             }
             functions = template.functions(chosen, RESOURCES)
-            os.environ.update(environment)
-            _provision(chosen, models, kili.api_key)
-            with (
-                StepFunctions(functions, template.state_machines(RESOURCES), environment),
-                Gateway(functions, environment, bind, api_port) as gateway,
-            ):
+            with mock.patch.dict(os.environ, environment), ExitStack() as parts:
+                _provision(chosen, models, kili.api_key)
+                parts.enter_context(scaled(time_scale))
+                parts.enter_context(StepFunctions(functions, template.state_machines(RESOURCES), environment))
+                gateway = parts.enter_context(Gateway(functions, environment, bind, api_port))
                 aws_url = environment["AWS_ENDPOINT_URL"]
                 yield Stack(gateway.origin, aws_url, environment, slidescore, kili, toolkit, media)
     finally:

@@ -30,7 +30,8 @@ ACCOUNT = "123456789012"
 _ROLE = f"arn:aws:iam::{ACCOUNT}:role/annohooks-local"
 _POLL_S = 0.1
 _handlers: dict[str, tuple[Function, Handler, ThreadPoolExecutor]] = {}
-"""What the embedded Lambda calls, by function name: it has one memory for all stacks of a process, the last counts."""
+"""What the embedded Lambda calls, by function name. It has one memory for all stacks of a process: the stack that was
+started last counts, until it stops."""
 
 
 @dataclass
@@ -104,6 +105,7 @@ class StepFunctions(Running):
         default_user_config["lambda"] = {"use_docker": False}
         LambdaSimpleBackend.invoke = _invoke  # type: ignore[method-assign]
         self._threads = instances()
+        self._handlers_before = dict(_handlers)
         self._watchers: list[Function] = []
         machines = list(machines)
         used = json.dumps([machine.definition for machine in machines])
@@ -135,6 +137,8 @@ class StepFunctions(Running):
         self._watching.join()
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._lambda.stop()
+        _handlers.clear()
+        _handlers.update(self._handlers_before)
 
     def _watch(self) -> None:
         """EventBridge: an event for each execution that ended with a status that a rule names."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ class StateMachine:
     definition: dict[str, Any]
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """Reads CloudFormation's short form, `!Ref X` as {"Ref": "X"} and `!Sub X` as {"Fn::Sub": "X"}."""
 
 
@@ -50,6 +51,7 @@ def _intrinsic(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
 _Loader.add_multi_constructor("!", _intrinsic)
 
 
+@cache
 def load(path: Path = ROOT / "template.yaml") -> dict[str, Any]:
     """The template, with intrinsic functions in their long form, and with Globals merged into each function."""
     loaded: dict[str, Any] = yaml.load(path.read_text(), _Loader)

@@ -7,12 +7,15 @@ import dataclasses
 import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any
 from unittest import mock
 
 import boto3
 import hypothesis
 import pytest
+from moto import mock_aws
+from moto.backends import get_backend
 
 from annohooks.aiware import state_machine
 from annohooks.core import auth, dynamodb, s3
@@ -22,6 +25,11 @@ from local.lambdas import Handler, load
 from local.simulators.kili import Kili
 from local.simulators.slidescore import SlideScore, Viewed
 from local.stack import Stack
+from local.stepfunctions import ACCOUNT
+
+QUICK = {"AiwareHeartbeatSeconds": "1", "AiwarePatienceSeconds": "4"}
+TIME_SCALE = 0.05
+REGION = "us-east-1"
 
 
 @pytest.fixture(scope="session")
@@ -61,24 +69,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture
 def forgetful(event_loop_of_the_instance: None) -> Iterator[None]:
-    """Clients of AWS, and the secrets they read, are kept as long as a process lives: not beyond this test."""
-    yield from _forgetful()
-
-
-@pytest.fixture(scope="module")
-def forgetful_module(event_loop_of_the_instance: None) -> Iterator[None]:
-    """As `forgetful`, beyond one test."""
-    yield from _forgetful()
-
-
-@pytest.fixture(scope="module")
-def running_stack(forgetful_module: None) -> Iterator[Stack]:
-    """One for each module: tests that mock AWS in this process clear the memory of an embedded AWS, too."""
-    with stack.running() as running:
-        yield running
-
-
-def _forgetful() -> Iterator[None]:
+    """A test that changes the environment: clients of AWS, and the secrets they read, do not outlive it."""
     with mock.patch.dict(os.environ):
         _forget()
         yield
@@ -90,6 +81,63 @@ def _forget() -> None:
     s3.client.cache_clear()
     dynamodb.client.cache_clear()
     state_machine.client.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def running_stack(event_loop_of_the_instance: None) -> Iterator[Stack]:
+    """The local stack, one for each worker. Heartbeats are quick, and so are pauses."""
+    with stack.running(parameters=QUICK, time_scale=TIME_SCALE) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def another_stack(running_stack: Stack) -> Callable[..., AbstractContextManager[Stack]]:
+    """another_stack(parameters=..., ...): a second stack with other settings, for a while in place of the first."""
+
+    @contextmanager
+    def start(**settings: Any) -> Iterator[Stack]:
+        _forget()
+        with stack.running(**{"time_scale": TIME_SCALE, **settings}) as running:
+            yield running
+        _forget()
+
+    return start
+
+
+@pytest.fixture
+def embedded_aws(event_loop_of_the_instance: None) -> Iterator[None]:
+    """An AWS without anything in it, for what needs no function around it."""
+    with _embedded_aws():
+        yield
+
+
+@pytest.fixture(scope="module")
+def embedded_aws_of_the_module(event_loop_of_the_instance: None) -> Iterator[None]:
+    """As `embedded_aws`, one for all tests of a module."""
+    with _embedded_aws():
+        yield
+
+
+@contextmanager
+def _embedded_aws() -> Iterator[None]:
+    """It shares its memory with the AWS of the running stack, which is in another region and names its buckets otherwise."""
+    settings = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "testing")
+    settings |= dict.fromkeys(("AWS_DEFAULT_REGION", "AWS_REGION"), REGION)
+    aws = mock_aws(config={"core": {"passthrough": {"urls": [r"http://127\.0\.0\.1.*"]}}})
+    s3_of_all_regions = get_backend("s3")[ACCOUNT]["aws"]
+    buckets = set(s3_of_all_regions.buckets)
+    with mock.patch.dict(os.environ, settings):
+        os.environ.pop("AWS_ENDPOINT_URL", None)
+        _forget()
+        aws.start(reset=False)
+        yield
+        aws.stop(remove_data=False)
+        _forget()
+    for name in set(s3_of_all_regions.buckets) - buckets:
+        del s3_of_all_regions.buckets[name]
+        get_backend("s3").bucket_accounts.pop(name, None)
+    for service in ("dynamodb", "ssm", "stepfunctions"):
+        get_backend(service)[ACCOUNT][REGION].reset()
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ def questions(call: web.Call) -> web.Answer:
     if name is None:
         return web.text(parameters.questions_string(ANALYZERS.values()))
     if name not in ANALYZERS:
-        raise BadRequest(f"There is no such analyzer; there are {', '.join(ANALYZERS)}.")
+        return web.text(f"There is no such analyzer; there are {', '.join(ANALYZERS)}.\n", BadRequest.status)
     return web.text(parameters.questions_string([ANALYZERS[name]]))
 
 

@@ -134,13 +134,13 @@ def test_model_that_is_put_right_is_used_from_then_on(bucket, analyzer, model):
     assert segment(analyzer, Limits()).found.any()
 
 
-def test_stack_answers_with_an_analyzer_and_models_of_ones_own(forgetful, analyzer, model, tmp_path, caplog):
+def test_stack_answers_with_an_analyzer_and_models_of_ones_own(another_stack, analyzer, model, tmp_path, caplog):
     """As `make serve MODELS=folder` does. Of a model that cannot be read the log says what S3 said."""
     (tmp_path / "stain_pixels.onnx").write_bytes(model)
     event = json.loads((ROOT / "events" / "slidescore" / "nuclei_in_a_rectangle.json").read_text())
     event["body"] = json.dumps({**json.loads(event["body"]), "analyzer": "stain_pixels"})
     s3.client.cache_clear()
-    with stack.running(models=tmp_path) as running:
+    with another_stack(models=tmp_path) as running:
         viewed = demo.post(running, event)
         boto3.client("s3").delete_object(Bucket=stack.MODELS_BUCKET, Key="stain_pixels.onnx")
         sys.modules["stain_pixels"]._network.cache_clear()

@@ -15,19 +15,11 @@ from local import stack, stepfunctions
 from local.simulators.aiware import MediaServer, Task, Toolkit, samples
 from local.stack import Stack
 
-PARAMETERS = {"AiwareHeartbeatSeconds": "1", "AiwarePatienceSeconds": "4"}
-
 
 @pytest.fixture(scope="module")
-def parameters() -> dict[str, str]:
-    """Of the template; a module may have others."""
-    return PARAMETERS
-
-
-@pytest.fixture(scope="module")
-def aiware_stack(forgetful_module: None, parameters: dict[str, str]) -> Iterator[Stack]:
-    with stack.running(parameters=parameters) as running:
-        yield running
+def aiware_stack(running_stack: Stack) -> Stack:
+    """A module may have a stack with other parameters."""
+    return running_stack
 
 
 @dataclasses.dataclass

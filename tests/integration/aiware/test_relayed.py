@@ -8,22 +8,26 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
-from local import stack
+from local.stack import AIWARE_SECRET, Stack
 from local.template import ROOT
+
+PARAMETERS = {
+    "AiwareDelivery": "relay",
+    "AiwareHeartbeatSeconds": "1",
+    "AiwarePatienceSeconds": "20",
+    "AiwareWebhookOrigins": "",
+}
 
 
 @pytest.fixture(scope="module")
-def parameters() -> dict[str, str]:
-    return {
-        "AiwareDelivery": "relay",
-        "AiwareHeartbeatSeconds": "1",
-        "AiwarePatienceSeconds": "20",
-        "AiwareWebhookOrigins": "",
-    }
+def aiware_stack(another_stack: Callable[..., AbstractContextManager[Stack]]) -> Iterator[Stack]:
+    with another_stack(parameters=PARAMETERS) as running:
+        yield running
 
 
 @dataclasses.dataclass
@@ -48,7 +52,7 @@ def start_relay(engine, tmp_path: Path) -> Iterator[Callable[[], Relay]]:
         port = free_port()
         environment = os.environ | {
             "ANNOHOOKS_URL": engine.stack.origin,
-            "ANNOHOOKS_SECRET": stack.AIWARE_SECRET,
+            "ANNOHOOKS_SECRET": AIWARE_SECRET,
             "ANNOHOOKS_RELAY_PORT": str(port),
             "ANNOHOOKS_RELAY_STATE": str(tmp_path / "state"),
         }
@@ -117,5 +121,5 @@ def test_what_the_relay_logs_holds_no_secret(engine, start_relay):
     task = engine.process(token="canary-token-of-the-task", payload='{"note": "canary-note"}').wait(60)
     said = relay.stop()
     assert f"job {task.job}" in said
-    secrets = (stack.AIWARE_SECRET, "canary", task.fields["heartbeatWebhook"], task.fields["cacheURI"])
+    secrets = (AIWARE_SECRET, "canary", task.fields["heartbeatWebhook"], task.fields["cacheURI"])
     assert [each for each in secrets if each in said] == []

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import boto3
 import pytest
-from moto import mock_aws
 
-from annohooks.core import dynamodb
 from annohooks.core.dynamodb import Change, Table
 from annohooks.core.errors import Unavailable
 
@@ -16,23 +12,17 @@ KEY = {"job": "a", "sequence": 0}
 
 
 @pytest.fixture
-def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    with mock_aws():
-        dynamodb.client.cache_clear()
-        boto3.client("dynamodb").create_table(
-            TableName="jobs",
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[
-                {"AttributeName": "job", "AttributeType": "S"},
-                {"AttributeName": "sequence", "AttributeType": "N"},
-            ],
-            KeySchema=[{"AttributeName": "job", "KeyType": "HASH"}, {"AttributeName": "sequence", "KeyType": "RANGE"}],
-        )
-        yield Table("jobs")
-    dynamodb.client.cache_clear()
+def table(embedded_aws: None) -> Table:
+    boto3.client("dynamodb").create_table(
+        TableName="jobs",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": "job", "AttributeType": "S"},
+            {"AttributeName": "sequence", "AttributeType": "N"},
+        ],
+        KeySchema=[{"AttributeName": "job", "KeyType": "HASH"}, {"AttributeName": "sequence", "KeyType": "RANGE"}],
+    )
+    return Table("jobs")
 
 
 def test_an_item_is_read_as_it_was_put(table):

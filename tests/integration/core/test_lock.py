@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 
 import boto3
 import pytest
-from moto import mock_aws
 
-from annohooks.core import dynamodb
 from annohooks.core.deadline import Deadline, now_ms
 from annohooks.core.dynamodb import Change, Table
 from annohooks.core.errors import Unavailable
@@ -20,23 +17,14 @@ RIGHT = Lease("posting")
 
 
 @pytest.fixture
-def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
-    for name, value in (
-        ("AWS_ACCESS_KEY_ID", "t"),
-        ("AWS_SECRET_ACCESS_KEY", "t"),
-        ("AWS_DEFAULT_REGION", "us-east-1"),
-    ):
-        monkeypatch.setenv(name, value)
-    with mock_aws():
-        dynamodb.client.cache_clear()
-        boto3.client("dynamodb").create_table(
-            TableName="locks",
-            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
-        yield Table("locks")
-    dynamodb.client.cache_clear()
+def table(embedded_aws: None) -> Table:
+    boto3.client("dynamodb").create_table(
+        TableName="locks",
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return Table("locks")
 
 
 def hold(table: Table, seconds: float = 5.0, spare_s: float = 0.0) -> None:

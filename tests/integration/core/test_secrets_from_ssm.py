@@ -3,7 +3,6 @@ import json
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from annohooks.core import auth
 from annohooks.core.auth import authenticate, secrets_from_ssm
@@ -15,15 +14,7 @@ OLD = "old-secret-0123456789"
 NEW = "new-secret-0123456789"
 
 
-@pytest.fixture(autouse=True)
-def aws(monkeypatch):
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    with mock_aws():
-        auth.ssm.cache_clear()
-        yield
-    auth.ssm.cache_clear()
+pytestmark = pytest.mark.usefixtures("embedded_aws")
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from types import SimpleNamespace
 import boto3
 import pytest
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
-from moto import mock_aws
 
 from annohooks.core import auth
 from annohooks.core.observability import logger
@@ -220,18 +219,11 @@ def test_arguments_that_make_no_sense_are_refused(server, run, capsys, arguments
 
 
 @pytest.fixture
-def ssm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], None]]:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-
+def ssm(embedded_aws: None) -> Callable[[str, str], None]:
     def put(name: str, value: str) -> None:
         boto3.client("ssm").put_parameter(Name=name, Value=value, Type="SecureString")
 
-    with mock_aws(config={"core": {"passthrough": {"urls": [r"http://127\.0\.0\.1.*"]}}}):
-        auth.ssm.cache_clear()
-        yield put
-    auth.ssm.cache_clear()
+    return put
 
 
 def test_key_and_secret_may_be_those_of_the_deployment(server, run, ssm):

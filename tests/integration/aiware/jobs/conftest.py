@@ -15,34 +15,25 @@ from typing import Any
 import boto3
 import pytest
 from job_setup import WEBHOOKS, Listener
-from moto import mock_aws
 
 from annohooks.aiware.jobs.record import Job, Jobs
 from annohooks.core import deadline, dynamodb, retry
 
 
 @pytest.fixture(scope="module", autouse=True)
-def aws(forgetful_module: None) -> Iterator[None]:
-    os.environ.pop("AWS_ENDPOINT_URL", None)
-    os.environ |= {
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "MODELS_BUCKET": "models",
-    }
-    with mock_aws():
-        boto3.client("dynamodb").create_table(
-            TableName="jobs",
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[
-                {"AttributeName": "job", "AttributeType": "S"},
-                {"AttributeName": "sequence", "AttributeType": "N"},
-            ],
-            KeySchema=[{"AttributeName": "job", "KeyType": "HASH"}, {"AttributeName": "sequence", "KeyType": "RANGE"}],
-        )
-        for bucket in ("staging", "models"):
-            boto3.client("s3").create_bucket(Bucket=bucket)
-        yield
+def aws(embedded_aws_of_the_module: None) -> None:
+    os.environ["MODELS_BUCKET"] = "models"
+    boto3.client("dynamodb").create_table(
+        TableName="jobs",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": "job", "AttributeType": "S"},
+            {"AttributeName": "sequence", "AttributeType": "N"},
+        ],
+        KeySchema=[{"AttributeName": "job", "KeyType": "HASH"}, {"AttributeName": "sequence", "KeyType": "RANGE"}],
+    )
+    for bucket in ("staging", "models"):
+        boto3.client("s3").create_bucket(Bucket=bucket)
 
 
 @pytest.fixture
