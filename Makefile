@@ -23,6 +23,9 @@ FUNCTION ?= $(or \
   $(if $(findstring events/aiware/,$(EVENT)),AiwareProcessFunction), \
   SlideScoreFunction)
 TESTS ?= tests --ignore=tests/contract
+# As many workers as cores; WORKERS=0 runs the tests in one process.
+WORKERS ?= auto
+PYTEST = .venv/bin/python -m pytest -n $(WORKERS) --dist worksteal --durations 10
 RULES ?= functions/kili/rules.yaml
 ARGUMENTS ?=
 
@@ -40,13 +43,13 @@ demo: .venv/run  ## Fire sample webhooks at the whole bundle on this machine, ch
 	.venv/bin/python -m local.demo
 
 test: .venv/test  ## Run the tests, in parallel. TESTS=tests/unit/core runs some of them.
-	.venv/bin/python -m pytest $(TESTS)
+	$(PYTEST) $(TESTS)
 
 test-thorough: .venv/test  ## Run every fault, 200 examples of each property, and the simulators' own tests too.
-	.venv/bin/python -m pytest --thorough $(TESTS)
+	$(PYTEST) --thorough $(TESTS)
 
 coverage: .venv/test  ## Run the tests, and say which lines and branches of layers/shared they miss.
-	.venv/bin/python -m pytest --cov --cov-report=term:skip-covered $(TESTS)
+	$(PYTEST) --cov --cov-report=term:skip-covered $(TESTS)
 
 lint: .venv/lint .tools/sam/installed .tools/template/installed  ## Check format, code, types and template.
 	.venv/bin/ruff format --check .

@@ -120,7 +120,7 @@ def embedded_aws_of_the_module(event_loop_of_the_instance: None) -> Iterator[Non
 
 @contextmanager
 def _embedded_aws() -> Iterator[None]:
-    """It shares its memory with the AWS of the running stack, which is in another region and names its buckets otherwise."""
+    """It shares its memory with the AWS of the running stack, which has another region and other names of buckets."""
     settings = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "testing")
     settings |= dict.fromkeys(("AWS_DEFAULT_REGION", "AWS_REGION"), REGION)
     aws = mock_aws(config={"core": {"passthrough": {"urls": [r"http://127\.0\.0\.1.*"]}}})
