@@ -222,7 +222,9 @@ class RelayInProcess(Relay):
 
     def wait_until_forgotten(self) -> None:
         """Returns once every job is over and its state removed."""
-        for collector in list(self.server.relay._collectors.values()):
+        with self.server.relay._lock:  # the relay forgets a job and removes its file under this lock
+            collectors = list(self.server.relay._collectors.values())
+        for collector in collectors:
             collector.join(time.monotonic() + WAIT_S)
         assert self.state_files() == []
 
