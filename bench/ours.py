@@ -109,14 +109,14 @@ def contours(jpeg: str) -> Callable[[], str]:
     from pathlib import Path
 
     from annohooks.imaging.outlines import Outlines
-    from annohooks.imaging.outlines.contours import mapped
+    from annohooks.imaging.outlines.contours import placed
     from bench.floor import dark_contours
     from bench.inputs import DOWNSAMPLE
 
     rings, hierarchy = dark_contours(Path(jpeg).read_bytes())
 
     def work() -> str:
-        outlines = mapped(Outlines.from_rings(rings, hierarchy[0, :, 3]), 0, 0, DOWNSAMPLE)
+        outlines = placed(Outlines.from_rings(rings, hierarchy[0, :, 3]), 0, 0, DOWNSAMPLE)
         centroids = outlines.centroids()
         return (
             f"{len(outlines):,} outlines, {len(outlines.xy):,} vertices, {len(centroids):,} centroids of area without "

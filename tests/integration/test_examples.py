@@ -129,9 +129,9 @@ def test_model_that_is_put_right_is_used_from_then_on(bucket, analyzer, model):
     with pytest.raises(Unavailable, match="its sha256 is another"):
         segment(analyzer, Limits())
     bucket.put_object(Bucket="models", Key="stain_pixels.onnx", Body=model)
-    assert segment(analyzer, Limits()).found.any()
+    assert segment(analyzer, Limits()).object_counts.any()
     bucket.delete_object(Bucket="models", Key="stain_pixels.onnx")
-    assert segment(analyzer, Limits()).found.any()
+    assert segment(analyzer, Limits()).object_counts.any()
 
 
 def test_stack_answers_with_an_analyzer_and_models_of_ones_own(another_stack, analyzer, model, tmp_path, caplog):

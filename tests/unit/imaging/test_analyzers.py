@@ -51,7 +51,7 @@ def test_those_that_ship_are_registered_by_being_in_the_folder():
 
 @pytest.mark.parametrize("name", ["", "Own", "our own", "own-1", "1own", "größe"])
 def test_name_that_settings_and_requests_cannot_hold_is_refused(registry, name):
-    with pytest.raises(ValueError, match=f"Own: the name '{name}' is not of lower case letters, digits and _"):
+    with pytest.raises(ValueError, match=f"Own: the name '{name}' may have only lower case letters, digits and _"):
         analyzer(like_dark_regions(name=name))
     assert name not in registry
 
@@ -62,7 +62,7 @@ def test_name_that_settings_and_requests_cannot_hold_is_refused(registry, name):
 )
 def test_name_or_title_of_another_is_refused(registry, taken):
     before = dict(registry)
-    with pytest.raises(ValueError, match=r"Own: there is an analyzer of the name or title .* already"):
+    with pytest.raises(ValueError, match=r"Own: another analyzer has the name or title .* already"):
         analyzer(like_dark_regions(**taken))
     assert registry == before
 
@@ -78,7 +78,7 @@ def test_title_that_a_form_cannot_hold_is_refused(registry, title):
 )
 def test_resolution_or_halo_that_cannot_be_is_refused(registry, attributes):
     with pytest.raises(
-        ValueError, match="Own: mpp has to be above 0, coarsest_mpp not below it, and halo_um not below"
+        ValueError, match="Own: mpp has to be above 0, coarsest_mpp at least mpp, and halo_um at least 0"
     ):
         analyzer(like_dark_regions(**attributes))
 
@@ -93,14 +93,14 @@ def test_resolution_or_halo_that_cannot_be_is_refused(registry, attributes):
     ],
 )
 def test_no_class_or_one_without_a_colour_is_refused(registry, classes):
-    with pytest.raises(ValueError, match="Own: at least one class is needed, each with a colour such as #00C800"):
+    with pytest.raises(ValueError, match="Own: it needs at least one class, and each class a colour such as #00C800"):
         analyzer(like_dark_regions(classes=classes))
 
 
 def test_more_classes_than_a_class_map_has_values_are_refused(registry):
     kinds = tuple(ObjectClass(f"kind {k}", "#00C800") for k in range(256))
     analyzer(like_dark_regions(classes=kinds[:255]))
-    with pytest.raises(ValueError, match="Other: there are 256 classes, and 255 at most can be told apart"):
+    with pytest.raises(ValueError, match="Other: it has 256 classes, but a class map holds at most 255"):
         analyzer(type("Other", (DarkRegions,), {"name": "other", "title": "Other", "classes": kinds}))
 
 
@@ -111,7 +111,7 @@ def test_classes_of_the_same_title_are_refused(registry):
 
 @pytest.mark.parametrize("shows", [("outline",), "outlines", ("centres", "map")])
 def test_what_cannot_be_shown_is_refused(registry, shows):
-    with pytest.raises(ValueError, match=r"Own: shows is .*, and may only hold outlines and centres"):
+    with pytest.raises(ValueError, match=r"Own: shows is .*, but may only contain outlines and centres"):
         analyzer(like_dark_regions(shows=shows))
 
 
@@ -147,7 +147,7 @@ def test_parameter_without_a_title_is_refused(registry):
 
 
 def test_parameters_of_the_same_title_are_refused(registry):
-    with pytest.raises(ValueError, match="Own: the title 'Factor' of the parameter other is another's too"):
+    with pytest.raises(ValueError, match="Own: the title 'Factor' of the parameter other is used twice"):
         with_parameters(("factor", float, BOUNDS, 1.0), ("other", float, BOUNDS | {"title": "Factor"}, 1.0))
 
 
@@ -156,31 +156,31 @@ def test_parameters_of_the_same_title_are_refused(registry):
 )
 @pytest.mark.parametrize("kind", [int, float])
 def test_number_without_both_bounds_or_with_others_is_refused(registry, kind, bounds):
-    with pytest.raises(ValueError, match="Own: the parameter factor needs both bounds, ge and le, and no other"):
+    with pytest.raises(ValueError, match="Own: the parameter factor needs the bounds ge and le, and no others"):
         with_parameters(("factor", kind, {"title": "factor", **bounds}, 0))
 
 
 @pytest.mark.parametrize("default", [[-1.0], [10.0], [float("nan")], [None], []], ids=str)
 def test_number_without_a_default_within_its_bounds_is_refused(registry, default):
-    with pytest.raises(ValueError, match=r"Own: the parameter factor has no default from 0.* to 9"):
+    with pytest.raises(ValueError, match=r"Own: the parameter factor needs a default from 0.* to 9"):
         with_parameters(("factor", float, BOUNDS, *default))
 
 
 @pytest.mark.parametrize(
     ("kind", "default", "flaw"),
     [
-        (Literal[1, 2], [1], "has a choice that is no text, or one that a form cannot hold"),
-        (Literal["a", 2], ["a"], "has a choice that is no text"),
-        (Literal["a;;b", "c"], ["c"], "or one that a form cannot hold"),
-        (Literal["a\tb", "c"], ["c"], "or one that a form cannot hold"),
-        (Literal["a\nb", "c"], ["c"], "or one that a form cannot hold"),
-        (Literal["DAB", "dab"], ["DAB"], "has two choices that differ in case only"),
-        (Literal["a", "b"], ["c"], "has no default among its choices"),
-        (Literal["a", "b"], [], "has no default among its choices"),
-        (str, ["two\nlines"], "has no default on one line"),
-        (str, [], "has no default on one line"),
-        (list[int], [[]], "is no number, text or Literal"),
-        (bool, [True], "is no number, text or Literal"),
+        (Literal[1, 2], [1], "has a choice that is not a text, or that a form cannot contain"),
+        (Literal["a", 2], ["a"], "has a choice that is not a text"),
+        (Literal["a;;b", "c"], ["c"], "or that a form cannot contain"),
+        (Literal["a\tb", "c"], ["c"], "or that a form cannot contain"),
+        (Literal["a\nb", "c"], ["c"], "or that a form cannot contain"),
+        (Literal["DAB", "dab"], ["DAB"], "has two choices that differ only in case"),
+        (Literal["a", "b"], ["c"], "needs one of its choices as default"),
+        (Literal["a", "b"], [], "needs one of its choices as default"),
+        (str, ["two\nlines"], "needs a default of one line"),
+        (str, [], "needs a default of one line"),
+        (list[int], [[]], "is not a number, text or Literal"),
+        (bool, [True], "is not a number, text or Literal"),
     ],
 )
 def test_parameter_that_is_no_question_is_refused(registry, kind, default, flaw):
@@ -197,7 +197,7 @@ def test_parameters_that_are_not_those_of_every_analyzer_are_refused(registry):
     class Alone(msgspec.Struct):
         factor: Annotated[float, msgspec.Meta(**BOUNDS)] = 1.0
 
-    with pytest.raises(ValueError, match="Own: its parameters, Alone, are no subclass of Parameters"):
+    with pytest.raises(ValueError, match="Own: the class of its parameters, Alone, is not a subclass of Parameters"):
         analyzer(like_dark_regions(parameters=Alone))
 
 
@@ -253,7 +253,7 @@ def test_empty_glass_gives_nothing_and_what_is_said_does_not_fail(one, glass):
     found = segmentation.segment(
         slide, rectangle(0, 0, 600, 500), one, one.parameters(), Deadline.after(60), segmentation.Limits()
     )
-    assert not found.found.any()
+    assert not found.object_counts.any()
     conclusion = one.conclude([found], one.parameters())
     assert isinstance(conclusion.sentence, str)
     assert conclusion.density is None

@@ -235,13 +235,13 @@ def test_model_that_could_not_be_read_is_asked_for_again():
 
 @pytest.mark.parametrize("content", [b"", b"no model at all", model("yolov8")[:100]])
 def test_what_is_no_model_is_named_and_said(content):
-    message = r'The model "cells.onnx" of the detector "cells" is none that can be run on pictures of 128 x 96 pixels'
+    message = r'The model "cells.onnx" of the detector "cells" cannot be run on pictures of 128 x 96 pixels'
     with pytest.raises(Unavailable, match=message):
         detect(detector(content=content), canvas(WIDTH, HEIGHT))
 
 
 def test_model_of_another_size_cannot_be_run():
-    with pytest.raises(Unavailable, match="is none that can be run on pictures of 64 x 64 pixels"):
+    with pytest.raises(Unavailable, match="cannot be run on pictures of 64 x 64 pixels"):
         detect(detector(width_px=64, height_px=64), canvas(WIDTH, HEIGHT))
 
 
@@ -251,15 +251,15 @@ def test_model_of_another_size_cannot_be_run():
         (
             "yolov8",
             model("yolov8", classes=3),
-            r"gives \(1, 7, 48\), where \(1, 6, N\) is expected of yolov8 with 2 labels",
+            r"returns \(1, 7, 48\), but \(1, 6, N\) is expected from yolov8 with 2 labels",
         ),
         (
             "yolov5",
             model("yolov5", classes=1),
-            r"gives \(1, 48, 6\), where \(1, N, 7\) is expected of yolov5 with 2 labels",
+            r"returns \(1, 48, 6\), but \(1, N, 7\) is expected from yolov5 with 2 labels",
         ),
-        ("yolov5", model("yolov8"), r"gives \(1, 6, 48\), where \(1, N, 7\) is expected"),
-        ("ssd", model("yolov8"), r"gives \(1, 6, 48\), where \(1, 1, N, 7\) is expected of ssd"),
+        ("yolov5", model("yolov8"), r"returns \(1, 6, 48\), but \(1, N, 7\) is expected"),
+        ("ssd", model("yolov8"), r"returns \(1, 6, 48\), but \(1, 1, N, 7\) is expected from ssd"),
     ],
     ids=["more classes", "fewer classes", "another format", "ssd that is none"],
 )
@@ -271,7 +271,7 @@ def test_model_of_other_classes_or_another_format_is_told_from_what_was_expected
 def test_class_that_no_label_is_for_is_told():
     picture = canvas(WIDTH, HEIGHT)
     picture[16:32, 48:64] = BLUE
-    with pytest.raises(Unavailable, match="gives classes that are none of its 1 labels"):
+    with pytest.raises(Unavailable, match="returns classes beyond its 1 labels"):
         detect(detector("ssd", labels=["red"]), picture)
 
 
@@ -281,7 +281,7 @@ def test_confidences_that_are_none_are_told_and_not_passed_on(form, factor):
     picture = canvas(WIDTH, HEIGHT)
     picture[16:32, 48:64] = RED
     found = detector(form, model(form, factor=factor))
-    with pytest.raises(Unavailable, match="gives boxes or confidences that are none"):
+    with pytest.raises(Unavailable, match="returns boxes or confidences that are not valid"):
         detect(found, picture)
 
 
@@ -291,7 +291,7 @@ def test_boxes_that_are_none_are_told(monkeypatch):
     monkeypatch.setattr(f"{__name__}.grid", lambda width, height: places)
     picture = canvas(WIDTH, HEIGHT)
     picture[16:32, 48:64] = RED
-    with pytest.raises(Unavailable, match="gives boxes or confidences that are none"):
+    with pytest.raises(Unavailable, match="returns boxes or confidences that are not valid"):
         detect(detector(), picture)
 
 
@@ -345,19 +345,19 @@ def test_file_of_several_detectors_gives_each_by_its_name():
         (text() + text().removeprefix("detectors:\n"), "line 8: name: there is another 'cells'"),
         (text(model=None), "line 2: Object missing required field `model`"),
         (text(sha256="abc"), "line 8: sha256: Expected `str` matching regex"),
-        (text() + "    model: other.onnx\n", "line 8: model: it is there twice"),
-        (text(model="!!python/name:os.system x"), "line 3: model: nothing that can be read"),
+        (text() + "    model: other.onnx\n", "line 8: model: it occurs twice"),
+        (text(model="!!python/name:os.system x"), "line 3: model: it cannot be read"),
         ("detectors: [" + " " * 300_000, "more than 256000 characters"),
         (text(mean="[.nan, 0, 0]"), "line 8: mean: not a finite number"),
         (text(mean="[0, -.inf, 0]"), "line 8: mean: not a finite number"),
         (text(least_confidence=".inf"), "line 8: least_confidence: not a finite number"),
         ("detectors:\n  " + "[" * 100_000, "line 2: nested too deeply"),
         (text(labels="[" * 900 + "]" * 900), "line 7: nested too deeply"),
-        (text(labels="&x [*x]"), "line 7: labels: nothing that can be read"),
-        (text(labels="!!bool zzz"), "line 7: labels: nothing that can be read"),
-        (text(labels='!!int ""'), "line 7: labels: nothing that can be read"),
-        (text(labels="!!timestamp zzz"), "line 7: labels: nothing that can be read"),
-        (text(labels="{[a]: b}"), "line 7: labels: nothing that can be read"),
+        (text(labels="&x [*x]"), "line 7: labels: it cannot be read"),
+        (text(labels="!!bool zzz"), "line 7: labels: it cannot be read"),
+        (text(labels='!!int ""'), "line 7: labels: it cannot be read"),
+        (text(labels="!!timestamp zzz"), "line 7: labels: it cannot be read"),
+        (text(labels="{[a]: b}"), "line 7: labels: it cannot be read"),
         ("detectors:\n  - {[a]: b}\n", "line 2: a name has to be a text"),
     ],
 )

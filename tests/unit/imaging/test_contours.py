@@ -202,7 +202,7 @@ def test_a_rectangle_comes_back_within_half_an_analysed_pixel(downsample, pixels
     """And half a slide pixel, as vertices are whole slide pixels."""
     column, row, width, height = pixels
     found = contours.outlines(rectangle((90, 90), column, row, width, height))
-    xy = contours.mapped(found, *corner, downsample).xy
+    xy = contours.placed(found, *corner, downsample).xy
     first = np.array([column, row]) * downsample + corner
     last = first + np.array([width, height]) * downsample
     assert xy.min(axis=0) == pytest.approx(first, abs=downsample / 2 + 0.5)
@@ -212,7 +212,7 @@ def test_a_rectangle_comes_back_within_half_an_analysed_pixel(downsample, pixels
 @given(masks, st.sampled_from([2, 4, 8, 16]))
 def test_mapping_a_mirrored_mask_is_mirroring_the_mapped_outlines(mask, downsample):
     def mapped(of):
-        outlines = contours.mapped(contours.outlines(of), 0, 0, downsample)
+        outlines = contours.placed(contours.outlines(of), 0, 0, downsample)
         return {tuple(vertex) for vertex in outlines.xy.tolist()}
 
     height, width = (side * downsample for side in mask.shape)
@@ -223,13 +223,13 @@ def test_mapping_a_mirrored_mask_is_mirroring_the_mapped_outlines(mask, downsamp
     ("downsample", "slide_px"), [(1, [100, 105]), (2, [101, 111]), (4, [102, 122]), (8, [104, 144])]
 )
 def test_vertex_goes_to_the_slide_pixel_that_holds_the_centre_of_its_own(downsample, slide_px):
-    outlines = contours.mapped(Outlines.from_rings([[(0, 0), (5, 5), (0, 5)]]), 100, 100, downsample)
+    outlines = contours.placed(Outlines.from_rings([[(0, 0), (5, 5), (0, 5)]]), 100, 100, downsample)
     assert outlines.xy[:2].tolist() == [[slide_px[0]] * 2, [slide_px[1]] * 2]
     assert outlines.xy.dtype == np.int32
 
 
 def test_mapping_keeps_holes_linked():
     found = contours.outlines(RING)
-    mapped = contours.mapped(found, 7, 9, 2)
+    mapped = contours.placed(found, 7, 9, 2)
     assert mapped.parent.tolist() == found.parent.tolist()
     assert mapped.offsets.tolist() == found.offsets.tolist()

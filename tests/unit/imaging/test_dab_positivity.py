@@ -12,7 +12,7 @@ from test_segmentation import rectangle
 
 from annohooks.core.deadline import Deadline
 from annohooks.core.errors import BadRequest
-from annohooks.imaging import nuclear
+from annohooks.imaging import nucleus_masks
 from annohooks.imaging.analyzers.dab_positivity import DabPositivity, DabPositivityParameters
 from annohooks.imaging.segmentation import Limits, segment
 
@@ -98,8 +98,8 @@ def test_percentages_of_the_real_picture_are_about_those_of_another_way_to_find_
     means = np.array([each.intensity_mean for each in measure.regionprops(cells, dab_of_scikit_image)])
     theirs = 100 * np.bincount(np.digitize(means, (0.2, 0.4, 0.6)), minlength=4) / len(means)
     result = findings(tissue, location="cytoplasm or membrane")
-    ours = 100 * result.found / result.found.sum()
-    assert result.found.sum() == pytest.approx(len(means), rel=0.25)
+    ours = 100 * result.object_counts / result.object_counts.sum()
+    assert result.object_counts.sum() == pytest.approx(len(means), rel=0.25)
     assert ours == pytest.approx(theirs, abs=8)
     h_scores = ours @ [0, 1, 2, 3], theirs @ [0, 1, 2, 3]
     assert h_scores == pytest.approx((116, 123), abs=1)  # as docs/analyzers.md has it
@@ -192,7 +192,7 @@ def test_nuclei_in_tiles_are_those_in_one_piece(mosaic, location, mpp, picture_p
 
     whole = findings(mosaic, analyzer=Fixed(), mpp=mpp, location=location)
     tiled = findings(mosaic, Limits(picture_px), Fixed(), mpp, location=location)
-    assert (whole.found > 0).all()
+    assert (whole.object_counts > 0).all()
     assert_same_class_by_class(tiled, whole)
 
 
@@ -205,20 +205,20 @@ def test_halo_beyond_that_of_nuclei_holds_all_of_a_nucleus_and_its_rim(location)
     picture = light(np.where(nucleus, 0.4, 0.02), np.where(end, 1.0, 0.0))
 
     class Fixed(DabPositivity):
-        halo_um = DabPositivity.halo_um - nuclear.HALO_UM
+        halo_um = DabPositivity.halo_um - nucleus_masks.HALO_UM
 
         def calibrate(self, sample, mpp, parameters):
             return (0.11, 0.3) if location == "nucleus" else (0.11,)
 
     whole = findings(picture, analyzer=Fixed(), location=location, separation=0.3)
-    assert whole.found.sum() == 10
+    assert whole.object_counts.sum() == 10
     for picture_px in range(300, 340, 7):
         tiled = findings(picture, Limits(picture_px), Fixed(), location=location, separation=0.3)
         assert_same_class_by_class(tiled, whole)
 
 
 def assert_same_class_by_class(tiled, whole):
-    assert np.array_equal(tiled.found, whole.found)
+    assert np.array_equal(tiled.object_counts, whole.object_counts)
     assert np.array_equal(tiled.area_um2, whole.area_um2)
     assert np.array_equal(tiled.classes, whole.classes)
     for array in ("xy", "offsets", "parent"):
@@ -236,7 +236,7 @@ def test_sheets_wider_than_any_nucleus_are_not_classed():
 
 def test_sentence_tells_percentages_and_h_score():
     result = findings(discs([0, 0, 0, 0, 0.3, 0.5, 0.5, 0.8]))
-    assert result.found.tolist() == [4, 1, 2, 1]
+    assert result.object_counts.tolist() == [4, 1, 2, 1]
     assert sentence([result]) == (
         "50.0 % positive: 50.0 % negative, 12.5 % weak (1+), 25.0 % moderate (2+), "
         "12.5 % strong (3+); H-score 100 of 300."
@@ -251,7 +251,7 @@ def test_sentence_counts_all_regions_together():
 
 def test_nothing_counted_is_said(glass):
     result = findings(glass)
-    assert result.found.tolist() == [0, 0, 0, 0]
+    assert result.object_counts.tolist() == [0, 0, 0, 0]
     assert sentence([result]) == "No nucleus was counted, so there is neither a percentage nor an H-score."
 
 

@@ -184,25 +184,25 @@ def test_cell_that_holds_an_object_is_never_dark_beside_a_crowd():
 
 
 def test_cells_grow_by_whole_factors_until_there_are_not_too_many(monkeypatch):
-    monkeypatch.setattr(density, "MOST_CELLS", 1000)
+    monkeypatch.setattr(density, "MAX_CELLS", 1000)
     drawn = density_map(points((5, 5)), [rectangle(0, 0, 10_000, 5000)], 50, MPP)
     assert drawn.cell_px == 300
     assert drawn.levels.shape == (17, 34)
 
 
 @given(st.integers(1, 200_000), st.integers(1, 200_000), st.integers(1, 300))
-def test_map_is_never_too_large_and_no_coarser_than_it_takes(width, height, cell_px):
+def test_map_is_never_too_large_and_no_enlargement_than_it_takes(width, height, cell_px):
     def cells(side):
         return math.ceil(width / side) * math.ceil(height / side)
 
-    factor = density._coarser(Box(0, 0, width, height), cell_px)
-    assert cells(factor * cell_px) <= density.MOST_CELLS
-    assert factor == 1 or cells((factor - 1) * cell_px) > density.MOST_CELLS
+    factor = density._enlargement(Box(0, 0, width, height), cell_px)
+    assert cells(factor * cell_px) <= density.MAX_CELLS
+    assert factor == 1 or cells((factor - 1) * cell_px) > density.MAX_CELLS
 
 
 def test_a_whole_slide_at_the_finest_cells_is_a_map_too():
     drawn = density_map(points((5, 5), (99_999, 79_999)), [rectangle(0, 0, 100_000, 80_000)], 5, 0.25)
-    assert drawn.levels.size <= density.MOST_CELLS
+    assert drawn.levels.size <= density.MAX_CELLS
     assert np.argwhere(drawn.levels).tolist() == [[0, 0], [side - 1 for side in drawn.levels.shape]]
 
 
@@ -260,22 +260,22 @@ def test_sentence_tells_mean_and_peak_and_what_the_colour_stands_for(tissue):
     found, parameters = analysed(InMemory(tissue, MPP), [rectangle(0, 0, 512, 512)], cell_um=40)
     conclusion = ANALYZER.conclude(found, parameters)
     assert conclusion.sentence == (
-        f"{int(found[0].found[0]) / 0.256**2:,.0f} nuclei per mm2 on average; the map's cells are 40 um wide, its "
-        f"brightest colour stands for {conclusion.density.per_mm2:,.0f} per mm2."
+        f"{int(found[0].object_counts[0]) / 0.256**2:,.0f} nuclei per mm2 on average; the map's cells are 40 um "
+        f"wide, its brightest colour stands for {conclusion.density.per_mm2:,.0f} per mm2."
     )
 
 
 def test_sentence_tells_of_smoothing_of_larger_cells_and_of_what_is_left_out(tissue, monkeypatch):
     slide, region = InMemory(tissue, MPP), rectangle(0, 0, 512, 512)
-    monkeypatch.setattr(density, "MOST_CELLS", 100)
+    monkeypatch.setattr(density, "MAX_CELLS", 100)
     found, parameters = analysed(slide, [region], cell_um=20, smoothing_um=30)
     text = ANALYZER.conclude(found, parameters).sentence
     assert "cells are 40 um wide" in text
     assert "It is smoothed over 30 um." in text
     assert "Cells of 20 um would be too many for a region of this size." in text
     assert "leaves out" not in text
-    found[0].found[0] += 7
-    assert "The map leaves out 7 nuclei, the smallest" in ANALYZER.conclude(found, parameters).sentence
+    found[0].object_counts[0] += 7
+    assert "The map leaves out the 7 smallest nuclei" in ANALYZER.conclude(found, parameters).sentence
 
 
 @pytest.mark.parametrize(

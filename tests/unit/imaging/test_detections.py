@@ -69,7 +69,7 @@ def test_overlap_is_what_counting_pixels_gives(box, others):
     st.lists(st.tuples(BOX, st.integers(1, 100), st.integers(0, 1)), max_size=8),
     st.sampled_from([0.1003, 0.5003, 0.9003]),
 )
-def test_distinct_boxes_are_those_that_no_surer_one_that_stays_overlaps(found, most_iou):
+def test_distinct_boxes_are_those_that_no_surer_one_that_stays_overlaps(found, max_iou):
     boxes = np.array([box for box, _, _ in found], float).reshape(-1, 4) + np.array([0, 0, 1, 1])
     scores = np.array([score / 100 for _, score, _ in found])
     classes = np.array([each for _, _, each in found], np.int64)
@@ -77,6 +77,6 @@ def test_distinct_boxes_are_those_that_no_surer_one_that_stays_overlaps(found, m
         wanted = []
         for index in np.argsort(-scores, kind="stable"):
             rivals = [each for each in wanted if given_classes is None or classes[each] == classes[index]]
-            if all(overlaps(boxes[index], boxes[[each]])[0] <= most_iou for each in rivals):
+            if all(overlaps(boxes[index], boxes[[each]])[0] <= max_iou for each in rivals):
                 wanted.append(index)
-        assert sorted(distinct(boxes, scores, most_iou, given_classes).tolist()) == sorted(wanted)
+        assert sorted(distinct(boxes, scores, max_iou, given_classes).tolist()) == sorted(wanted)

@@ -149,6 +149,6 @@ def test_several_threads_detect_at_once_and_each_gets_its_own():
 
 
 def test_weights_count_from_what_the_last_stages_of_the_cascades_ask_for():
-    for name, least in zip(faces._CASCADES, faces._LEAST_WEIGHTS, strict=True):
+    for name, least in zip(faces._CASCADES, faces._MIN_WEIGHTS, strict=True):
         stages = ElementTree.parse(Path(cv2.data.haarcascades, name)).getroot().find("cascade/stages")
         assert float(stages[-1].findtext("stageThreshold")) == pytest.approx(least, abs=1e-5)

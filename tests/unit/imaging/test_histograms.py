@@ -15,7 +15,7 @@ def test_threshold_is_otsus_as_opencv_has_it(seed, dark, bright, share, noise):
     random = np.random.default_rng(seed)
     means = np.where(random.random((90, 110)) < share, dark, bright)
     values = np.clip(random.normal(means, noise), 0, 255).astype(np.uint8)
-    threshold = otsu_threshold(histogram(values), least_contrast=0)
+    threshold = otsu_threshold(histogram(values), min_contrast=0)
     theirs, _ = cv2.threshold(values, 0, 255, cv2.THRESH_OTSU)
     assert np.array_equal(values > threshold, values > theirs)
 
@@ -28,11 +28,11 @@ def test_histogram_counts_every_value():
 
 
 @given(st.integers(0, 255), st.integers(0, 255), st.integers(1, 50), st.floats(0, 260))
-def test_threshold_exists_when_the_two_classes_are_far_enough_apart(one, other, ones, least_contrast):
+def test_threshold_exists_when_the_two_classes_are_far_enough_apart(one, other, ones, min_contrast):
     values = np.full((10, 10), other, np.uint8)
     values.ravel()[:ones] = one
-    threshold = otsu_threshold(histogram(values), least_contrast)
-    if one != other and abs(one - other) >= least_contrast:
+    threshold = otsu_threshold(histogram(values), min_contrast)
+    if one != other and abs(one - other) >= min_contrast:
         assert min(one, other) <= threshold < max(one, other)
     else:
         assert threshold is None

@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as arrays
 from scipy import ndimage, spatial
 from skimage import color, feature, filters, measure, morphology, segmentation
 
-from annohooks.imaging import nuclear, stains
+from annohooks.imaging import nucleus_masks, stains
 from annohooks.imaging.analyzers.nuclei import Nuclei, NucleiParameters
 from annohooks.imaging.outlines import contours
 
@@ -193,7 +193,7 @@ def test_splitting_only_takes_pixels_away_and_loses_no_object(blobs, separation,
     coarse = cv2.resize(blobs, None, fx=6, fy=6, interpolation=cv2.INTER_NEAREST)
     picture = np.rint(240 * 10 ** -((coarse > 0)[..., None] * 0.7 * np.array(HEMATOXYLIN_BGR))).astype(np.uint8)
     parameters = NucleiParameters(stain="H-DAB", separation=separation)
-    with mock.patch.object(nuclear, "_split", wraps=nuclear._split) as splitting:
+    with mock.patch.object(nucleus_masks, "_split", wraps=nucleus_masks._split) as splitting:
         split = ANALYZER.class_map(picture, mpp, parameters, (0.24,))
     whole = splitting.call_args.args[0]
     assert set(np.unique(split)) <= {0, 1}

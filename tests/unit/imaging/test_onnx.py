@@ -87,17 +87,17 @@ def test_threads_that_share_a_network_do_not_get_each_others_scores(monkeypatch)
 
 @pytest.mark.parametrize("broken", [b"", b"no model at all", model()[:100], model()[100:]])
 def test_what_is_no_model_is_named_and_said(broken):
-    with pytest.raises(Unavailable, match=r'The model "one\.onnx" is none that can be run on patches of 32 pixels'):
+    with pytest.raises(Unavailable, match=r'The model "one\.onnx" cannot be run on patches of 32 pixels'):
         Network(broken, "one.onnx", classes=2, patch_px=PATCH_PX, margin_px=2)
 
 
 def test_model_of_other_classes_is_told_from_what_was_expected():
-    with pytest.raises(Unavailable, match=r"gives scores of the shape \(1, 2, 32, 32\), where \(1, 3, 32, 32\) is"):
+    with pytest.raises(Unavailable, match=r"returns scores of the shape \(1, 2, 32, 32\), but \(1, 3, 32, 32\) is"):
         network(classes=3)
 
 
 def test_model_for_other_channels_cannot_be_run():
-    with pytest.raises(Unavailable, match=r'The model "grey\.onnx" is none that can be run'):
+    with pytest.raises(Unavailable, match=r'The model "grey\.onnx" cannot be run'):
         Network(model(KERNEL[:, :1]), "grey.onnx", classes=2, patch_px=PATCH_PX, margin_px=2)
 
 

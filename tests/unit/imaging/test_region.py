@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annohooks.imaging.region import Box, Region, Shape, joined
+from annohooks.imaging.region import Box, Region, Shape, regions_of
 
 SLIDE = 1000, 800
 
@@ -32,7 +32,7 @@ def shape(*box):
 
 
 def boxes(shapes):
-    return sorted(tuple(region.box) for region in joined(shapes, *SLIDE))
+    return sorted(tuple(region.box) for region in regions_of(shapes, *SLIDE))
 
 
 def centres_inside(ring, height, width, downsample):
@@ -48,7 +48,7 @@ def centres_inside(ring, height, width, downsample):
 
 
 def test_shapes_that_overlap_are_one_region_that_holds_both():
-    (region,) = joined([shape(10, 10, 50, 40), shape(40, 30, 100, 20)], *SLIDE)
+    (region,) = regions_of([shape(10, 10, 50, 40), shape(40, 30, 100, 20)], *SLIDE)
     assert region.box == Box(10, 10, 130, 40)
     assert len(region.shapes) == 2
 
@@ -68,7 +68,7 @@ def test_shape_that_bridges_two_regions_joins_all_three():
 @given(st.lists(st.tuples(*2 * [st.integers(-50, 1000)], *2 * [st.integers(1, 200)]), max_size=12))
 def test_no_two_regions_overlap_and_every_shape_on_the_slide_is_in_one(drawn):
     shapes = [shape(*box) for box in drawn]
-    regions = joined(shapes, *SLIDE)
+    regions = regions_of(shapes, *SLIDE)
     for i, region in enumerate(regions):
         assert 0 <= region.box.x < region.box.right <= SLIDE[0]
         assert 0 <= region.box.y < region.box.bottom <= SLIDE[1]
@@ -85,7 +85,7 @@ def test_part_of_a_shape_off_the_slide_is_cut_off():
     "box", [(-50, 10, 50, 10), (1000, 10, 50, 10), (10, -5, 5, 5), (10, 800, 5, 5), (5000, 5000, 9, 9)]
 )
 def test_shape_off_the_slide_is_left_out(box):
-    assert joined([shape(*box)], *SLIDE) == []
+    assert regions_of([shape(*box)], *SLIDE) == []
 
 
 def test_box_of_a_shape_with_fractions_holds_all_of_it():
@@ -177,7 +177,7 @@ def test_rings_of_a_brush_are_all_in():
 
 @pytest.mark.parametrize("far", [1e4, 1e7, 1e9, 4e9])
 def test_shape_that_reaches_far_beyond_the_slide_still_covers_it(far):
-    (region,) = joined([shape(-far, -far, 2 * far, 2 * far)], *SLIDE)
+    (region,) = regions_of([shape(-far, -far, 2 * far, 2 * far)], *SLIDE)
     assert region.box == Box(0, 0, *SLIDE)
     assert cv2.countNonZero(region.mask((800, 1000), 1)) == 800_000
 

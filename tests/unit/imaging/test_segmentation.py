@@ -58,7 +58,7 @@ def assert_same(findings, other):
     assert len(findings.outlines) > 0
     for array in ("xy", "offsets", "parent"):
         assert np.array_equal(getattr(findings.outlines, array), getattr(other.outlines, array)), array
-    for array in ("classes", "found", "area_um2"):
+    for array in ("classes", "object_counts", "area_um2"):
         assert np.array_equal(getattr(findings, array), getattr(other, array)), array
     assert findings.region_um2 == other.region_um2
     assert findings.downsample == other.downsample
@@ -123,7 +123,7 @@ def test_classes_are_told_apart_in_tiles_as_in_one_piece(mosaic, picture_px):
     assert_same(segment(slide, region, ByShade(), limits=Limits(picture_px)), whole)
     for number in (1, 2):
         one_class = whole.outlines.take(whole.classes == number)
-        assert one_class.is_outer.sum() == whole.found[number - 1]
+        assert one_class.is_outer.sum() == whole.object_counts[number - 1]
 
 
 @pytest.mark.parametrize("picture_px", [129, 333])
@@ -148,7 +148,7 @@ def test_of_too_many_objects_the_largest_are_outlined_and_all_are_counted(mosaic
     assert 0 < some.outlines.is_outer.sum() <= objects
     assert len(some.outlines.xy) <= vertices
     assert some.left_out == everything.outlines.is_outer.sum() - some.outlines.is_outer.sum() > 0
-    assert (some.found, some.area_um2) == (everything.found, everything.area_um2)
+    assert (some.object_counts, some.area_um2) == (everything.object_counts, everything.area_um2)
     assert_same(segment(slide, region, limits=Limits(129, objects=objects, vertices=vertices)), some)
 
 
@@ -403,7 +403,7 @@ def test_no_more_is_read_once_the_deadline_has_passed(mosaic, monkeypatch):
 def test_joining_ends_once_the_deadline_has_passed(mosaic):
     class PassedWhenJoining(Deadline):
         def check(self, doing):
-            if doing == "joining what was found":
+            if doing == "joining the outlines":
                 raise DeadlineExceeded(f"The time for this request ran out while {doing}.")
 
     with pytest.raises(DeadlineExceeded, match="joining"):

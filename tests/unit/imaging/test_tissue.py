@@ -76,7 +76,7 @@ def slide(glass, field):
 def test_pieces_of_the_real_picture_are_found_where_they_were_put(slide):
     assert overlap(class_map(scanned(slide)), PIECES) > 0.95
     result = found(scanned(slide))
-    assert result.found.tolist() == [2]
+    assert result.object_counts.tolist() == [2]
     assert result.area_um2[0] == pytest.approx(PIECES.sum() * MPP**2, rel=0.05)
 
 
@@ -143,7 +143,7 @@ def test_white_that_was_not_scanned_is_not_taken_for_the_glass(slide):
 
 def test_empty_glass_gives_nothing(glass):
     result = found(scanned(glass))
-    assert result.found.tolist() == [0]
+    assert result.object_counts.tolist() == [0]
 
 
 def test_region_that_is_all_tissue_is_all_found(field):
@@ -161,9 +161,9 @@ def test_small_pieces_are_left_out_and_small_holes_filled(glass):
     cv2.circle(glass, (270, 200), 8, GLASS_BGR, -1)
     cv2.circle(glass, (330, 200), 22, GLASS_BGR, -1)
     result = found(scanned(glass))
-    assert result.found.tolist() == [2]
+    assert result.object_counts.tolist() == [2]
     assert (~result.outlines.is_outer).sum() == 1
-    assert found(scanned(glass), smallest_um2=10_000).found.tolist() == [3]
+    assert found(scanned(glass), smallest_um2=10_000).object_counts.tolist() == [3]
 
 
 def test_more_sensitivity_finds_paler_tissue(glass):

@@ -63,7 +63,7 @@ def in_parts(mask, wanted=EVERYTHING, every=3, **limits):
 def assert_same(one, other):
     for array in ("xy", "offsets", "parent"):
         assert np.array_equal(getattr(one.outlines, array), getattr(other.outlines, array)), array
-    for array in ("classes", "found", "pixels"):
+    for array in ("classes", "object_counts", "pixels"):
         assert np.array_equal(getattr(one, array), getattr(other, array)), array
 
 
@@ -109,7 +109,7 @@ def test_one_piece_is_traced_as_opencv_traces_the_objects_that_stay(mask, inside
     rings, parents, pixels = expected(mask, inside, wanted)
     assert [found.outlines.ring(index).tolist() for index in range(len(found.outlines))] == rings
     assert found.outlines.parent.tolist() == parents
-    assert (found.found.tolist(), found.pixels.tolist()) == ([len(pixels)], [sum(pixels)])
+    assert (found.object_counts.tolist(), found.pixels.tolist()) == ([len(pixels)], [sum(pixels)])
     assert found.classes.tolist() == [1] * len(rings)
 
 
@@ -196,7 +196,7 @@ def test_points_and_lines_enclose_nothing_and_are_no_objects(height, width):
     mask = np.zeros((11, 11), np.uint8)
     mask[1 : 1 + height, 1 : 1 + width] = 255
     for found in (in_one_piece(mask), in_parts(mask)):
-        assert (len(found.outlines), found.found.tolist(), found.pixels.tolist()) == (0, [0], [0])
+        assert (len(found.outlines), found.object_counts.tolist(), found.pixels.tolist()) == (0, [0], [0])
 
 
 SQUARES = drawn("""
@@ -215,7 +215,7 @@ def test_of_too_many_objects_the_largest_stay_and_all_are_counted(objects, corne
     found = in_parts(SQUARES, objects=objects)
     firsts = [tuple(xy) for xy in found.outlines.xy[found.outlines.offsets[:-1]].tolist()]
     assert firsts == (corners or [(0, 0), (4, 0), (8, 0), (0, 3), (3, 4), (8, 5)])
-    assert (found.found.tolist(), found.pixels.tolist()) == ([6], [3 * 4 + 2 * 9 + 16])
+    assert (found.object_counts.tolist(), found.pixels.tolist()) == ([6], [3 * 4 + 2 * 9 + 16])
 
 
 @pytest.mark.parametrize(("vertices", "kept"), [(3, 0), (4, 1), (7, 1), (8, 2), (24, 6)])
@@ -229,12 +229,12 @@ def test_object_that_has_too_many_vertices_alone_does_not_keep_others_out():
     mask[5:9, 24:28] = 255
     found = in_parts(mask, vertices=12)
     assert found.outlines.xy.tolist() == [[24, 5], [24, 8], [27, 8], [27, 5]]
-    assert found.found.tolist() == [2]
+    assert found.object_counts.tolist() == [2]
 
 
 def test_nothing_is_no_outlines():
     found = in_one_piece(np.zeros((5, 6), np.uint8))
-    assert (len(found.outlines), len(found.classes), found.found.tolist()) == (0, 0, [0])
+    assert (len(found.outlines), len(found.classes), found.object_counts.tolist()) == (0, 0, [0])
 
 
 def test_memory_does_not_grow_with_the_specks_that_are_left_out():
@@ -249,7 +249,7 @@ def test_memory_does_not_grow_with_the_specks_that_are_left_out():
             of_picture.add(specks, 1, 0, column)
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        assert of_picture.finish(lambda: None).found.tolist() == [100 * number]
+        assert of_picture.finish(lambda: None).object_counts.tolist() == [100 * number]
         return most
 
     peak(4)

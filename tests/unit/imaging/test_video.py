@@ -395,7 +395,7 @@ NO_VIDEOS = {
 def test_what_is_no_video_is_refused_before_ffmpeg_sees_it(tmp_path, captures, content):
     file = tmp_path / "media.mp4"
     file.write_bytes(content)
-    with pytest.raises(NotAVideo, match="no video of a format known here"):
+    with pytest.raises(NotAVideo, match="a file of a format that is not supported"):
         video.probe(file)
     assert captures == []
 
@@ -425,14 +425,14 @@ def test_video_without_a_picture_is_refused(tmp_path):
 
 
 def test_video_of_too_large_pictures_is_refused_undecoded(videos, captures, monkeypatch):
-    monkeypatch.setattr(video, "MOST_PIXELS", 160 * 120 - 1)
+    monkeypatch.setattr(video, "MAX_PIXELS", 160 * 120 - 1)
     with pytest.raises(NotAVideo, match="a video of 160 x 120 pixels, over the limit of 19199 pixels"):
         video.probe(videos["mp4"])
     assert captures[-1].grabbed == 0
 
 
 def test_video_of_too_many_frames_is_refused(videos, monkeypatch):
-    monkeypatch.setattr(video, "MOST_FRAMES", 99)
+    monkeypatch.setattr(video, "MAX_FRAMES", 99)
     with pytest.raises(NotAVideo, match="a video of more than 99 frames"):
         video.probe(videos["mp4"])
 

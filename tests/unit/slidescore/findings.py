@@ -39,5 +39,5 @@ class Cells(DarkRegions):
     says = ""
     map = None
 
-    def conclude(self, found, parameters):
+    def conclude(self, findings, parameters):
         return Conclusion(self.says, self.map)

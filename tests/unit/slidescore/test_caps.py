@@ -39,7 +39,7 @@ def test_the_largest_stay_of_all_regions_and_classes_in_their_order():
     assert sides(kept) == [[30, 50], [40]]
     assert [each.classes.tolist() for each in kept] == [[2, 1], [1]]
     assert [each.left_out for each in kept] == [1, 1]
-    assert [each.found.tolist() for each in kept] == [[2, 1], [2]]
+    assert [each.object_counts.tolist() for each in kept] == [[2, 1], [2]]
 
 
 def test_holes_stay_and_go_with_their_outline_and_count_with_it():

@@ -65,8 +65,8 @@ def analyse(
     findings = segmentation.segment(slide, slide.region(), analyzer, parameters, deadline, _LIMITS)
     if findings.left_out:
         raise TooLarge(
-            f"{int(findings.found.sum()):,} objects were found, more than a result can hold. Please send a smaller "
-            "picture, or ask for larger objects only."
+            f"{int(findings.object_counts.sum()):,} objects were found, more than a result can hold. Please send a "
+            "smaller picture, or ask for larger objects only."
         )
     outer = findings.outlines.is_outer
     labels = [analyzer.classes[number - 1].title for number in findings.classes[outer].tolist()]

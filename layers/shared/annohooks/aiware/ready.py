@@ -35,8 +35,8 @@ def _can_be_read(detectors: str) -> bool:
     """Whether the file is there. Raises SettingsError or UnicodeDecodeError for mistakes that show without OpenCV."""
     if not onnx_files.is_there(detectors):
         return False
-    from annohooks.imaging import descriptions
+    from annohooks.imaging import detector_file
 
-    for _ in descriptions.read(onnx_files.read(detectors).decode()):
+    for _ in detector_file.read(onnx_files.read(detectors).decode()):
         pass
     return True

@@ -1,4 +1,4 @@
-"""Picture bytes to pixels, with the size known before a pixel is decoded."""
+"""Decodes pictures. Their size is checked before any pixel is decoded."""
 
 from __future__ import annotations
 
@@ -22,43 +22,44 @@ _BEGINNINGS = {
     b"II*\0": "TIFF",
     b"MM\0*": "TIFF",
 }
-_MOST_SCANS = 100  # of a JPEG: a progressive one has about 10, and each costs as much as the whole picture
+_MAX_SCANS = 100  # of a JPEG; a progressive one has about 10, and each takes as long as decoding the whole picture
 _BYTES_PER_PIXEL = 8  # of a TIFF: four channels of 16 bits
-_TIFF_SIDES = (256, 257)  # the tags of width and length
-_TIFF_TILE = (322, 323)
-_TIFF_BITS, _TIFF_SAMPLES = 258, 277  # of each sample; samples of each pixel
-_MOST_SAMPLES = 64
+_TIFF_SIDES = (256, 257)  # the tags ImageWidth and ImageLength
+_TIFF_TILE = (322, 323)  # TileWidth and TileLength
+_TIFF_BITS, _TIFF_SAMPLES = 258, 277  # BitsPerSample and SamplesPerPixel
+_MAX_SAMPLES = 64
 _TIFF_SINGLE = frozenset({*_TIFF_SIDES, *_TIFF_TILE, _TIFF_SAMPLES})
 _TIFF_INTEGERS = {3: "H", 4: "I"}
-_MARKER = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]", re.DOTALL)  # but restart markers
+_MARKER = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]", re.DOTALL)  # any marker but restart markers
 _FRAME_HEADERS = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
-_WITHOUT_LENGTH = frozenset({0x00, 0x01, *range(0xD0, 0xDA)})  # none of them belongs before the first scan
+_WITHOUT_LENGTH = frozenset({0x00, 0x01, *range(0xD0, 0xDA)})  # not allowed before the first scan
 
 
 class NotAPicture(ValueError):
-    """The bytes are no whole picture, or one larger than allowed; the message says which and names no content."""
+    """The bytes are not a complete picture, or it is too large. The message says which, and quotes nothing of it."""
 
 
 def jpeg(content: bytes, max_pixels: int) -> Picture:
     """Decodes a baseline or progressive JPEG.
 
-    Raises NotAPicture for other content, more than max_pixels, or a file that ends before its end marker: OpenCV
-    fills what is missing of a truncated JPEG with grey, which an analysis would take for tissue.
+    Raises NotAPicture for other content, more than max_pixels, or a file that ends before its end marker: OpenCV fills
+    the missing part of a truncated JPEG with grey, which an analysis would take for tissue.
     Source: ITU-T T.81, annex B.
     """
     return _decoded(content, _jpeg_size(content), max_pixels, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION, "JPEG")
 
 
 def is_picture(head: bytes) -> bool:
-    """Whether a file that begins so, with 12 bytes or more, is of a format that `picture` decodes."""
+    """Whether a file that begins with head, at least 12 bytes, has a format that `picture` decodes."""
     return _name(head) is not None
 
 
 def picture(content: bytes, max_pixels: int) -> Picture:
-    """Decodes a JPEG, PNG, WebP, BMP, TIFF or GIF, of several pictures the first, turned as its camera was held.
+    """Decodes a JPEG, PNG, WebP, BMP, TIFF or GIF, and rotates it as its EXIF orientation says.
 
-    Raises NotAPicture for other content, more than max_pixels, or a file that ends too early; for a TIFF also if its
-    tiles, or its pixels of more than 8 bytes, would take more memory than max_pixels of 8 bytes.
+    If a file has several pictures, it is the first. Raises NotAPicture for other content, more than max_pixels, or a
+    file that ends too early; for a TIFF also if its tiles, or its pixels of more than 8 bytes, would take more memory
+    than max_pixels of 8 bytes.
     """
     name, size = _format(content)
     if name == "TIFF" and size[0] * size[1] <= max_pixels:
@@ -67,7 +68,7 @@ def picture(content: bytes, max_pixels: int) -> Picture:
 
 
 def picture_size(content: bytes) -> tuple[int, int]:
-    """Width and height as stored of what `picture` decodes, from its header alone: the camera may have been turned.
+    """Width and height of a picture in a format that `picture` decodes, from its header, before any rotation.
 
     Raises NotAPicture for other content.
     """
@@ -90,17 +91,17 @@ def _decoded(content: bytes, size: tuple[int, int], max_pixels: int, flags: int,
 def _name(head: bytes) -> str | None:
     if head[:4] == b"RIFF":
         return "WebP" if head[8:12] == b"WEBP" else None
-    return next((name for begins, name in _BEGINNINGS.items() if head.startswith(begins)), None)
+    return next((name for beginning, name in _BEGINNINGS.items() if head.startswith(beginning)), None)
 
 
 def _format(content: bytes) -> tuple[str, tuple[int, int]]:
-    """The name of a format, and width and height from the file's header.
+    """The name of a file's format, and width and height from its header.
 
     Source: ITU-T T.81; W3C PNG; RFC 9649 (WebP); Microsoft's BITMAPFILEHEADER; Adobe TIFF 6.0; CompuServe GIF89a.
     """
     name = _name(content)
     if name is None:
-        raise NotAPicture("something that is no JPEG, PNG, WebP, BMP, TIFF or GIF")
+        raise NotAPicture("something that is not a JPEG, PNG, WebP, BMP, TIFF or GIF")
     try:
         return name, _SIZES[name](content)
     except struct.error:
@@ -134,7 +135,7 @@ def _bmp_size(content: bytes) -> tuple[int, int]:
 
 
 def _tiff_size(content: bytes) -> tuple[int, int]:
-    """Of its first picture."""
+    """Width and height of the first picture."""
     tags = _tiff_tags(content)
     if not all(side in tags for side in _TIFF_SIDES):
         raise NotAPicture("a TIFF without a size")
@@ -142,21 +143,21 @@ def _tiff_size(content: bytes) -> tuple[int, int]:
 
 
 def _check_tiff(content: bytes, size: tuple[int, int], max_pixels: int) -> None:
-    """Raises NotAPicture for what takes more memory than its size says."""
+    """Raises NotAPicture for a TIFF whose decoding would take more memory than its size suggests."""
     tags = _tiff_tags(content)
     per_pixel = max(8 * _BYTES_PER_PIXEL, tags.get(_TIFF_BITS, 1) * tags.get(_TIFF_SAMPLES, 1))
     tile = tuple(tags.get(side, 0) for side in _TIFF_TILE)
-    for what, (width, height) in {"pixels": size, "pixels a tile": tile}.items():
+    for unit, (width, height) in {"pixels": size, "pixels a tile": tile}.items():
         if width * height * per_pixel > max_pixels * 8 * _BYTES_PER_PIXEL:
             raise NotAPicture(
-                f"a TIFF of {width} x {height} {what} of {per_pixel} bits is over the limit of {max_pixels} pixels"
+                f"a TIFF of {width} x {height} {unit} of {per_pixel} bits is over the limit of {max_pixels} pixels"
             )
 
 
 def _tiff_tags(content: bytes) -> dict[int, int]:
-    """The numbers of its first picture that say how much memory it takes; of bits per sample, the most.
+    """The tags of the first picture that determine its memory; for bits per sample, the largest value.
 
-    Raises NotAPicture if one of them is there twice, or not as TIFF 6.0 has it: LibTIFF would take either.
+    Raises NotAPicture if a tag occurs twice or is not as TIFF 6.0 defines it, because LibTIFF accepts both.
     """
     order = "<" if content[:2] == b"II" else ">"
     (directory,) = struct.unpack_from(f"{order}I", content, 4)
@@ -167,9 +168,9 @@ def _tiff_tags(content: bytes) -> dict[int, int]:
         if tag not in _TIFF_SINGLE and tag != _TIFF_BITS:
             continue
         if tag in tags:
-            raise NotAPicture("a TIFF of two sizes")
-        if kind not in _TIFF_INTEGERS or not 1 <= count <= (1 if tag in _TIFF_SINGLE else _MOST_SAMPLES):
-            raise NotAPicture("a TIFF whose size is not as TIFF has it")
+            raise NotAPicture("a TIFF that gives its size twice")
+        if kind not in _TIFF_INTEGERS or not 1 <= count <= (1 if tag in _TIFF_SINGLE else _MAX_SAMPLES):
+            raise NotAPicture("a TIFF whose size is not valid")
         values = f"{order}{count}{_TIFF_INTEGERS[kind]}"
         start = at + 8
         if struct.calcsize(values) > 4:
@@ -204,20 +205,21 @@ def _jpeg_size(content: bytes) -> tuple[int, int]:
 
 
 def _has_end(content: bytes, position: int) -> bool:
-    """Whether the end marker follows, after no more than _MOST_SCANS scans, the first of which begins at position.
+    """Whether the end marker follows. position: the start of the first scan.
 
-    In entropy-coded data 0xFF is followed by 0, or by a restart marker; any other marker ends them.
+    In entropy-coded data, 0xFF is followed by 0 or by a restart marker; any other marker ends the data. Raises
+    NotAPicture after _MAX_SCANS scans.
     """
     scans = 1
-    while found := _MARKER.search(content, position):
-        marker, position = content[found.end() - 1], found.end()
+    while match := _MARKER.search(content, position):
+        marker, position = content[match.end() - 1], match.end()
         if marker == 0xD9:
             return True
         if marker in _WITHOUT_LENGTH:
             continue
         scans += marker == 0xDA
-        if scans > _MOST_SCANS:
-            raise NotAPicture(f"a JPEG of more than {_MOST_SCANS} scans")
+        if scans > _MAX_SCANS:
+            raise NotAPicture(f"a JPEG of more than {_MAX_SCANS} scans")
         position += int.from_bytes(content[position : position + 2])
     return False
 

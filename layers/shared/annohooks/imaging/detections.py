@@ -1,4 +1,4 @@
-"""What a detector found in a picture, as arrays."""
+"""The objects that a detector found in a picture, as arrays."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from annohooks.imaging.outlines import FloatArray, Outlines
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detections:
-    """M objects in one picture, each a closed ring without holes; N vertices in all.
+    """M objects in one picture, each a closed ring without holes, with N vertices in total.
 
     xy: float64 [N, 2], x then y, in pixels of the picture: its left edge is at 0 and its right edge at its width.
     offsets: int64 [M + 1]; ring m is xy[offsets[m]:offsets[m + 1]], its first vertex not repeated at the end.
@@ -33,9 +33,9 @@ class Detections:
 
     @classmethod
     def from_boxes(cls, boxes: ArrayLike, labels: Sequence[str], scores: ArrayLike | None = None) -> Detections:
-        """boxes: [M, 4], x0, y0, x1, y1; a ring is the corners top left, top right, bottom right, bottom left.
+        """boxes: [M, 4], x0, y0, x1, y1. scores: [M], or None if they are unknown.
 
-        scores: [M], none known when left out.
+        A ring has the corners top left, top right, bottom right, bottom left.
         """
         corners = np.asarray(boxes, np.float64).reshape(-1, 4)
         xy = corners[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 2)
@@ -44,7 +44,7 @@ class Detections:
 
     @classmethod
     def from_outlines(cls, outlines: Outlines, labels: Sequence[str]) -> Detections:
-        """The outer rings, without scores. labels: one for each ring of the outlines, those of holes not looked at."""
+        """The outer rings, without scores. labels: one for each ring of the outlines; those of holes are ignored."""
         order = np.flatnonzero(outlines.is_outer)
         outer = outlines.pick(order)
         names = tuple(labels[index] for index in order.tolist())
@@ -58,7 +58,7 @@ class Detections:
         return self.xy[self.offsets[index] : self.offsets[index + 1]]
 
     def boxes(self) -> FloatArray:
-        """The smallest box along the axes around each ring, float64 [M, 4]: x0, y0, x1, y1."""
+        """The bounding box of each ring, float64 [M, 4]: x0, y0, x1, y1."""
         if not len(self):
             return np.empty((0, 4))
         starts = self.offsets[:-1]
@@ -66,30 +66,31 @@ class Detections:
 
 
 def overlaps(box: FloatArray, boxes: FloatArray) -> FloatArray:
-    """Area that a box, [4], has in common with each of others, [M, 4], over the area that either covers, float64 [M].
+    """Intersection over union of a box, [4], with each of others, [M, 4]: float64 [M].
 
-    Boxes are x0, y0, x1, y1; two without area have 0.
+    Boxes are x0, y0, x1, y1. The result is 0 for two boxes without area.
     """
     sides = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
     common = sides.clip(0).prod(axis=1)
-    either = (box[2:] - box[:2]).prod() + (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) - common
-    overlap: FloatArray = np.divide(common, either, out=np.zeros(len(boxes)), where=either > 0)
+    union = (box[2:] - box[:2]).prod() + (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) - common
+    overlap: FloatArray = np.divide(common, union, out=np.zeros(len(boxes)), where=union > 0)
     return overlap
 
 
 def distinct(
-    boxes: FloatArray, scores: FloatArray, most_iou: float, classes: NDArray[np.int64] | None = None
+    boxes: FloatArray, scores: FloatArray, max_iou: float, classes: NDArray[np.int64] | None = None
 ) -> NDArray[np.int64]:
-    """The numbers of the boxes that overlap none of a higher score by more than most_iou, the highest score first.
+    """The indices of the boxes that overlap no box with a higher score by more than max_iou, highest score first.
 
-    boxes: [M, 4], x0, y0, x1, y1. scores: [M], above 0. classes: [M]; only boxes of one class are compared.
+    boxes: [M, 4], x0, y0, x1, y1. scores: [M], above 0. classes: [M]; only boxes of the same class are compared.
     Source: greedy non-maximum suppression, Neubeck and Van Gool 2006 (cv2.dnn.NMSBoxes).
     """
     if not len(boxes):
         return np.empty(0, np.int64)
-    sized: Any = np.hstack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]])  # cv2 takes arrays, which its types do not say
-    given: Any = scores
+    # cv2 accepts arrays, but its type hints do not say so.
+    sized: Any = np.hstack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]])
+    score_array: Any = scores
     if classes is None:
-        return np.asarray(cv2.dnn.NMSBoxes(sized, given, 0.0, most_iou), np.int64)
-    of_class: Any = classes
-    return np.asarray(cv2.dnn.NMSBoxesBatched(sized, given, of_class, 0.0, most_iou), np.int64)
+        return np.asarray(cv2.dnn.NMSBoxes(sized, score_array, 0.0, max_iou), np.int64)
+    class_array: Any = classes
+    return np.asarray(cv2.dnn.NMSBoxesBatched(sized, score_array, class_array, 0.0, max_iou), np.int64)

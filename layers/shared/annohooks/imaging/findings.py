@@ -15,17 +15,17 @@ from annohooks.imaging.region import Region
 class Findings:
     """Objects of K classes in one region.
 
-    outlines: in slide pixels, holes linked; classes: uint8 [M], the class of each ring, from 1 to K.
-    found: int64 [K], how many objects of each class there are, those left out of the outlines too. area_um2: float64
-    [K], of all of them, holes taken off, counted in pixels. region_um2: what was looked at, 0 for a region that no
-    pixel's centre lies in. downsample: slide pixels per analysed pixel, along a side. slide_mpp: micrometres per slide
-    pixel.
+    outlines: in slide pixels, with their holes. classes: uint8 [M], the class of each ring, from 1 to K.
+    object_counts: int64 [K], the number of objects of each class, with those that have no outline. area_um2: float64
+    [K], the area of all objects of each class without their holes, counted in pixels. region_um2: the area that was
+    analysed; 0 if no pixel has its centre in the region. downsample: slide pixels per analysed pixel, along a side.
+    slide_mpp: micrometres per slide pixel.
     """
 
     region: Region
     outlines: Outlines
     classes: NDArray[np.uint8]
-    found: NDArray[np.int64]
+    object_counts: NDArray[np.int64]
     area_um2: FloatArray
     region_um2: float
     downsample: int
@@ -33,5 +33,6 @@ class Findings:
 
     @property
     def left_out(self) -> int:
-        """Objects that are counted but have no outline here: the smallest of too many, or of too many vertices."""
-        return int(self.found.sum() - self.outlines.is_outer.sum())
+        """The number of objects that are counted but have no outline, because there were too many or they were too
+        complex: the largest that fit have one."""
+        return int(self.object_counts.sum() - self.outlines.is_outer.sum())

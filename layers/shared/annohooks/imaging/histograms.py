@@ -1,4 +1,4 @@
-"""How pixels spread over the grey values, and where to part them."""
+"""Histograms of grey values, and thresholds from them."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from annohooks.imaging.outlines.contours import Mask
 
 
 def histogram(values: Mask, counted: Mask | None = None) -> FloatArray:
-    """How many pixels have each of the 256 values, float64 [256].
+    """The number of pixels of each of the 256 values, float64 [256].
 
-    values: uint8 [h, w]. counted: uint8 [h, w], 0 where a pixel does not count; all do when left out.
+    values: uint8 [h, w]. counted: uint8 [h, w], 0 where a pixel does not count; without it, all pixels count.
     """
     return cv2.calcHist([values], [0], counted, [256], [0, 256]).ravel().astype(np.float64)
 
 
-def otsu_threshold(counts: FloatArray, least_contrast: float) -> int | None:
-    """Otsu's threshold, or None when the two classes' means are closer than least_contrast: nothing stands out.
+def otsu_threshold(counts: FloatArray, min_contrast: float) -> int | None:
+    """Otsu's threshold, or None if the means of the two classes are closer than min_contrast.
 
-    counts: of the values from 0 on. The lower class is up to and with the threshold. Source: Otsu 1979.
+    counts: of the values from 0. The threshold itself belongs to the lower class. Source: Otsu 1979.
     """
     value = np.arange(len(counts))
     below, below_sum = np.cumsum(counts), np.cumsum(counts * value)
@@ -31,4 +31,4 @@ def otsu_threshold(counts: FloatArray, least_contrast: float) -> int | None:
     gap = np.zeros(len(counts))
     gap[valid] = above_sum[valid] / above[valid] - below_sum[valid] / below[valid]
     best = int(np.argmax(below * above * gap**2))
-    return best if gap[best] >= least_contrast else None
+    return best if gap[best] >= min_contrast else None

@@ -1,4 +1,4 @@
-"""A convolutional network from an ONNX model, by OpenCV, for pictures of any size."""
+"""A convolutional network from an ONNX model, run by OpenCV on pictures of any size."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from annohooks.imaging.decode import Picture
 
 
 class Network:
-    """Scores of several classes for each pixel; make one per process and model.
+    """Computes scores of several classes for each pixel. Create one per process and model.
 
-    It takes float32 [1, 3, patch_px, patch_px] and gives float32 [1, classes, patch_px, patch_px].
+    The model takes float32 [1, 3, patch_px, patch_px] and returns float32 [1, classes, patch_px, patch_px].
     """
 
     def __init__(
@@ -30,33 +30,33 @@ class Network:
         mean: tuple[float, float, float] = (0, 0, 0),
         is_rgb: bool = True,
     ) -> None:
-        """model: an ONNX file. name: for the person who reads that it cannot be used.
+        """model: the content of an ONNX file. name: for error messages.
 
-        margin_px: how far from a pixel others may lie that its scores depend on. mean: taken off the grey values, in
-        the order the network wants the colours in; scale: multiplies what is left.
-        Raises Unavailable if OpenCV cannot read or run it, or it gives another shape; ValueError if the margin leaves
-        nothing of a patch.
+        margin_px: the distance up to which other pixels influence the scores of a pixel. mean: is subtracted from the
+        grey values, in the order of colours that the network takes. scale: multiplies the difference.
+        Raises Unavailable if OpenCV cannot read or run the model, or the model returns another shape; ValueError if
+        the margins leave nothing of a patch.
         """
         if not 0 <= 2 * margin_px < patch_px:
             raise ValueError(f"a margin of {margin_px} leaves nothing of a patch of {patch_px}")
         self._patch_px, self._margin_px = patch_px, margin_px
         self._scale, self._mean, self._is_rgb = scale, mean, is_rgb
         self._classes = classes
-        self._lock = threading.Lock()  # a network holds its input and what it makes of it
+        self._lock = threading.Lock()  # a network holds its input and its results
         expected = (1, classes, patch_px, patch_px)
         try:
             self._net = cv2.dnn.readNetFromONNX(np.frombuffer(model, np.uint8))
             shape = self._forward(np.zeros((patch_px, patch_px, 3), np.uint8)).shape
         except cv2.error as error:
-            raise Unavailable(f'The model "{name}" is none that can be run on patches of {patch_px} pixels.') from error
+            raise Unavailable(f'The model "{name}" cannot be run on patches of {patch_px} pixels.') from error
         if shape != expected:
-            raise Unavailable(f'The model "{name}" gives scores of the shape {shape}, where {expected} is expected.')
+            raise Unavailable(f'The model "{name}" returns scores of the shape {shape}, but {expected} is expected.')
 
     def scores(self, picture: Picture) -> NDArray[np.float32]:
-        """Scores, float32 [classes, h, w], of a picture, uint8 BGR [h, w, 3], reflected at its border.
+        """The scores, float32 [classes, h, w], of a picture, uint8 BGR [h, w, 3], reflected at its border.
 
-        Read in patches that overlap by the margin, of which the inner part counts: where they lie does not matter, but
-        for rounding, and if the network does not stride.
+        Patches overlap by the margin, and only their inner part is used. If the network does not stride, the position
+        of the patches changes nothing but rounding.
         """
         height, width = picture.shape[:2]
         margin, inner = self._margin_px, self._patch_px - 2 * self._margin_px

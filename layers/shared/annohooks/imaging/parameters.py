@@ -1,4 +1,4 @@
-"""Parameters of analyzers and detectors: which ones a class has, and their values as a request gives them."""
+"""The parameters of analyzers and detectors, and how they are read from the values of a request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where on the slide to look: boxes, and shapes inside them."""
+"""Regions of a slide: boxes, and the shapes inside them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 from annohooks.imaging.outlines import FloatArray
 from annohooks.imaging.outlines.contours import Mask
 
-_BAND_PX = 32  # rows drawn at once, which bounds the memory that many long edges take
+_BAND_PX = 32  # rows drawn at once, which bounds the memory for many long edges
 
 
 class Box(NamedTuple):
-    """A rectangle in slide pixels, half open: x <= column < x + width."""
+    """A rectangle in slide pixels. It is half open: x <= column < x + width."""
 
     x: int
     y: int
@@ -34,12 +34,12 @@ class Box(NamedTuple):
         return self.x < other.right and other.x < self.right and self.y < other.bottom and other.y < self.bottom
 
     def around(self, other: Box) -> Box:
-        """The smallest box that holds both."""
+        """The smallest box that contains both."""
         x, y = min(self.x, other.x), min(self.y, other.y)
         return Box(x, y, max(self.right, other.right) - x, max(self.bottom, other.bottom) - y)
 
     def within(self, width: int, height: int) -> Box | None:
-        """The part on a slide of that size; None when nothing is left."""
+        """The part within a slide of that size; None if there is none."""
         x, y = max(self.x, 0), max(self.y, 0)
         right, bottom = min(self.right, width), min(self.bottom, height)
         return Box(x, y, right - x, bottom - y) if right > x and bottom > y else None
@@ -47,14 +47,14 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shape:
-    """One drawn shape: rings [k, 2] that are in, and rings cut out of them, in slide pixels."""
+    """One drawn shape in slide pixels: outer rings [k, 2], and rings of the holes in them."""
 
     rings: tuple[FloatArray, ...]
     holes: tuple[FloatArray, ...] = ()
 
     @property
     def box(self) -> Box:
-        """The smallest box of whole pixels that holds all rings; it may reach beyond the slide."""
+        """The smallest box of whole pixels that contains all rings; it may reach beyond the slide."""
         corners = np.concatenate(self.rings)
         x, y = np.floor(corners.min(axis=0)).astype(int)
         right, bottom = np.ceil(corners.max(axis=0)).astype(int)
@@ -63,19 +63,19 @@ class Shape:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Region:
-    """What is analysed in one piece: a box on the slide, and the shapes in it that count."""
+    """An area that is analysed as one: a box on the slide, and the drawn shapes in it."""
 
     box: Box
     shapes: tuple[Shape, ...]
 
     def mask(self, size: tuple[int, int], downsample: float, row: int = 0, column: int = 0) -> Mask:
-        """The shapes drawn on a picture of the box, or on a part of it: 255 where a pixel's centre is in one.
+        """A mask of the shapes on a picture of the box, or on a part of it: 255 where a pixel's centre is in a shape.
 
-        size: (height, width) of the part in pixels; row, column: where in the picture its corner is.
+        size: (height, width) of the part in pixels. row, column: the position of its corner in the picture.
         """
         inside = np.zeros(size, np.uint8)
         for shape in self.shapes:
-            # A hole cuts its own shape only, which then needs a canvas of its own.
+            # A hole is cut out of its own shape only, so this shape needs its own canvas.
             canvas = np.zeros(size, np.uint8) if shape.holes else inside
             for ring in shape.rings:
                 self._fill(canvas, ring, downsample, row, column, 255)
@@ -86,7 +86,7 @@ class Region:
         return inside
 
     def fills(self, size: tuple[int, int], downsample: float, row: int = 0, column: int = 0) -> bool:
-        """Whether a rectangle was drawn that holds the whole of a part: its mask is 255 everywhere."""
+        """Whether one drawn rectangle contains the whole part. Its mask is then 255 everywhere."""
         height, width = size
         for shape in self.shapes:
             for ring in shape.rings if not shape.holes else ():
@@ -98,13 +98,13 @@ class Region:
         return False
 
     def _pixels(self, xy: FloatArray, downsample: float) -> FloatArray:
-        """The first pixel whose centre is at or beyond slide positions."""
+        """The first pixels whose centres are at or beyond the slide positions."""
         return np.ceil((xy - (self.box.x, self.box.y)) / downsample - 0.5)
 
     def _fill(self, canvas: Mask, ring: FloatArray, downsample: float, row: int, column: int, value: int) -> None:
-        """Sets the pixels whose centre is in a ring, by the even-odd rule; the ring may reach beyond the canvas.
+        """Sets the pixels whose centre is in a ring, by the even-odd rule. The ring may reach beyond the canvas.
 
-        cv2.fillPoly would draw the edges in full, which makes every shape half a pixel larger.
+        cv2.fillPoly would set every pixel that an edge touches, which makes each shape half a pixel larger.
         """
         height, width = canvas.shape
         corner, end = (column, row), (column + width, row + height)
@@ -126,7 +126,7 @@ class Region:
             at = np.arange(len(edge)) + np.repeat(last - np.cumsum(rows), rows)
             crossing = x[edge] + (at - y[edge]) * (to_x - x)[edge] / (to_y - y)[edge]
             crossed = np.clip(np.ceil(crossing), left, right).astype(np.int64) - left
-            turns = np.sort((at - top) * (right - left) + crossed)  # in and out by turns, and out at each row's end
+            turns = np.sort((at - top) * (right - left) + crossed)  # inside starts and ends by turns
             runs = np.diff(turns, prepend=0, append=(bottom - top) * (right - left))
             within = np.repeat(np.arange(len(runs)) % 2 > 0, runs).reshape(bottom - top, right - left)
             canvas[top - row : bottom - row, left - column : right - column][within] = value
@@ -138,10 +138,10 @@ def _is_rectangle(ring: FloatArray) -> bool:
     return len(ring) == 4 and bool((upright != level).all() and (upright != np.roll(upright, 1)).all())
 
 
-def joined(shapes: Iterable[Shape], width: int, height: int) -> list[Region]:
-    """Regions on a slide of that size; shapes whose boxes overlap form one, so that nothing in both counts twice.
+def regions_of(shapes: Iterable[Shape], width: int, height: int) -> list[Region]:
+    """The regions of shapes on a slide of that size. Shapes outside the slide are left out.
 
-    Shapes that lie off the slide are left out.
+    Shapes whose boxes overlap form one region, so that an object in both is counted once.
     """
     regions: list[tuple[Box, tuple[Shape, ...]]] = []
     for shape in shapes:

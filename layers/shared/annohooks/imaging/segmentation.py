@@ -1,4 +1,4 @@
-"""A region of a slide to findings: read in tiles, analysed and traced as they arrive."""
+"""Runs an analyzer on a region of a slide: reads it in tiles, and analyses and traces each tile when it arrives."""
 
 from __future__ import annotations
 
@@ -24,27 +24,28 @@ from annohooks.imaging.outlines.tracing import Drawn, Sizes, Tracing
 from annohooks.imaging.region import Box, Region
 
 _TILES_AHEAD = 4
-_SAMPLE_PIECES = 4  # by as many, spread over a region that is larger than one picture
+_SAMPLE_PIECES = 4  # rows and columns of pieces, spread over a region that is larger than one picture
 _SAMPLE_PIECE_PX = 480
 
 
 class Slide(Protocol):
-    """Where pictures come from."""
+    """A slide that pictures can be read from."""
 
     width: int
     height: int
     mpp: float | None
-    """Micrometres per pixel at full resolution; None when the slide does not say."""
+    """Micrometres per pixel at full resolution; None if it is unknown."""
 
     def picture(self, box: Box, downsample: int) -> Picture:
-        """The pixels of a box on the slide, [ceil(height / downsample), ceil(width / downsample), 3]. Thread safe."""
+        """The pixels of a box, [ceil(height / downsample), ceil(width / downsample), 3]. Thread safe."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """picture_px: longest side of one picture; region_px: pixels of a region, all tiles together.
+    """The limits of one region.
 
-    objects, vertices: as many as a region's outlines may be and have, the smallest are left out of more.
+    picture_px: longest side of one picture. region_px: analysed pixels of all tiles. objects, vertices: of the
+    outlines; when there are more, the smallest objects have none.
     """
 
     picture_px: int = 2000
@@ -54,11 +55,11 @@ class Limits:
 
 
 ASSUMED_MPP = 0.25
-"""Micrometres per pixel of a slide that does not say: a 40x scan."""
+"""Micrometres per pixel of a slide for which they are unknown: a 40x scan."""
 
 
 def downsample_for(box: Box, slide_mpp: float, target_mpp: float, region_px: int) -> int:
-    """The power of two that brings a slide nearest to target_mpp, from full resolution down, and within region_px."""
+    """The power of two, from 1, that brings a slide nearest to target_mpp; larger if region_px would be exceeded."""
     downsample: int = 1 << max(0, round(math.log2(target_mpp / slide_mpp)))
     while math.ceil(box.width / downsample) * math.ceil(box.height / downsample) > region_px:
         downsample *= 2
@@ -75,11 +76,10 @@ def segment(
 ) -> Findings:
     """Runs an analyzer over a region of any size.
 
-    Tiles overlap by the analyzer's halo and share one calibration; their inner parts are traced as they come, and what
-    their borders cut is joined, so the outlines are those of the region in one piece. Holds the tiles in flight and
-    what was found. Raises BadRequest when slide or region would have to be read too coarsely for the analyzer,
-    DeadlineExceeded between tiles, AnnohooksError for an analyzer that breaks its promises, and whatever slide.picture
-    raises.
+    Tiles overlap by the analyzer's halo and share one calibration. Their inner parts are traced, and objects that lie
+    in several tiles are joined, so the outlines equal those of the region in one picture. Memory: the tiles in flight
+    and the findings. Raises BadRequest if the slide or the region has to be read at a resolution too coarse for the
+    analyzer, DeadlineExceeded between tiles, AnnohooksError for an invalid class map, and what slide.picture raises.
     """
     slide_mpp = slide.mpp or ASSUMED_MPP
     downsample = downsample_for(region.box, slide_mpp, analyzer.mpp, limits.region_px)
@@ -87,7 +87,7 @@ def segment(
     if mpp > analyzer.coarsest_mpp:
         raise BadRequest(_too_coarse(slide_mpp, analyzer, limits))
     grid = _Grid(region.box, downsample, math.ceil(analyzer.halo_um / mpp), limits.picture_px, slide)
-    px_per_um2, looking = 1 / mpp**2, f"looking for {analyzer.title.lower()}"
+    px_per_um2, activity = 1 / mpp**2, f"looking for {analyzer.title.lower()}"
     smallest_px = max(parameters.smallest_um2 * px_per_um2, 4.0)
     sizes = Sizes(
         smallest_px,
@@ -107,11 +107,11 @@ def segment(
     if first and not grid.is_one_picture:
         calibration = analyzer.calibrate(_sample(slide, grid, drawn), mpp, parameters)
     for tile, picture in _fetched(slide, grid, chain([first] if first else [], tiles)):
-        deadline.check(looking)
+        deadline.check(activity)
         if calibration is None:
             calibration = analyzer.calibrate(picture, mpp, parameters)
         class_map = analyzer.class_map(picture, mpp, parameters, calibration)
-        _require_promised(class_map, picture, analyzer)
+        _require_valid(class_map, picture, analyzer)
         class_map = tile.cut(class_map)
         region_px += class_map.size if tile.inside is None else cv2.countNonZero(tile.inside)
         for number in range(1, len(analyzer.classes) + 1):
@@ -119,13 +119,13 @@ def segment(
             if tile.inside is not None:
                 mask = cv2.bitwise_and(mask, tile.inside)
             tracing.add(mask.astype(np.uint8, copy=False), number, tile.row, tile.column, tile.inside)
-    traced = tracing.finish(lambda: deadline.check("joining what was found"))
-    outlines = contours.mapped(traced.outlines, region.box.x, region.box.y, downsample)
+    traced = tracing.finish(lambda: deadline.check("joining the outlines"))
+    outlines = contours.placed(traced.outlines, region.box.x, region.box.y, downsample)
     return Findings(
         region=region,
         outlines=outlines.clipped(slide.width, slide.height),
         classes=traced.classes,
-        found=traced.found,
+        object_counts=traced.object_counts,
         area_um2=traced.pixels / px_per_um2,
         region_um2=region_px / px_per_um2,
         downsample=downsample,
@@ -133,15 +133,15 @@ def segment(
     )
 
 
-def _require_promised(class_map: ClassMap, picture: Picture, analyzer: Analyzer[Any, Any]) -> None:
-    """Raises AnnohooksError for a class map that is none: what it would count is wrong, and nobody would see it."""
+def _require_valid(class_map: ClassMap, picture: Picture, analyzer: Analyzer[Any, Any]) -> None:
+    """Raises AnnohooksError for an invalid class map, whose counts would be wrong without anyone noticing."""
     if class_map.dtype != np.uint8 or class_map.shape != picture.shape[:2]:
-        given = f"{class_map.dtype} {list(class_map.shape)} for a picture of {list(picture.shape[:2])}"
+        problem = f"{class_map.dtype} {list(class_map.shape)} for a picture of {list(picture.shape[:2])}"
     elif (highest := int(class_map.max())) > len(analyzer.classes):
-        given = f"of class {highest}, where there are {len(analyzer.classes)}"
+        problem = f"of class {highest}, where there are {len(analyzer.classes)}"
     else:
         return
-    raise AnnohooksError(f'The analysis "{analyzer.title}" does not work: its class map is {given}.')
+    raise AnnohooksError(f'The analysis "{analyzer.title}" does not work: its class map is {problem}.')
 
 
 def _too_coarse(slide_mpp: float, analyzer: Analyzer[Any, Any], limits: Limits) -> str:
@@ -157,8 +157,11 @@ def _too_coarse(slide_mpp: float, analyzer: Analyzer[Any, Any], limits: Limits) 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Tile:
-    """row, column, height, width: its part of the region, in analysed pixels; inside: what was drawn of it, None when
-    all of it. box: what is read, on the slide; top, left: where the part starts in that picture."""
+    """A part of the region, and the larger box that is read for it.
+
+    row, column, height, width: the part, in analysed pixels of the region. inside: a mask of the drawn pixels of the
+    part, None if all were drawn. box: on the slide. top, left: the position of the part in the picture of the box.
+    """
 
     row: int
     column: int
@@ -169,13 +172,13 @@ class _Tile:
     top: int
     left: int
 
-    def cut(self, found: Mask) -> Mask:
-        """Its part of what was found in its picture."""
-        return found[self.top : self.top + self.height, self.left : self.left + self.width]
+    def cut(self, mask: Mask) -> Mask:
+        """The part, cut out of a mask of the picture."""
+        return mask[self.top : self.top + self.height, self.left : self.left + self.width]
 
 
 class _Grid:
-    """A region cut into tiles of whole analysed pixels."""
+    """Divides a region into tiles of whole analysed pixels."""
 
     def __init__(self, box: Box, downsample: int, halo_px: int, picture_px: int, slide: Slide) -> None:
         self.box, self.downsample, self.picture_px, self._slide = box, downsample, picture_px, slide
@@ -185,13 +188,13 @@ class _Grid:
         self._core = picture_px if self.is_one_picture else max(picture_px - 2 * halo_px, picture_px // 10)
 
     def parts(self) -> Iterator[tuple[int, int, int, int]]:
-        """The tiles without what they overlap by: row, column, height, width."""
+        """The tiles without their overlap: row, column, height, width."""
         for row in range(0, self.rows, self._core):
             for column in range(0, self.columns, self._core):
                 yield row, column, min(self._core, self.rows - row), min(self._core, self.columns - column)
 
     def box_of(self, row: int, column: int, height: int, width: int) -> Box:
-        """Analysed pixels to a box on the slide."""
+        """The box on the slide of a rectangle in analysed pixels."""
         x, y = self.box.x + column * self.downsample, self.box.y + row * self.downsample
         right = min(x + width * self.downsample, self._slide.width)
         bottom = min(y + height * self.downsample, self._slide.height)
@@ -206,7 +209,7 @@ class _Grid:
 
 
 def _drawn_tiles(grid: _Grid, drawn: Drawn) -> Iterator[_Tile]:
-    """The tiles in which something was drawn."""
+    """The tiles that contain drawn pixels."""
     for part in grid.parts():
         inside = drawn(*part)
         if inside is None or inside.any():
@@ -214,9 +217,9 @@ def _drawn_tiles(grid: _Grid, drawn: Drawn) -> Iterator[_Tile]:
 
 
 def _fetched(slide: Slide, grid: _Grid, tiles: Iterable[_Tile]) -> Iterator[tuple[_Tile, Picture]]:
-    """Tiles with their pictures, in order, a few read ahead by threads.
+    """Tiles with their pictures, in order. Threads read a few tiles ahead.
 
-    Ends only when no thread reads any more, so the caller may then give up the right to read.
+    It ends only when no thread reads any more, so that the caller can then give up the right to read.
     """
     waiting: deque[tuple[_Tile, Future[Picture]]] = deque()
     pool = ThreadPoolExecutor(_TILES_AHEAD, thread_name_prefix="tile")
@@ -234,17 +237,18 @@ def _fetched(slide: Slide, grid: _Grid, tiles: Iterable[_Tile]) -> Iterator[tupl
 
 
 def _sample(slide: Slide, grid: _Grid, drawn: Drawn) -> Picture:
-    """Pieces spread evenly over what was drawn, side by side, at the resolution of the analysis.
+    """Pieces of the region side by side, at the resolution of the analysis, for the calibration.
 
-    Drawn so thinly that no piece meets it, the pieces of its box do.
+    They are spread evenly over the box of the region; those without drawn pixels are left out. If no piece has drawn
+    pixels, because the shapes are thin, all pieces are used.
     """
     height, width = (min(_SAMPLE_PIECE_PX, grid.picture_px, side) for side in (grid.rows, grid.columns))
     rows = np.unique(np.linspace(0, grid.rows - height, _SAMPLE_PIECES).astype(int)).tolist()
     columns = np.unique(np.linspace(0, grid.columns - width, _SAMPLE_PIECES).astype(int)).tolist()
     parts = [(row, column, height, width) for row in rows for column in columns]
     insides = [drawn(*part) for part in parts]
-    met = [part for part, inside in zip(parts, insides, strict=True) if inside is None or inside.any()]
+    drawn_parts = [part for part, inside in zip(parts, insides, strict=True) if inside is None or inside.any()]
     with ThreadPoolExecutor(_TILES_AHEAD, thread_name_prefix="sample") as pool:
-        boxes = [grid.box_of(*part) for part in met or parts]
+        boxes = [grid.box_of(*part) for part in drawn_parts or parts]
         pieces = list(pool.map(lambda box: slide.picture(box, grid.downsample), boxes))
     return np.hstack(pieces)

@@ -1,4 +1,4 @@
-"""How much of each stain a pixel holds."""
+"""The amount of each stain in each pixel."""
 
 from __future__ import annotations
 
@@ -22,27 +22,28 @@ _DENSITY = -np.log10((np.arange(256, dtype=np.float32) + 1) / 256)  # optical de
 
 
 def amounts(picture: Picture, stain: Stain) -> list[NDArray[np.float32]]:
-    """Amount of each of the two stains, float32 [height, width]: hematoxylin, then eosin or DAB.
+    """The amounts of both stains, float32 [height, width] each: hematoxylin, then eosin or DAB.
 
-    In units of optical density, so 1.0 lets a tenth of the light through; what neither explains is left out.
+    They are in units of optical density: 1.0 lets a tenth of the light through. Density that neither stain explains is
+    left out.
     Source: Ruifrok and Johnston 2001.
     """
     unmixed = cv2.split(cv2.transform(densities(picture), _unmixing(stain)))
-    return [each.astype(np.float32, copy=False) for each in unmixed]
+    return [amount.astype(np.float32, copy=False) for amount in unmixed]
 
 
 def amount(picture: Picture, stain: Stain, which: int) -> NDArray[np.float32]:
-    """Amount of one stain alone, float32 [height, width]; which: FIRST or SECOND, otherwise as `amounts`."""
+    """The amount of one stain, float32 [height, width]. which: FIRST or SECOND. See `amounts`."""
     return cv2.transform(densities(picture), _unmixing(stain)[which : which + 1]).astype(np.float32, copy=False)
 
 
 def densities(picture: Picture) -> NDArray[np.float32]:
-    """Optical density of blue, green and red, float32 [height, width, 3]."""
+    """The optical density of blue, green and red, float32 [height, width, 3]."""
     return cv2.LUT(picture, _DENSITY).astype(np.float32, copy=False)
 
 
 def _unmixing(stain: Stain) -> NDArray[np.float32]:
-    """[2, 3]: blue, green, red optical density to stain amounts."""
+    """The matrix [2, 3] from the optical densities of blue, green and red to the amounts of the stains."""
     first, second = np.array(_HEMATOXYLIN), np.array(_EOSIN if stain == "H&E" else _DAB)
     vectors = np.stack([first, second, np.cross(first, second)])
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Detections of one picture after the other, joined over time."""
+"""Joins the detections of successive pictures into appearances of objects over time."""
 
 from __future__ import annotations
 
@@ -10,19 +10,17 @@ from numpy.typing import NDArray
 from annohooks.imaging.detections import Detections, overlaps
 from annohooks.imaging.outlines import FloatArray
 
-_SAME_OBJECT_IOU = (
-    0.2  # what a box has in common with that in the sample before, at least; less of it than of its place
-)
-_MOST_CLOSE = 100  # detections that a track may go on as; more are never looked at, as when all boxes are the same
-_MOST_MISSED = 1  # samples in a row in which a detector may miss an object that is there
+_SAME_OBJECT_IOU = 0.2  # least overlap of an object's boxes in successive samples; lower than that with its place
+_MAX_CLOSE = 100  # detections compared with one track, which matters if very many boxes overlap
+_MAX_MISSED = 1  # successive samples in which a detector may miss an object
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Appearance:
-    """An object that stays where it is for a time.
+    """An object that stays in one place for a time.
 
-    start_ms, stop_ms: half open. xy: float64 [k, 2], its ring when it was first seen there. score: its highest in that
-    time, NaN if never known. track: a number that appearances share which are one object in several places.
+    start_ms, stop_ms: the time, half open. xy: float64 [k, 2], its ring when it was first seen there. score: its
+    highest score in that time, NaN if unknown. track: a number; appearances of one object in several places share it.
     """
 
     start_ms: int
@@ -34,7 +32,7 @@ class Appearance:
 
 
 class _Track:
-    """An object as it was seen last, and the place it is in."""
+    """An object: the box where it was last seen, and the box of the place it is in."""
 
     def __init__(self, number: int, label: str) -> None:
         self.number, self.label = number, label
@@ -45,50 +43,52 @@ class _Track:
         self.score = float("nan")
 
     def arrive(self, at_ms: int, xy: FloatArray, box: FloatArray, score: float) -> None:
-        """It is in a new place."""
+        """Records that the object is in a new place."""
         self.place, self.xy, self.start_ms, self.score = box, xy, at_ms, score
         self.stay(at_ms, box, score)
 
     def stay(self, at_ms: int, box: FloatArray, score: float) -> None:
+        """Records that the object was seen in its place."""
         self.box, self.seen_ms = box, at_ms
         self.score = float(np.fmax(self.score, score))
 
 
-class _Near:
-    """Boxes of one label in order of one side, so that those which may overlap another are found at once."""
+class _Neighbours:
+    """Boxes of one label, sorted along one axis, so that the boxes that may overlap another are found quickly."""
 
     def __init__(self, numbers: NDArray[np.int64], boxes: FloatArray) -> None:
         self._axis = int(np.argmax(np.ptp(boxes[numbers, :2], axis=0)))
         self._numbers = numbers[np.argsort(boxes[numbers, self._axis], kind="stable")]
-        own = boxes[self._numbers]
-        self._starts = own[:, self._axis]
-        self._longest = float((own[:, self._axis + 2] - self._starts).max())
+        sorted_boxes = boxes[self._numbers]
+        self._starts = sorted_boxes[:, self._axis]
+        self._longest = float((sorted_boxes[:, self._axis + 2] - self._starts).max())
 
-    def to(self, box: FloatArray) -> NDArray[np.int64]:
-        """The numbers of those that lie beside no side of a box on the axis they are in order of; others may, too."""
+    def of(self, box: FloatArray) -> NDArray[np.int64]:
+        """The numbers of all boxes that overlap a box along the axis, and possibly of some that do not."""
         first = np.searchsorted(self._starts, box[self._axis] - self._longest)
         last = np.searchsorted(self._starts, box[self._axis + 2], side="right")
         return self._numbers[first:last]
 
 
 def _by_label(labels: tuple[str, ...]) -> dict[str, NDArray[np.int64]]:
-    """The numbers of the detections of each label."""
+    """The numbers of the detections with each label."""
     numbers: dict[str, list[int]] = {}
     for number, label in enumerate(labels):
         numbers.setdefault(label, []).append(number)
-    return {label: np.array(own, np.int64) for label, own in numbers.items()}
+    return {label: np.array(of_label, np.int64) for label, of_label in numbers.items()}
 
 
 class Tracker:
     """Joins the detections of samples that are step_ms apart.
 
-    An object is one of the same label that its box in the sample before overlaps most. It appears in one place as long
-    as its box overlaps that in which it was first seen there by at least iou, so that this ring is right for the whole
-    time; then it appears in another place, in the same track. One sample in which it is missed does not end either.
+    Detections of one label in successive samples are the same object if their boxes overlap most. The object stays in
+    one place as long as its box overlaps the first box of this place by at least iou, so that the first ring is right
+    for the whole time. After that it appears in another place, in the same track. If the detector misses the object in
+    one sample, neither the place nor the track ends.
     """
 
     def __init__(self, step_ms: int, iou: float = 0.5) -> None:
-        """step_ms: between samples; an appearance lasts so long after the last sample it is seen in."""
+        """step_ms: the time between samples, and the time that an appearance lasts after its last sample."""
         self._step_ms, self._iou = step_ms, iou
         self._same_iou = min(iou, _SAME_OBJECT_IOU)
         self._tracks: list[_Track] = []
@@ -96,61 +96,61 @@ class Tracker:
         self._done: list[Appearance] = []
 
     def add(self, at_ms: int, detections: Detections) -> None:
-        """What was found in the sample at at_ms, which is later than those before."""
-        oldest_ms = at_ms - (1 + _MOST_MISSED) * self._step_ms
+        """Adds the detections of the sample at at_ms, which is later than the samples before."""
+        oldest_ms = at_ms - (1 + _MAX_MISSED) * self._step_ms
         for track in self._tracks:
             if track.seen_ms < oldest_ms:
                 self._leave(track)
         self._tracks = [track for track in self._tracks if track.seen_ms >= oldest_ms]
         boxes = detections.boxes()
-        going_on = self._matched(detections, boxes)
+        matches = self._matched(detections, boxes)
         for index, label in enumerate(detections.labels):
             box, score = boxes[index], float(detections.scores[index])
-            seen = going_on.get(index)
-            if seen is not None and overlaps(seen.place, box[None])[0] >= self._iou:
-                seen.stay(at_ms, box, score)
+            match = matches.get(index)
+            if match is not None and overlaps(match.place, box[None])[0] >= self._iou:
+                match.stay(at_ms, box, score)
                 continue
-            if seen is not None:
-                self._leave(seen)
+            if match is not None:
+                self._leave(match)
             else:
-                seen = _Track(self._numbers, label)
+                match = _Track(self._numbers, label)
                 self._numbers += 1
-                self._tracks.append(seen)
-            seen.arrive(at_ms, detections.ring(index), box, score)
+                self._tracks.append(match)
+            match.arrive(at_ms, detections.ring(index), box, score)
 
     def finish(self) -> list[Appearance]:
-        """All appearances, by start and track; the tracker is then empty."""
+        """All appearances, sorted by start and track. The tracker is empty afterwards."""
         for track in self._tracks:
             self._leave(track)
         done, self._done, self._tracks = self._done, [], []
-        return sorted(done, key=lambda each: (each.start_ms, each.track))
+        return sorted(done, key=lambda appearance: (appearance.start_ms, appearance.track))
 
     def _matched(self, detections: Detections, boxes: FloatArray) -> dict[int, _Track]:
-        """The tracks of detections that go on, by the number of the detection; the closest pair first."""
+        """The track that each detection continues, by the number of the detection. Pairs that overlap most go first."""
         pairs: list[tuple[float, int, int]] = []
-        near = {label: _Near(numbers, boxes) for label, numbers in _by_label(detections.labels).items()}
+        neighbours = {label: _Neighbours(numbers, boxes) for label, numbers in _by_label(detections.labels).items()}
         for order, track in enumerate(self._tracks):
-            if track.label not in near:
+            if track.label not in neighbours:
                 continue
-            numbers = near[track.label].to(track.box)
+            numbers = neighbours[track.label].of(track.box)
             common = overlaps(track.box, boxes[numbers])
             closest = np.flatnonzero(common >= self._same_iou)
-            if len(closest) > _MOST_CLOSE:
-                closest = closest[np.argsort(-common[closest], kind="stable")[:_MOST_CLOSE]]
+            if len(closest) > _MAX_CLOSE:
+                closest = closest[np.argsort(-common[closest], kind="stable")[:_MAX_CLOSE]]
             pairs += [
                 (-overlap, order, index)
                 for overlap, index in zip(common[closest].tolist(), numbers[closest].tolist(), strict=True)
             ]
-        found: dict[int, _Track] = {}
-        taken: set[int] = set()
+        matches: dict[int, _Track] = {}
+        matched_tracks: set[int] = set()
         for _, order, index in sorted(pairs):
-            if order not in taken and index not in found:
-                found[index] = self._tracks[order]
-                taken.add(order)
-        return found
+            if order not in matched_tracks and index not in matches:
+                matches[index] = self._tracks[order]
+                matched_tracks.add(order)
+        return matches
 
     def _leave(self, track: _Track) -> None:
-        """It is no longer where it was."""
+        """Ends the appearance of an object in its place."""
         self._done.append(
             Appearance(track.start_ms, track.seen_ms + self._step_ms, track.xy, track.label, track.score, track.number)
         )

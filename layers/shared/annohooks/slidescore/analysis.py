@@ -67,7 +67,7 @@ def _results(
         raise BadRequest(regions.NO_AREA)
     logger.thread_safe_append_keys(
         regions=len(seen),
-        objects=sum(int(findings.found.sum()) for findings in seen),
+        objects=sum(int(findings.object_counts.sum()) for findings in seen),
     )
     notes = [parameters.described(analyzer, chosen)]
     if len(seen) < len(found):

@@ -28,9 +28,9 @@ class Most(msgspec.Struct, frozen=True):
 def largest(found: Iterable[Findings], most: Most) -> list[Findings]:
     """The findings with the largest of their outlines, of all regions and classes, up to the first that no longer fits.
 
-    An outline that is too much by itself is left out and does not count as the first. Outlines that go stay counted, in
-    `found` and `left_out`. found: may be made one by one; never more is in memory than fits, and the latest. Which
-    outlines stay does not depend on the order of the findings, but that of the same size the earlier ones do.
+    An outline that is too much by itself is left out and does not count as the first. Outlines that go stay counted,
+    in `object_counts` and `left_out`. found: may be made one by one; never more is in memory than fits, and the latest.
+    Which outlines stay does not depend on the order of the findings, but that of the same size the earlier ones do.
     """
     limits = np.array([most.outlines, most.vertices, most.memberships])
     kept: list[Findings] = []

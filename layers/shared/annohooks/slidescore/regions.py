@@ -9,7 +9,7 @@ import numpy as np
 
 from annohooks.core.errors import BadRequest
 from annohooks.imaging.outlines import FloatArray
-from annohooks.imaging.region import Region, Shape, joined
+from annohooks.imaging.region import Region, Shape, regions_of
 
 QUESTION = "ROI"
 _ELLIPSE_VERTICES = 90
@@ -49,7 +49,7 @@ def regions(answer: Any, width: int, height: int) -> list[Region]:
     solid = [shape for shape in shapes if min(shape.box.width, shape.box.height) > 0]
     if not solid:
         raise BadRequest(NO_AREA)
-    found = joined(solid, width, height)
+    found = regions_of(solid, width, height)
     if not found:
         raise BadRequest(f"The region of interest lies outside the slide. {_AGAIN}")
     return found

@@ -36,7 +36,7 @@ def summary(analyzer: Analyzer[Any, Any], conclusion: str, found: Sequence[Findi
 
 
 def _counts(analyzer: Analyzer[Any, Any], found: Sequence[Findings]) -> str:
-    numbers = np.sum([findings.found for findings in found], axis=0)
+    numbers = np.sum([findings.object_counts for findings in found], axis=0)
     areas = np.sum([findings.area_um2 for findings in found], axis=0)
     number, area, region = int(numbers.sum()), float(areas.sum()), sum(findings.region_um2 for findings in found)
     where = "the region" if len(found) == 1 else f"{len(found)} regions"

@@ -129,7 +129,7 @@ def chosen_detectors(monkeypatch):
     [
         (f"{DETECTORS}    colour: red\n".encode(), "detectors: line 6: colour: Object contains unknown field `colour`"),
         (DETECTORS.encode() + b"    title: \xff\n", "'utf-8' codec can't decode byte 0xff"),
-        (b"detectors:\n  - labels: !!bool zzz\n", "detectors: line 2: labels: nothing that can be read"),
+        (b"detectors:\n  - labels: !!bool zzz\n", "detectors: line 2: labels: it cannot be read"),
     ],
 )
 def test_a_mistake_in_the_file_of_detectors_is_told_as_such_until_it_is_put_right(chosen_detectors, content, reason):
@@ -155,6 +155,6 @@ def test_a_file_of_detectors_that_is_not_there_is_missing(chosen_detectors):
 
 def test_looking_whether_the_engine_is_ready_loads_no_opencv():
     code = (
-        "import sys, annohooks.aiware.ready, annohooks.imaging.descriptions; print({'cv2', 'numpy'} & {*sys.modules})"
+        "import sys, annohooks.aiware.ready, annohooks.imaging.detector_file; print({'cv2', 'numpy'} & {*sys.modules})"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"

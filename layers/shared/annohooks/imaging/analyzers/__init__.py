@@ -1,4 +1,4 @@
-"""The analyzers: each module of this folder registers its own by `base.analyzer`."""
+"""The analyzers. Each module of this folder is imported here, and registers its analyzers with `base.analyzer`."""
 
 from importlib import import_module
 from pathlib import Path

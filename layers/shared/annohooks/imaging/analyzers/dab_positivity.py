@@ -1,4 +1,4 @@
-"""Which nuclei hold the brown of a DAB stain, and how much: percentage of positive ones and H-score."""
+"""DAB positivity: nuclei by the amount of DAB in them, the percentage of positive nuclei, and the H-score."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annohooks.core.errors import BadRequest
-from annohooks.imaging import nuclear, stains
+from annohooks.imaging import nucleus_masks, stains
 from annohooks.imaging.analyzers.base import Analyzer, ClassMap, Conclusion, ObjectClass, analyzer
 from annohooks.imaging.analyzers.nuclei import NucleusParameters
 from annohooks.imaging.decode import Picture
@@ -21,12 +21,12 @@ from annohooks.imaging.outlines.contours import Mask
 
 Location = Literal["nucleus", "cytoplasm or membrane"]
 
-_RIM_UM = 3.0  # about a nucleus: of a cell, what is certainly its own
-_LONGEST_UM = 30.0  # a nucleus is no longer; the mean of what is longer would differ from tile to tile
+_RIM_UM = 3.0  # the width of the rim around a nucleus that certainly belongs to the same cell
+_LONGEST_UM = 30.0  # nuclei are not longer; the mean of a longer object would differ between tiles
 
 
 class DabPositivityParameters(NucleusParameters, frozen=True, kw_only=True):
-    """What a user may choose for DAB positivity. Raises BadRequest if the thresholds do not rise."""
+    """The parameters of DAB positivity. Raises BadRequest if the thresholds do not rise."""
 
     location: Annotated[Location, msgspec.Meta(title="where the marker is")] = "nucleus"
     weak: Annotated[float, msgspec.Meta(title="weak (1+) from this DAB optical density", ge=0.01, le=3)] = 0.2
@@ -40,10 +40,10 @@ class DabPositivityParameters(NucleusParameters, frozen=True, kw_only=True):
 
 @analyzer
 class DabPositivity(Analyzer[DabPositivityParameters, tuple[float, ...]]):
-    """Nuclei, each classed by the mean optical density of DAB: in it, or in it and the rim about it.
+    """Nuclei, classified by the mean optical density of DAB in the nucleus, or in the nucleus and the rim around it.
 
-    Where the marker is in the nucleus, either stain makes one; where it is not, hematoxylin alone does. The default
-    thresholds are those that QuPath's positive cell detection is usually run with ("DAB OD mean").
+    If the marker is in the nucleus, both stains show nuclei; otherwise only hematoxylin does. The default thresholds
+    are those commonly used with QuPath's positive cell detection ("DAB OD mean").
     Source: Ruifrok and Johnston 2001 (stains); McCarty et al. 1985 (H-score); Bankhead et al. 2017 (QuPath).
     """
 
@@ -59,33 +59,36 @@ class DabPositivity(Analyzer[DabPositivityParameters, tuple[float, ...]]):
     parameters = DabPositivityParameters
     mpp = 0.5
     coarsest_mpp = 1.0
-    smallest_hole_um2 = nuclear.SPECK_UM2
-    halo_um = nuclear.HALO_UM + _LONGEST_UM + _RIM_UM
+    smallest_hole_um2 = nucleus_masks.SPECK_UM2
+    halo_um = nucleus_masks.HALO_UM + _LONGEST_UM + _RIM_UM
 
     def calibrate(self, sample: Picture, mpp: float, parameters: DabPositivityParameters) -> tuple[float, ...]:
-        """The optical density of each stain that makes a nucleus above which a pixel is nucleus; inf if none is.
+        """For each stain that shows nuclei the optical density above which a pixel is nucleus; inf without contrast.
 
-        Of DAB no more than makes a nucleus positive, or the strong ones would hide the weak.
+        For DAB it is at most the density of a weak nucleus, because strong nuclei would raise it above the weak ones.
         """
-        limits = [nuclear.limit(each, mpp) for each in _making_nuclei(stains.amounts(sample, "H-DAB"), parameters)]
-        limits[stains.SECOND :] = [min(each, parameters.weak) for each in limits[stains.SECOND :]]
-        return tuple(each / parameters.sensitivity for each in limits)
+        amounts = _nuclear_amounts(stains.amounts(sample, "H-DAB"), parameters)
+        thresholds = [nucleus_masks.stain_threshold(amount, mpp) for amount in amounts]
+        thresholds[stains.SECOND :] = [min(dab, parameters.weak) for dab in thresholds[stains.SECOND :]]
+        return tuple(threshold / parameters.sensitivity for threshold in thresholds)
 
     def class_map(
         self, picture: Picture, mpp: float, parameters: DabPositivityParameters, calibration: tuple[float, ...]
     ) -> ClassMap:
         amounts = stains.amounts(picture, "H-DAB")
-        found = nuclear.nuclei(_making_nuclei(amounts, parameters), calibration, mpp, parameters.separation)
-        labels, measured = _cells(found, parameters.location, mpp)
+        nuclei = nucleus_masks.nucleus_mask(
+            _nuclear_amounts(amounts, parameters), calibration, mpp, parameters.separation
+        )
+        labels, measured = _cells(nuclei, parameters.location, mpp)
         label = labels[measured]
         dab = np.bincount(label, amounts[stains.SECOND][measured]) / np.maximum(np.bincount(label), 1)
         grade = np.zeros(int(labels.max()) + 1, np.uint8)
         grade[: len(dab)] = 1 + np.digitize(dab, (parameters.weak, parameters.moderate, parameters.strong))
-        grade[nuclear.lengths(found, labels) * mpp > _LONGEST_UM] = 0
-        return np.where(found > 0, grade[labels], 0).astype(np.uint8, copy=False)
+        grade[nucleus_masks.longest_sides(nuclei, labels) * mpp > _LONGEST_UM] = 0
+        return np.where(nuclei > 0, grade[labels], 0).astype(np.uint8, copy=False)
 
-    def conclude(self, found: Sequence[Findings], parameters: DabPositivityParameters) -> Conclusion:
-        counts = sum((findings.found for findings in found), np.zeros(len(self.classes), np.int64))
+    def conclude(self, findings: Sequence[Findings], parameters: DabPositivityParameters) -> Conclusion:
+        counts = sum((region.object_counts for region in findings), np.zeros(len(self.classes), np.int64))
         total = int(counts.sum())
         if not total:
             return Conclusion("No nucleus was counted, so there is neither a percentage nor an H-score.")
@@ -97,22 +100,23 @@ class DabPositivity(Analyzer[DabPositivityParameters, tuple[float, ...]]):
         )
 
 
-def _making_nuclei(
+def _nuclear_amounts(
     amounts: list[NDArray[np.float32]], parameters: DabPositivityParameters
 ) -> list[NDArray[np.float32]]:
+    """The amounts of the stains that show nuclei."""
     return amounts if parameters.location == "nucleus" else amounts[:1]
 
 
-def _cells(found: Mask, location: Location, mpp: float) -> tuple[NDArray[np.int32], BoolArray]:
-    """A label for each nucleus, and where its stain is measured: int32 and bool, [h, w] each.
+def _cells(nuclei: Mask, location: Location, mpp: float) -> tuple[NDArray[np.int32], BoolArray]:
+    """The label of the nearest nucleus, and which pixels are measured for it: int32 and bool, [h, w] each.
 
-    That is in the nucleus, or also in the rim about it as far as no other nucleus is nearer.
+    These are the pixels of the nucleus, and also those of the rim around it if the marker is not in the nucleus.
     """
     if location == "nucleus":
-        _, labels = cv2.connectedComponents(found, connectivity=8, ltype=cv2.CV_32S)
-        measured = found > 0
+        _, labels = cv2.connectedComponents(nuclei, connectivity=8, ltype=cv2.CV_32S)
+        measured = nuclei > 0
     else:
-        outside = (found == 0).astype(np.uint8)
-        away, labels = cv2.distanceTransformWithLabels(outside, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_CCOMP)
-        measured = away <= np.float32(_RIM_UM / mpp)
+        outside = (nuclei == 0).astype(np.uint8)
+        distance, labels = cv2.distanceTransformWithLabels(outside, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_CCOMP)
+        measured = distance <= np.float32(_RIM_UM / mpp)
     return labels.astype(np.int32, copy=False), measured

@@ -1,4 +1,4 @@
-"""Whatever is darker than its surroundings: tissue on glass, ink, pigment, stained areas."""
+"""Areas that are darker than their surroundings: tissue on glass, ink, pigment, stained areas."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from annohooks.imaging.decode import Picture
 from annohooks.imaging.histograms import histogram, otsu_threshold
 from annohooks.imaging.outlines.contours import Mask
 
-_LEAST_CONTRAST = 12.0  # grey values between the means of dark and bright; JPEG noise on empty glass stays below 5
+_MIN_CONTRAST = 12.0  # grey values between the means of dark and bright; JPEG noise on empty glass stays below 5
 
 
 class DarkRegionsParameters(Parameters, frozen=True, kw_only=True):
-    """What a user may choose for dark regions."""
+    """The parameters of dark regions."""
 
     threshold: Annotated[int, msgspec.Meta(title="darker than this grey value, 0 for Otsu's", ge=0, le=255)] = 0
     smallest_um2: Annotated[float, msgspec.Meta(title="smallest area in um2", ge=0, le=1e9)] = 25.0
@@ -25,7 +25,7 @@ class DarkRegionsParameters(Parameters, frozen=True, kw_only=True):
 
 @analyzer
 class DarkRegions(Analyzer[DarkRegionsParameters, float]):
-    """Grey values up to a threshold, Otsu's when none is given. Source: Otsu 1979."""
+    """Grey values below a threshold. Without one, the threshold is Otsu's. Source: Otsu 1979."""
 
     name = "dark_regions"
     title = "Dark regions"
@@ -37,11 +37,11 @@ class DarkRegions(Analyzer[DarkRegionsParameters, float]):
     halo_um = 8.0
 
     def calibrate(self, sample: Picture, mpp: float, parameters: DarkRegionsParameters) -> float:
-        """The highest grey value that is dark; -1 when nothing stands out."""
+        """The highest grey value that counts as dark; -1 without contrast."""
         if parameters.threshold:
             return parameters.threshold - 1.0
-        limit = otsu_threshold(histogram(_grey(sample)), _LEAST_CONTRAST)
-        return -1.0 if limit is None else limit
+        darkest_class = otsu_threshold(histogram(_grey(sample)), _MIN_CONTRAST)
+        return -1.0 if darkest_class is None else darkest_class
 
     def class_map(
         self, picture: Picture, mpp: float, parameters: DarkRegionsParameters, calibration: float

@@ -1,4 +1,4 @@
-"""What a detector is: a picture to labelled, scored rings."""
+"""The base class of detectors, which find labelled, scored rings in a picture."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ Kind = Literal["face", "barcode", "object"]
 
 
 class Parameters(msgspec.Struct, frozen=True, kw_only=True):
-    """What a user may choose for any detector."""
+    """The parameters of every detector: none."""
 
 
 P = TypeVar("P", bound=Parameters)
 
 
 class Detector(ABC, Generic[P]):
-    """Finds objects in a picture, one at a time. One instance serves every request, also several at once."""
+    """Finds objects in one picture at a time. One instance serves all requests, also concurrent ones."""
 
     name: str
-    """How settings and requests call it: lower case letters, digits and _."""
+    """Its name in settings and requests: lower case letters, digits and _."""
     title: str
-    """How a person reads it."""
+    """Its name as a person reads it."""
     kind: Kind
-    """What its objects are."""
+    """The kind of its objects."""
     parameters: type[P]
-    """The class P; all its fields have defaults."""
+    """The class P. All its fields have defaults."""
 
     @abstractmethod
     def detect(self, picture: Picture, parameters: P) -> Detections:
-        """Objects in a picture, uint8 BGR [h, w, 3], in its pixels, the surest first."""
+        """The objects in a picture, uint8 BGR [h, w, 3], in pixels of the picture, the highest score first."""

@@ -1,4 +1,4 @@
-"""Faces seen from the front, by two of OpenCV's cascades that have to agree."""
+"""Faces seen from the front, by two cascades of OpenCV that have to agree."""
 
 from __future__ import annotations
 
@@ -17,21 +17,23 @@ from annohooks.imaging.outlines import FloatArray
 
 _FOLDER = Path(cv2.__file__).with_name("data")
 _CASCADES = ("haarcascade_frontalface_alt2.xml", "haarcascade_frontalface_default.xml")
-# What their last stages ask for, from where weights count; the second's are five times as large as the first's.
-_LEAST_WEIGHTS = (53.755569, -2.992828)
+# The thresholds of their last stages, which are subtracted from the weights. The weights of the second cascade are five
+# times as large as those of the first.
+_MIN_WEIGHTS = (53.755569, -2.992828)
 _UNITS = (1.0, 5.0)
-_WINDOW_PX = 20  # what the first cascade looks at
+_WINDOW_PX = 20  # side of the first cascade's window
 _SCAN_STEP = 1.2
-_MOST_CANDIDATES = 100
-_LOOK_PX = 56.0  # a candidate is scaled to this size, where each cascade finds a face by tens of windows, others by few
-_LOOK_STEP = 1.1
-_EVEN_EVIDENCE = 6.0  # above all that skimage's pictures without faces give; of 100 faces of LFW, 98 are above
+_MAX_CANDIDATES = 100
+# A candidate is scaled to this side. Then tens of windows of each cascade agree on a face, and few on anything else.
+_CANDIDATE_PX = 56.0
+_CANDIDATE_STEP = 1.1
+_EVEN_EVIDENCE = 6.0  # more than in any of scikit-image's pictures without faces; 98 of 100 faces of LFW have more
 
 _Pair = tuple[cv2.CascadeClassifier, cv2.CascadeClassifier]
 
 
 class FaceParameters(Parameters, frozen=True, kw_only=True):
-    """What a user may choose for faces."""
+    """The parameters of faces."""
 
     smallest_face: Annotated[
         float, msgspec.Meta(title="smallest face, as part of the picture's shorter side", ge=0.02, le=1)
@@ -40,10 +42,10 @@ class FaceParameters(Parameters, frozen=True, kw_only=True):
 
 
 class Faces(Detector[FaceParameters]):
-    """Scans with one cascade in wide steps, looks closely at what it finds with both, and trusts what both see.
+    """Finds candidates with one cascade in wide steps, and then checks each with both cascades in narrow steps.
 
-    A score is e^3 / (e^3 + 6^3), e the geometric mean of what the windows of each cascade weigh that agree on the
-    place: 0.5 or more is a face, as a rule.
+    The score is e^3 / (e^3 + 6^3). The evidence e is the geometric mean, over both cascades, of the total weight of the
+    windows that agree on the place. Most objects with a score of 0.5 or more are faces.
     Source: Viola and Jones 2001; Lienhart and Maydt 2002 (cv2.CascadeClassifier, the cascades of OpenCV 4).
     """
 
@@ -53,7 +55,9 @@ class Faces(Detector[FaceParameters]):
     parameters = FaceParameters
 
     def __init__(self) -> None:
-        self._idle: deque[_Pair] = deque()  # a cascade holds the picture it works on, so each request has its own
+        self._idle: deque[_Pair] = (
+            deque()
+        )  # a cascade holds the picture it works on, so each request needs its own pair
 
     def detect(self, picture: Picture, parameters: FaceParameters) -> Detections:
         try:
@@ -65,9 +69,9 @@ class Faces(Detector[FaceParameters]):
         finally:
             self._idle.append(cascades)
         scores = evidence**3 / (evidence**3 + _EVEN_EVIDENCE**3)
-        kept = distinct(boxes, scores, most_iou=0.3)
-        kept = kept[scores[kept] >= parameters.least_confidence]
-        return Detections.from_boxes(boxes[kept], [""] * len(kept), scores[kept])
+        best = distinct(boxes, scores, max_iou=0.3)
+        best = best[scores[best] >= parameters.least_confidence]
+        return Detections.from_boxes(boxes[best], [""] * len(best), scores[best])
 
 
 def _loaded() -> _Pair:
@@ -76,35 +80,35 @@ def _loaded() -> _Pair:
 
 
 def _faces(picture: Picture, smallest_face: float, cascades: _Pair) -> tuple[FloatArray, FloatArray]:
-    """Boxes [M, 4] in pixels of the picture, several for a face, and how much evidence there is for each, [M]."""
+    """Boxes [M, 4] in pixels of the picture, and the evidence for each, [M]. A face may have several boxes."""
     grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
     scale = min(1.0, _WINDOW_PX / (smallest_face * min(grey.shape)))
     small = _scaled(grey, scale)
     boxes, weights = _windows(cascades, 0, small, _SCAN_STEP)
     boxes *= np.tile(np.divide(grey.shape, small.shape)[::-1], 2)
-    found = [_look(grey, box, cascades) for box in boxes[distinct(boxes, weights, most_iou=0.4)[:_MOST_CANDIDATES]]]
-    seen = [each for each in found if each is not None]
-    return np.array([box for box, _ in seen]).reshape(-1, 4), np.array([evidence for _, evidence in seen])
+    candidates = boxes[distinct(boxes, weights, max_iou=0.4)[:_MAX_CANDIDATES]]
+    faces = [face for face in (_checked(grey, box, cascades) for box in candidates) if face is not None]
+    return np.array([box for box, _ in faces]).reshape(-1, 4), np.array([evidence for _, evidence in faces])
 
 
 def _windows(
     cascades: _Pair, which: int, grey: cv2.typing.MatLike, step: float, smallest_px: float = 0, largest_px: float = 0
 ) -> tuple[FloatArray, FloatArray]:
-    """Every window that passes a cascade: boxes [M, 4], and weights [M] above what its last stage asks for."""
-    least, most = round(smallest_px), round(largest_px)
-    found, _, weights = cascades[which].detectMultiScale3(
-        grey, step, 0, minSize=(least, least), maxSize=(most, most), outputRejectLevels=True
+    """The windows that pass a cascade: boxes [M, 4], and weights [M] above the threshold of its last stage."""
+    min_side, max_side = round(smallest_px), round(largest_px)
+    windows, _, weights = cascades[which].detectMultiScale3(
+        grey, step, 0, minSize=(min_side, min_side), maxSize=(max_side, max_side), outputRejectLevels=True
     )
-    places = np.asarray(found, np.float64).reshape(-1, 4)
-    order = np.lexsort(places.T)  # OpenCV's threads give them as they find them
-    places[:, 2:] += places[:, :2]
-    return places[order], np.ravel(weights).astype(np.float64)[order] - _LEAST_WEIGHTS[which]
+    boxes = np.asarray(windows, np.float64).reshape(-1, 4)
+    order = np.lexsort(boxes.T)  # the order of OpenCV's threads varies
+    boxes[:, 2:] += boxes[:, :2]
+    return boxes[order], np.ravel(weights).astype(np.float64)[order] - _MIN_WEIGHTS[which]
 
 
-def _look(grey: cv2.typing.MatLike, box: FloatArray, cascades: _Pair) -> tuple[FloatArray, float] | None:
-    """Where exactly the face of a candidate is, and the evidence for it; None when a cascade sees none there."""
+def _checked(grey: cv2.typing.MatLike, box: FloatArray, cascades: _Pair) -> tuple[FloatArray, float] | None:
+    """The exact box of a candidate's face, and the evidence for it; None if one of the cascades finds no face."""
     side = box[2] - box[0]
-    scale = _LOOK_PX / side
+    scale = _CANDIDATE_PX / side
     height, width = grey.shape
     left, top = np.floor((box[:2] - side / 2).clip(0)).astype(int).tolist()
     right, bottom = np.ceil((box[2:] + side / 2).clip(0, (width, height))).astype(int).tolist()
@@ -112,7 +116,7 @@ def _look(grey: cv2.typing.MatLike, box: FloatArray, cascades: _Pair) -> tuple[F
     piece = _scaled(grey[top:bottom, left:right], scale)
     place, evidence = (box - corner) * scale, 1.0
     for which, unit in enumerate(_UNITS):
-        boxes, weights = _windows(cascades, which, piece, _LOOK_STEP, 0.7 * _LOOK_PX, 1.45 * _LOOK_PX)
+        boxes, weights = _windows(cascades, which, piece, _CANDIDATE_STEP, 0.7 * _CANDIDATE_PX, 1.45 * _CANDIDATE_PX)
         if which == 0:
             near = overlaps(place, boxes) > 0.3
             if not near.any():
@@ -123,7 +127,7 @@ def _look(grey: cv2.typing.MatLike, box: FloatArray, cascades: _Pair) -> tuple[F
 
 
 def _scaled(grey: cv2.typing.MatLike, scale: float) -> cv2.typing.MatLike:
-    """Resampled; at least one pixel a side, of pictures a thousand times as wide as high."""
+    """The picture, resampled. Each side has at least one pixel, also if a picture is very wide."""
     if scale == 1:
         return grey
     height, width = (max(1, round(side * scale)) for side in grey.shape)

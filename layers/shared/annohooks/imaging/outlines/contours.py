@@ -1,4 +1,4 @@
-"""A mask to its rings, and their sizes in pixels."""
+"""The rings of a mask, and their sizes in pixels."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from annohooks.imaging.outlines import BoolArray, IntArray, Outlines, following
+from annohooks.imaging.outlines import BoolArray, IntArray, Outlines, next_vertices
 
 Mask = NDArray[np.uint8]
-"""uint8 [height, width]; 0 is background, 255 object."""
+"""uint8 [height, width]; 0 is background, 255 is object."""
 
 
 def outlines(mask: Mask) -> Outlines:
-    """Outer rings of the mask's objects and their holes, linked, in pixel indices of the mask.
+    """The outer rings of the mask's objects, and their holes with the outer ring as parent, in pixels of the mask.
 
-    Objects are 8-connected, holes 4-connected; what touches the border of the mask is no hole. A vertex is the index of
-    an object's pixel; `mapped` takes it to the slide. Vertices stand where the direction changes, so an object that is
-    one pixel has one, and a line one pixel wide two.
+    Objects are 8-connected and holes 4-connected; background that touches the border of the mask is not a hole. A
+    vertex is the index of an object's pixel; `placed` converts it to slide pixels. A ring has a vertex where its
+    direction changes: an object of one pixel has one vertex, and a line one pixel wide has two.
     Source: Suzuki and Abe 1985 (cv2.findContours, two levels).
     """
     rings, hierarchy = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
@@ -25,13 +25,14 @@ def outlines(mask: Mask) -> Outlines:
 
 
 def enclosed_px(rings: Outlines) -> NDArray[np.int64]:
-    """Pixels within each ring of `outlines`, int64 [M]: of an outer ring its own too, of a hole without.
+    """The number of pixels within each ring of `outlines`, int64 [M].
 
+    An outer ring's own pixels count. A hole's ring consists of pixels of the object, which do not count.
     Source: Pick 1899, the points of a lattice within a polygon of lattice points.
     """
     if not len(rings):
         return np.empty(0, np.int64)
-    step = following(rings.xy, rings.offsets)
+    step = next_vertices(rings.xy, rings.offsets)
     step -= rings.xy
     np.abs(step, out=step)
     border_px = np.add.reduceat(np.maximum(step[:, 0], step[:, 1]), rings.offsets[:-1], dtype=np.int64)
@@ -40,9 +41,9 @@ def enclosed_px(rings: Outlines) -> NDArray[np.int64]:
 
 
 def object_px(parent: IntArray, enclosed: NDArray[np.int64], filled: BoolArray) -> NDArray[np.int64]:
-    """Pixels of the object of each ring, a hole's being the one it lies in, int64 [M].
+    """The number of pixels of each ring's object, int64 [M]. A hole belongs to the object that it lies in.
 
-    parent: of the rings. enclosed: of enclosed_px. filled: bool [M], the holes that count as filled.
+    parent: of the rings. enclosed: as `enclosed_px` returns it. filled: bool [M], the holes that count as filled.
     """
     pixels, holes = enclosed.copy(), parent >= 0
     np.subtract.at(pixels, parent[holes & ~filled], enclosed[holes & ~filled])
@@ -51,27 +52,29 @@ def object_px(parent: IntArray, enclosed: NDArray[np.int64], filled: BoolArray) 
 
 
 def sized(mask: Mask, smallest_px: float, largest_px: float, smallest_hole_px: float) -> Mask:
-    """The mask with only the objects of smallest_px to largest_px pixels, and the holes of these filled that enclose
-    fewer than smallest_hole_px and than smallest_px, with whatever lies in them."""
+    """The mask with only the objects of smallest_px to largest_px pixels, and with their small holes filled.
+
+    A small hole encloses fewer pixels than smallest_hole_px and than smallest_px; what lies in it is filled too.
+    """
     rings = outlines(mask)
     enclosed = enclosed_px(rings)
     filled = ~rings.is_outer & (enclosed < min(smallest_hole_px, smallest_px))
     pixels = object_px(rings.parent, enclosed, filled)
     keep = (pixels >= smallest_px) & (pixels <= largest_px)
     sized = mask.copy()
-    for drawn, value in ((~keep, 0), (keep & filled, 255)):
-        if drawn.any():
-            cv2.fillPoly(sized, [rings.ring(index) for index in np.flatnonzero(drawn).tolist()], value)
+    for selected, value in ((~keep, 0), (keep & filled, 255)):
+        if selected.any():
+            cv2.fillPoly(sized, [rings.ring(index) for index in np.flatnonzero(selected).tolist()], value)
     return sized
 
 
-def mapped(found: Outlines, x: int, y: int, downsample: int) -> Outlines:
-    """Outlines in pixel indices of a picture, in slide pixels.
+def placed(rings: Outlines, x: int, y: int, downsample: int) -> Outlines:
+    """Outlines in pixel indices of a picture, converted to slide pixels.
 
-    x, y: slide position of the picture's corner; downsample: slide pixels per picture pixel. A vertex is a pixel's
-    centre, half a pixel from its corner; it goes to the slide pixel that holds it.
+    x, y: slide position of the picture's corner. downsample: slide pixels per picture pixel. A vertex is the centre of
+    a pixel, half a pixel from its corner; it becomes the slide pixel that contains this centre.
     """
-    xy = found.xy * np.int32(downsample)
+    xy = rings.xy * np.int32(downsample)
     xy[:, 0] += x + downsample // 2
     xy[:, 1] += y + downsample // 2
-    return Outlines(xy, found.offsets, found.parent)
+    return Outlines(xy, rings.offsets, rings.parent)

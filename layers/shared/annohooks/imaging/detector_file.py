@@ -1,4 +1,4 @@
-"""The YAML file that describes the detectors a deployment brings, read without what runs them."""
+"""The YAML file in which a deployment describes its detectors. Reading it needs neither OpenCV nor NumPy."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from annohooks.core.errors import SettingsError
 Format = Literal["yolov5", "yolov8", "ssd"]
 Confidence = Annotated[float, msgspec.Meta(title="least confidence", ge=0, le=1)]
 
-_MOST_CHARACTERS = 256_000
-_PLACE = re.compile(r" - at `(?:key in )?\$\.?(\w*)[^`]*`$")
-# What PyYAML raises for a value that its own tag does not fit; a list within itself never ends.
+_MAX_CHARACTERS = 256_000
+_FIELD = re.compile(r" - at `(?:key in )?\$\.?(\w*)[^`]*`$")
+# Errors of PyYAML for a value that its tag does not fit. RecursionError: a list that contains itself.
 _UNREADABLE = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, OverflowError, RecursionError)
 _UNKNOWN = re.compile(r"unknown field `(.*)`$")
 
 
 class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A detector, as the file has it.
+    """One detector of the file.
 
-    name: lower case letters, digits and _. title: as a person reads it, the name when left out. model: its key in the
-    bucket for models. sha256: of the model, in hexadecimal; not looked at when left out. format: what it gives, for N
-    boxes and C labels: yolov5 [1, N, 5 + C], yolov8 [1, 4 + C, N], both centre and size in pixels of what it takes, or
-    ssd [1, 1, N, 7], corners in 0..1. width_px, height_px: what it takes; pictures are fitted in for YOLO, stretched
-    for SSD. labels: by number of class. least_confidence: unless a request says another. most_overlap: of two boxes of
-    one label, as intersection over union. scale, mean, is_rgb: mean is taken off the grey values, in the order the
-    model wants the colours in, and scale multiplies what is left.
+    name: lower case letters, digits and _. title: as a person reads it; without it, the name. model: the model's key in
+    the bucket for models. sha256: of the model, in hexadecimal; without it, any model is accepted. format: the output
+    for N boxes and C labels. yolov5 is [1, N, 5 + C], yolov8 is [1, 4 + C, N], both with centre and size in pixels of
+    the input; ssd is [1, 1, N, 7], with corners from 0 to 1. width_px, height_px: the input; a picture is fitted in for
+    YOLO and stretched for SSD. labels: by number of class. least_confidence: if a request does not give another.
+    most_overlap: of two boxes of one label, as intersection over union. scale, mean, is_rgb: mean is subtracted from
+    the grey values, in the order of colours that the model takes; scale multiplies the difference.
     """
 
     name: Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]*$")]
@@ -50,28 +50,28 @@ class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 def read(text: str) -> Iterator[tuple[int, Description]]:
-    """Each description of a YAML text, `detectors:` and a list, and the line it begins in.
+    """Each description of a YAML text, and the line where it begins. The text is `detectors:` and a list.
 
-    Raises SettingsError naming the line and the field, as late as the mistake is come to.
+    Raises SettingsError naming the line and the field when the iteration reaches a mistake.
     """
-    if len(text) > _MOST_CHARACTERS:
-        raise SettingsError(f"detectors: more than {_MOST_CHARACTERS} characters")
+    if len(text) > _MAX_CHARACTERS:
+        raise SettingsError(f"detectors: more than {_MAX_CHARACTERS} characters")
     names = set()
-    for node in _listed(text):
-        line, description = node.start_mark.line + 1, _described(node)
+    for node in _mappings(text):
+        line, description = node.start_mark.line + 1, _description(node)
         if description.name in names:
-            raise taken(line, description.name)
+            raise name_taken(line, description.name)
         names.add(description.name)
         yield line, description
 
 
-def taken(line: int, name: str) -> SettingsError:
-    """The mistake of a description that has the name of another."""
+def name_taken(line: int, name: str) -> SettingsError:
+    """The error for a description that has the name of another detector or analyzer."""
     return SettingsError(f"detectors: line {line}: name: there is another {name!r}")
 
 
-def _listed(text: str) -> Iterator[yaml.MappingNode]:
-    """The mapping of each detector."""
+def _mappings(text: str) -> Iterator[yaml.MappingNode]:
+    """The YAML mapping of each detector."""
     try:
         loader = yaml.SafeLoader(text)
         root = loader.get_single_node()
@@ -80,7 +80,7 @@ def _listed(text: str) -> Iterator[yaml.MappingNode]:
         line = mark.line + 1 if mark else 1
         raise SettingsError(f"detectors: line {line}: not YAML: {error.problem or error.context}") from None
     except yaml.YAMLError:
-        raise SettingsError("detectors: not YAML: no such character") from None
+        raise SettingsError("detectors: not YAML: it contains a character that YAML does not allow") from None
     except RecursionError:
         raise SettingsError(f"detectors: line {loader.line + 1}: nested too deeply") from None
     entries = root.value if isinstance(root, yaml.MappingNode) else []
@@ -92,7 +92,8 @@ def _listed(text: str) -> Iterator[yaml.MappingNode]:
         yield node
 
 
-def _described(node: yaml.MappingNode) -> Description:
+def _description(node: yaml.MappingNode) -> Description:
+    """The description in a mapping, in which a mistake is found with its line."""
     values: dict[str, Any] = {}
     nodes: dict[str, yaml.Node] = {}
     for key, value in node.value:
@@ -100,28 +101,28 @@ def _described(node: yaml.MappingNode) -> Description:
             raise _wrong(key, "a name has to be a text")
         name = str(key.value)
         if name in nodes:
-            raise _wrong(key, f"{name}: it is there twice")
+            raise _wrong(key, f"{name}: it occurs twice")
         nodes[name] = value
         try:
             values[name] = yaml.SafeLoader("").construct_object(value, deep=True)  # type: ignore[no-untyped-call]
         except _UNREADABLE:
-            raise _wrong(value, f"{name}: nothing that can be read") from None
+            raise _wrong(value, f"{name}: it cannot be read") from None
         if not _is_finite(values[name]):
             raise _wrong(value, f"{name}: not a finite number")
     try:
         return msgspec.convert(values, Description)
     except msgspec.ValidationError as error:
-        said = str(error)
-        place, unknown = _PLACE.search(said), _UNKNOWN.search(said)
-        field = place[1] if place else unknown[1] if unknown else ""
-        raise _wrong(nodes.get(field, node), f"{field}: {_PLACE.sub('', said)}" if field else said) from None
+        message = str(error)
+        path, unknown = _FIELD.search(message), _UNKNOWN.search(message)
+        field = path[1] if path else unknown[1] if unknown else ""
+        raise _wrong(nodes.get(field, node), f"{field}: {_FIELD.sub('', message)}" if field else message) from None
 
 
-def _wrong(node: yaml.Node, what: str) -> SettingsError:
-    return SettingsError(f"detectors: line {node.start_mark.line + 1}: {what}")
+def _wrong(node: yaml.Node, problem: str) -> SettingsError:
+    return SettingsError(f"detectors: line {node.start_mark.line + 1}: {problem}")
 
 
 def _is_finite(value: Any) -> bool:
-    """Whether a number, or each number of a list, is one to calculate with."""
-    numbers = [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, float)]
-    return all(math.isfinite(each) for each in numbers)
+    """Whether a number, or each number of a list, is finite. Other values count as finite."""
+    values = value if isinstance(value, list) else [value]
+    return all(math.isfinite(number) for number in values if isinstance(number, float))
