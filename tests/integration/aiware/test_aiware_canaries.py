@@ -50,7 +50,14 @@ def task(engine, request) -> Task:
     return task.wait(90)
 
 
-@pytest.mark.parametrize("task", FAULTS, indirect=True)
+QUICK = ("nothing", "media_html", "result_400")
+
+
+@pytest.mark.parametrize(
+    "task",
+    [fault if fault in QUICK else pytest.param(fault, marks=pytest.mark.thorough) for fault in FAULTS],
+    indirect=True,
+)
 def test_canaries_are_nowhere(engine, task, said):
     webhooks = [task.fields[name] for name in ("heartbeatWebhook", "resultWebhook")]
     client = boto3.client("stepfunctions")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import statistics
 import threading
+from typing import Any
 
 import pytest
 from clips import video
@@ -12,6 +14,11 @@ from local import stepfunctions
 from local.stepfunctions import Mishap
 
 RESULTS = 4
+
+
+def thorough(*values: Any) -> Any:
+    """A case of which the quick tests have one of its kind."""
+    return pytest.param(*values, marks=pytest.mark.thorough)
 
 
 def assert_complete(task, results: int = RESULTS) -> None:
@@ -56,29 +63,34 @@ def test_results_carry_metadata_and_the_output_folder(engine):
 
 def test_first_heartbeat_comes_at_once_and_the_others_at_the_interval(engine):
     engine.media.faults.plan("drip")
-    task = engine.process(maxTTL=12).wait(30)
+    task = engine.process(maxTTL=8).wait(30)
     assert_failed(task, "other", "maxTTL")
     gaps = [after.at_s - before.at_s for before, after in zip(task.heartbeats, task.heartbeats[1:], strict=False)]
     assert task.heartbeats[0].at_s - task.called_at_s < 2
-    assert len(gaps) > 5
+    assert len(gaps) > 3
+    assert 0.8 < statistics.median(gaps) < 1.5
 
 
 # ---- the toolkit
 
 
-@pytest.mark.parametrize("fault", ["heartbeat_500", "heartbeat_404", "heartbeat_drops", "heartbeat_redirect"])
+@pytest.mark.parametrize(
+    "fault", ["heartbeat_500", *map(thorough, ["heartbeat_404", "heartbeat_drops", "heartbeat_redirect"])]
+)
 def test_heartbeats_refused_for_a_while(engine, fault):
     engine.toolkit.faults.plan(fault, times=2)
     assert_complete(engine.process().wait(40))
 
 
-@pytest.mark.parametrize("fault", ["heartbeat_slow", "heartbeat_reset", "heartbeat_drip", "heartbeat_huge"])
+@pytest.mark.parametrize(
+    "fault", ["heartbeat_reset", *map(thorough, ["heartbeat_slow", "heartbeat_drip", "heartbeat_huge"])]
+)
 def test_heartbeats_whose_answer_never_comes(engine, fault):
     engine.toolkit.faults.plan(fault, times=1)
     assert_complete(engine.process().wait(60))
 
 
-@pytest.mark.parametrize("fault", ["result_500", "result_503", "result_429", "result_drops"])
+@pytest.mark.parametrize("fault", ["result_503", *map(thorough, ["result_500", "result_429", "result_drops"])])
 def test_result_refused_then_accepted(engine, fault):
     engine.toolkit.faults.plan(fault, skip=1, times=2)
     assert_complete(engine.process().wait(60))
@@ -110,6 +122,7 @@ def test_result_whose_answer_is_lost_is_sent_again_with_the_same_index(engine):
     ]
 
 
+@pytest.mark.thorough
 def test_a_toolkit_that_never_comes_back_ends_the_job(engine):
     engine.media.faults.add("drip")
     task = engine.process(maxTTL=50).wait(20, until=lambda task: bool(task.heartbeats))
@@ -155,8 +168,16 @@ def test_chunks_of_one_task_are_jobs_of_their_own(engine):
 # ---- the functions
 
 
-@pytest.mark.parametrize("task", ["begin", "plan", "analyse", "beat", "limit", "deliver", "finish", "complete"])
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(
+    ("task", "after"),
+    [
+        ("analyse", True),
+        ("complete", True),
+        ("beat", False),
+        *(thorough(task, True) for task in ("begin", "plan", "beat", "limit", "deliver", "finish")),
+        *(thorough(task, False) for task in ("begin", "plan", "analyse", "limit", "deliver", "finish", "complete")),
+    ],
+)
 def test_a_function_killed_before_or_after_its_work_is_called_again(engine, task, after):
     stepfunctions.mishaps.append(Mishap(task, after=after))
     assert_complete(engine.process().wait(60))
@@ -169,7 +190,7 @@ def test_worker_killed_mid_segment_for_good_fails_the_job(engine):
     assert engine.ended(task) == ["FAILED"]
 
 
-@pytest.mark.parametrize("error", ["Lambda.TooManyRequestsException", "Sandbox.Timedout"])
+@pytest.mark.parametrize("error", ["Lambda.TooManyRequestsException", thorough("Sandbox.Timedout")])
 def test_what_lambda_makes_of_a_segment_is_tried_again(engine, error):
     stepfunctions.mishaps.append(Mishap("analyse", error, times=2))
     assert_complete(engine.process().wait(60))
@@ -208,16 +229,16 @@ def test_maxttl_is_kept(engine):
     ("fault", "reason"),
     [
         ("status_404", "url_not_found"),
-        ("status_403", "url_not_allowed"),
-        ("status_401", "url_not_allowed"),
-        ("status_429", "rate_limited"),
-        ("status_500", "url_error"),
-        ("redirect", "url_error"),
-        ("redirect_to_metadata", "url_error"),
+        thorough("status_403", "url_not_allowed"),
+        thorough("status_401", "url_not_allowed"),
+        thorough("status_429", "rate_limited"),
+        thorough("status_500", "url_error"),
+        thorough("redirect", "url_error"),
+        thorough("redirect_to_metadata", "url_error"),
         ("drops", "stream_read_error"),
-        ("truncated", "stream_read_error"),
+        thorough("truncated", "stream_read_error"),
         ("oversized", "url_error"),
-        ("empty", "invalid_data"),
+        thorough("empty", "invalid_data"),
         ("html", "invalid_data"),
     ],
 )
