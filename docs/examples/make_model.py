@@ -1,10 +1,11 @@
-"""Makes stain_pixels.onnx: a network that has learnt from colour deconvolution which pixels are brown.
+"""Makes stain_pixels.onnx, a network that recognises brown pixels. Colour deconvolution is its teacher.
 
     .venv/bin/python docs/examples/make_model.py stain_pixels.onnx
 
-prints its sha256, which the analyzer names. The picture is the immunohistochemistry field that scikit-image ships. Each
-pixel's mean over 3 x 3 goes through two layers of 1 x 1 convolutions, fitted by gradient descent in NumPy; what it
-should say comes from scikit-image. Weights are rounded, so that the model is the same bytes whatever machine made it.
+It prints the sha256 of the model, for the analyzer. The training picture is the immunohistochemistry field that
+scikit-image ships, and scikit-image says which of its pixels are brown. The mean of 3 x 3 pixels goes through two
+layers of 1 x 1 convolutions, which gradient descent in NumPy fits. The weights are rounded, so that every machine makes
+the same bytes.
 """
 
 import hashlib
@@ -22,22 +23,22 @@ BROWN = 0.15  # optical density of DAB above which a pixel is stained
 
 
 def brown(rgb):
-    """What the network should say: bool [h, w] of a picture uint8 RGB [h, w, 3]."""
-    stains = color.separate_stains(rgb, color.hdx_from_rgb)  # in units of log(10^6), and not of log(10)
+    """Which pixels are brown, bool [h, w], in a picture uint8 RGB [h, w, 3]."""
+    stains = color.separate_stains(rgb, color.hdx_from_rgb)  # optical densities, divided by 6
     return 6 * stains[..., 1] > BROWN
 
 
 def fitted(pixels, stained, rounds=1500, rate=0.02):
-    """Weights and biases of two layers by Adam on the logistic loss. pixels: [n, 3], 0 to 1; stained: bool [n]."""
+    """Weights and biases of two layers, by Adam on the logistic loss. pixels: [n, 3], 0 to 1. stained: bool [n]."""
     random = np.random.default_rng(1)
     layers = [random.normal(0, 1, (3, HIDDEN)), np.zeros(HIDDEN), random.normal(0, 0.3, (HIDDEN, 1)), np.zeros(1)]
     first, second = [np.zeros_like(layer) for layer in layers], [np.zeros_like(layer) for layer in layers]
     for step in range(1, rounds + 1):
-        chosen = random.integers(0, len(pixels), 2000)
-        x, wanted = pixels[chosen] - 0.5, stained[chosen, None]
+        batch = random.integers(0, len(pixels), 2000)
+        x, target = pixels[batch] - 0.5, stained[batch, None]
         weights, bias, out, out_bias = layers
         hidden = np.maximum(x @ weights + bias, 0)
-        error = (1 / (1 + np.exp(-(hidden @ out + out_bias))) - wanted) / len(x)
+        error = (1 / (1 + np.exp(-(hidden @ out + out_bias))) - target) / len(x)
         back = (error @ out.T) * (hidden > 0)
         slopes = [x.T @ back, back.sum(0), hidden.T @ error, error.sum(0)]
         for layer, slope, mean, square in zip(layers, slopes, first, second, strict=True):
@@ -48,7 +49,7 @@ def fitted(pixels, stained, rounds=1500, rate=0.02):
 
 
 def model(layers):
-    """ONNX of [1, 3, PATCH_PX, PATCH_PX] RGB, 0 to 1, to the scores [1, 2, ...] of the rest and of what is stained."""
+    """An ONNX model: RGB [1, 3, PATCH_PX, PATCH_PX], 0 to 1, to the scores [1, 2, ...] of unstained and stained."""
     weights, bias, out, out_bias = layers
     mean = np.einsum("ij,kl->ijkl", np.eye(3), np.full((3, 3), 1 / 9))
     tensors = {
@@ -71,18 +72,18 @@ def model(layers):
         [helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, 2, PATCH_PX, PATCH_PX])],
         [numpy_helper.from_array(value.astype(np.float32), name) for name, value in tensors.items()],
     )
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    onnx.checker.check_model(made)
-    return made.SerializeToString()
+    network = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.checker.check_model(network)
+    return network.SerializeToString()
 
 
-def made():
-    """The model's bytes, fitted anew."""
+def trained():
+    """The bytes of a newly trained model."""
     rgb = data.immunohistochemistry()
     return model(fitted(rgb.reshape(-1, 3) / 255, brown(rgb).ravel()))
 
 
 if __name__ == "__main__":
-    made_now = made()
-    Path(sys.argv[1]).write_bytes(made_now)
-    print(hashlib.sha256(made_now).hexdigest())
+    content = trained()
+    Path(sys.argv[1]).write_bytes(content)
+    print(hashlib.sha256(content).hexdigest())

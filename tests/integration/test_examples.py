@@ -44,7 +44,7 @@ def make_model():
 
 @pytest.fixture(scope="module")
 def model(make_model):
-    return make_model.made()
+    return make_model.trained()
 
 
 @pytest.fixture

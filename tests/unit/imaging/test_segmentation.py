@@ -302,14 +302,14 @@ def test_region_at_the_far_corner_of_an_odd_sized_slide_is_analysed_to_the_edge(
 @pytest.mark.parametrize("mpp", [1.1, 2.0, 50.0])
 def test_slide_too_coarse_for_an_analyzer_is_refused_in_words_and_not_read(mosaic, mpp):
     slide = InMemory(mosaic, mpp)
-    with pytest.raises(BadRequest, match="Nuclei cannot be told apart on this slide"):
+    with pytest.raises(BadRequest, match="Nuclei cannot be recognised on this slide"):
         segment(slide, rectangle(0, 0, 500, 500), Nuclei(), NucleiParameters())
     assert slide.read == []
 
 
 def test_region_too_large_for_an_analyzer_is_refused_with_the_size_that_is_not(mosaic):
     slide = InMemory(mosaic, 0.5)
-    with pytest.raises(BadRequest, match=r"too large to look for nuclei: please draw one below 0.1 mm2"):
+    with pytest.raises(BadRequest, match=r"too large to look for nuclei: please draw a region smaller than 0.1 mm2"):
         segment(slide, rectangle(0, 0, 900, 900), Nuclei(), NucleiParameters(), Limits(region_px=100_000))
     assert slide.read == []
 

@@ -147,12 +147,15 @@ def _require_valid(class_map: ClassMap, picture: Picture, analyzer: Analyzer[Any
 def _too_coarse(slide_mpp: float, analyzer: Analyzer[Any, Any], limits: Limits) -> str:
     if slide_mpp > analyzer.coarsest_mpp:
         return (
-            f"{analyzer.title} cannot be told apart on this slide: it has {slide_mpp:.2g} um per pixel, and "
+            f"{analyzer.title} cannot be recognised on this slide: it has {slide_mpp:.2g} um per pixel, and "
             f"{analyzer.coarsest_mpp:.2g} or less is needed."
         )
     coarsest_mpp = slide_mpp * 2 ** math.floor(math.log2(analyzer.coarsest_mpp / slide_mpp))
     largest_mm2 = limits.region_px * (coarsest_mpp / 1000) ** 2
-    return f"The region is too large to look for {analyzer.title.lower()}: please draw one below {largest_mm2:.1f} mm2."
+    return (
+        f"The region is too large to look for {analyzer.title.lower()}: please draw a region smaller than "
+        f"{largest_mm2:.1f} mm2."
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

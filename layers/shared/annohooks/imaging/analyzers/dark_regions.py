@@ -40,8 +40,8 @@ class DarkRegions(Analyzer[DarkRegionsParameters, float]):
         """The highest grey value that counts as dark; -1 without contrast."""
         if parameters.threshold:
             return parameters.threshold - 1.0
-        darkest_class = otsu_threshold(histogram(_grey(sample)), _MIN_CONTRAST)
-        return -1.0 if darkest_class is None else darkest_class
+        threshold = otsu_threshold(histogram(_grey(sample)), _MIN_CONTRAST)
+        return -1.0 if threshold is None else threshold
 
     def class_map(
         self, picture: Picture, mpp: float, parameters: DarkRegionsParameters, calibration: float

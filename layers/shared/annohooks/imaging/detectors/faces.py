@@ -55,9 +55,8 @@ class Faces(Detector[FaceParameters]):
     parameters = FaceParameters
 
     def __init__(self) -> None:
-        self._idle: deque[_Pair] = (
-            deque()
-        )  # a cascade holds the picture it works on, so each request needs its own pair
+        # A cascade holds the picture it works on, so each request needs its own pair.
+        self._idle: deque[_Pair] = deque()
 
     def detect(self, picture: Picture, parameters: FaceParameters) -> Detections:
         try:
