@@ -160,3 +160,17 @@ def test_many_polls_at_once_are_all_answered(engine):
 def test_ready_without_the_secret_is_401_which_the_toolkit_waits_on(engine):
     reply = urllib3.request("GET", f"{engine.stack.origin}/aiware/ready", retries=False)
     assert reply.status == 401
+
+
+# ---- the log
+
+
+def test_the_log_line_of_an_answer_says_what_was_done(engine, said):
+    engine.toolkit.process(f"{engine.url}/process", chunk=samples.face_jpeg(), **IMAGE)
+    task = engine.process()
+    lines = [json.loads(line) for line in said.text().splitlines() if '"answered"' in line]
+    (done, accepted) = [{key: line.get(key) for key in ("outcome", "engine", "objects", "job")} for line in lines]
+    assert done == {"outcome": "Done", "engine": "faces", "objects": 1, "job": None}
+    assert accepted == {"outcome": "Accepted", "engine": None, "objects": None, "job": task.job}
+    assert all(line["seconds"] >= 0 for line in lines)
+    task.wait(30)

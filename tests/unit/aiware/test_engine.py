@@ -164,7 +164,7 @@ class TestAnalyzers:
         assert of_picture(content, mpp="0.5", **large)["object"] == []
 
     def test_a_picture_too_coarse_is_refused_in_the_analyzers_words(self):
-        with pytest.raises(BadRequest, match="cannot be told apart"):
+        with pytest.raises(BadRequest, match="cannot be recognised"):
             of_picture(png(picture()), analyzer="nuclei", mpp=20)
 
     def test_a_fine_picture_is_analysed_more_coarsely_and_outlines_still_fit(self):

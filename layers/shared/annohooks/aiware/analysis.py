@@ -51,6 +51,7 @@ class Analysis:
         """Raises BadRequest naming the payload's field that cannot be used, Unavailable for a file of detectors."""
         detectors = _detectors(settings.aiware_detectors)
         chosen = engine.choose(request.parameter, settings.aiware_analyzer, detectors)
+        logger.thread_safe_append_keys(engine=chosen.name)
         return cls(chosen, request.start_ms, request.end_ms)
 
     # ---- the whole chunk at once
@@ -104,6 +105,11 @@ class Analysis:
 
     def _segment_ms(self, source: Video) -> int:
         return max(self.engine.segment_ms, math.ceil(source.duration_ms / MAX_SEGMENTS))
+
+
+def objects_in(document: dict[str, Any]) -> int:
+    """The number of objects in an AION document."""
+    return len(document.get("series") or document.get("object") or ())
 
 
 def picture_px(content: bytes) -> int:

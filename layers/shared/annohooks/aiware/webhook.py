@@ -96,9 +96,14 @@ class ProcessWebhook:
         return content.getvalue()
 
     def _analysed(self, request: ProcessRequest, content: bytes, deadline: Deadline) -> Done:
-        from annohooks.aiware.analysis import Analysis  # imports OpenCV, for which an acknowledgement need not wait
+        from annohooks.aiware.analysis import (
+            Analysis,
+            objects_in,
+        )  # imports OpenCV, for which an acknowledgement need not wait
 
-        return Done(msgspec.json.encode(Analysis.of(request, self._settings).document(content, deadline)))
+        document = Analysis.of(request, self._settings).document(content, deadline)
+        logger.thread_safe_append_keys(objects=objects_in(document))
+        return Done(msgspec.json.encode(document))
 
     def _done_at_once(self, request: ProcessRequest, kind: MediaKind, deadline: Deadline) -> Done | None:
         """The AION of a picture that is small and quickly fetched, else None. A job reports what went wrong, if so."""
@@ -128,7 +133,7 @@ class ProcessWebhook:
         for _ in range(2):  # a second time if the execution of a job whose record was lost had ended
             job = self._jobs.accept(request.identity(), _webhooks(request), limit_s, estimate_s=limit_s)
             if job.stage != "accepted" or self._start(job, request):
-                logger.info("accepted", extra={"job": job.id, "stage": job.stage})
+                logger.thread_safe_append_keys(job=job.id, stage=job.stage)
                 return Accepted(job.id, job.estimate_s)
         raise Unavailable("The job could not be started.")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from annohooks.aiware import media
-from annohooks.aiware.analysis import Analysis
+from annohooks.aiware.analysis import Analysis, objects_in
 from annohooks.aiware.failures import failure
 from annohooks.aiware.jobs import messages
 from annohooks.aiware.jobs.files import JobFiles
@@ -20,6 +20,7 @@ from annohooks.aiware.jobs.record import Jobs
 from annohooks.aiware.settings import Settings
 from annohooks.core.deadline import Deadline
 from annohooks.core.errors import BadRequest
+from annohooks.core.observability import logger
 from annohooks.core.staging import Staging
 
 
@@ -71,6 +72,7 @@ class Worker:
         is_drawn = self._settings.aiware_multipart_results == "Enabled" and request.parameter("output") == "drawing"
         with self._folders.media(job_id, lambda path: self._files.fetch_media(job_id, path)) as path:
             segment, document, jpeg = analysis.segment(path, number, deadline, with_drawing=is_drawn)
+        logger.info("a segment is analysed", extra={"job": job_id, "segment": number, "objects": objects_in(document)})
         if jpeg is None:
             result = messages.result(request, segment, document)
         else:
