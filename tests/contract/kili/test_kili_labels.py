@@ -17,7 +17,7 @@ from kili.utils.labels.parsing import ParsedLabel
 from kili_formats.types import JobTool
 from typeguard import TypeCheckError
 
-from annohooks.kili.label import drawn, reader
+from annohooks.kili.label import reader, shapes
 from annohooks.kili.label.model import Answer, Object, Relation, Shape
 from annohooks.kili.label.reader import read
 from tests.unit.kili import labels
@@ -407,7 +407,7 @@ def test_the_sdk_ignores_the_same_jobs():
 
 
 def test_all_tools_of_the_sdk_are_drawn_with():
-    assert {tool.value for tool in JobTool} == set(drawn.TOOLS_DRAWN_WITH)
+    assert {tool.value for tool in JobTool} == set(shapes.TOOLS_DRAWN_WITH)
 
 
 def test_every_task_of_the_sdk_has_a_label_that_we_read():

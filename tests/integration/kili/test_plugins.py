@@ -231,9 +231,12 @@ def test_a_plugin_has_its_annotations_as_python_gives_them_to_it(written):
     [
         (
             "import pandas_of_the_team",
-            "plugin.py cannot be loaded: No module named 'pandas_of_the_team' in line 1; what it needs has to be in",
+            "plugin.py cannot be loaded: No module named 'pandas_of_the_team' in line 1; add the packages it needs to",
         ),
-        ("from kili.utils.labels.parsing import ParsedLabel", "No module named 'kili.utils' in line 1. Of the SDK"),
+        (
+            "from kili.utils.labels.parsing import ParsedLabel",
+            "No module named 'kili.utils' in line 1. This webhook has these parts",
+        ),
         (
             "\nfrom kili.plugins import on_kili_event",
             "cannot import name 'on_kili_event' from 'kili.plugins' in line 2",
@@ -428,7 +431,7 @@ def test_what_is_not_possible_here_is_told_to_the_author_in_the_log(
     label_id = server.submit("asset", samples.CORRECTED)
     with pytest.raises(PluginFailed, match=r"^The plugin failed with \w+; the log says where\.$"):
         plugin.run(event_of(server, label_id), client.label(PROJECT, label_id), client, writes)
-    assert f"the plugin asks for what is not possible here: {said}" in caplog.text
+    assert f"the plugin uses something that this webhook does not have: {said}" in caplog.text
 
 
 def test_kilis_refusals_can_be_caught_as_the_sdks_and_are_ours_if_they_are_not(server, client, writes, handler):

@@ -68,14 +68,14 @@ def test_projects_may_stand_together(server, run, projects):
 
 def test_a_webhook_without_a_project_is_told_to_be_active_on_none(server, run):
     _, planned, _ = run(environ={})
-    assert "No --project is given: a new webhook will be active on no project." in planned
+    assert "Without --project a new webhook is not active on any project." in planned
     _, first, _ = run()
     assert first.endswith(
-        "is registered.\nIt is active on no project yet, so no event will come: run this again with --project ID.\n"
+        "is registered.\nIt is not active on any project yet, so Kili sends no events. Run this again with --project ID.\n"
     )
     run("--project", "one")
     _, again, _ = run()
-    assert again.endswith("It is active on the projects it was active on before; --project adds others.\n")
+    assert again.endswith("It stays active on the same projects. --project adds others.\n")
     assert server.webhooks["annohooks"]["projects"] == ["one"]
 
 
@@ -85,7 +85,7 @@ def test_a_second_run_changes_the_webhook_and_minds_no_activation(server, run):
     assert code == 0
     assert server.webhooks["annohooks"]["event_matcher"] == ["label.workflow.*", "asset.skipped"]
     assert server.webhooks["annohooks"]["projects"] == ["one", "two"]
-    assert "was there already; it is changed to this.\nIt is active on project one already.\n" in out
+    assert "existed already and is updated.\nIt was already active on project one.\n" in out
 
 
 def test_it_says_exactly_what_it_sends_with_the_secret_masked(server, run):
@@ -172,7 +172,7 @@ def test_a_port_where_nobody_listens_is_told_once_and_in_one_sentence(run, monke
 
 
 def test_a_server_that_does_not_answer_is_waited_for_no_longer_than_the_run_may_take(run, monkeypatch, silent_address):
-    monkeypatch.setattr(register, "_TIME_S", 0.2)
+    monkeypatch.setattr(register, "_TIMEOUT_S", 0.2)
     endpoint = f"http://{silent_address}/graphql"
     code, _, err = run("--endpoint", endpoint)
     assert code == 1
@@ -194,18 +194,18 @@ def test_the_log_is_left_as_it_was(run):
     [
         (["--handlers", "onSubmit,onSkip"], "handlers are onSubmit, onReview, "),
         (["--handlers", ""], "handlers are onSubmit, onReview, "),
-        (["--events", "*.created"], "but not first"),
-        (["--events", "label.**"], "but not first"),
-        (["--events", ","], "no pattern of events such as"),
+        (["--events", "*.created"], "and cannot be first"),
+        (["--events", "label.**"], "and cannot be first"),
+        (["--events", ","], "expected a pattern of events such as"),
         (["--events", "label.workflow.*,label.workflow.created.submit"], "did you mean label.workflow.created."),
         (["--events", "label.workflow.created"], "'label.workflow.created' matches none of Kili's events"),
         (["--events", "nonsense.*"], "they begin with asset, assetStorage, label, project, smartTool"),
         (["--events", "onSubmit"], "it is for --handlers"),
         (["--events", "asset.*", "--handlers", "onSubmit"], "not allowed with argument"),
-        (["--project", ","], "no id of a project"),
+        (["--project", ","], "expected the id of a project"),
         (["--endpoint", "https://kili.example.org"], "not a URL such as"),
         (["--url", "hooks.example.org"], "not an absolute URL"),
-        (["--url", "http://hooks.example.org/v1/kili"], "not https: Kili would send the secret for anybody to read"),
+        (["--url", "http://hooks.example.org/v1/kili"], "not https: Kili would send the secret unencrypted"),
         (["--url", "http://10.0.0.1/v1/kili"], "not https"),
         (["--url", "http://localhost.example.org/"], "not https"),
     ],
@@ -247,7 +247,7 @@ def test_parameters_that_do_not_hold_what_they_should_are_told(server, run, ssm,
         ssm(name, value)
     code, _, err = run("--from-ssm", environ=ENVIRONMENT)
     assert code == 1
-    what = "is not there, or does not hold 16 characters or more without spaces"
+    what = "does not exist, or does not hold 16 characters or more without spaces"
     assert err == f"\nThe SSM parameter {missing} {what}.\n"
     assert server.calls == []
 
@@ -259,7 +259,7 @@ def test_parameters_that_may_not_be_read_are_told(run, ssm, monkeypatch):
     monkeypatch.setattr(auth.ssm(), "get", refuse)
     code, _, err = run("--from-ssm")
     assert code == 1
-    assert err.startswith("\nThe SSM parameter /annohooks/kili/api-key cannot be read. Are there AWS credentials, ")
+    assert err.startswith("\nThe SSM parameter /annohooks/kili/api-key cannot be read. Are there AWS credentials ")
 
 
 def test_a_shell_without_a_region_is_told(run, ssm, monkeypatch):
@@ -275,4 +275,4 @@ def test_a_profile_that_is_not_there_is_told(run, ssm, monkeypatch):
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     code, _, err = run("--from-ssm")
-    assert (code, err) == (1, "\nAWS cannot be asked: The config profile (nobody) could not be found.\n")
+    assert (code, err) == (1, "\nAWS cannot be reached: The config profile (nobody) could not be found.\n")

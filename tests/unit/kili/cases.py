@@ -1,7 +1,8 @@
-"""Labels as the checks see them, and rules as a team writes them."""
+"""Rules as a team writes them, applied to labels that are in no Kili."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from textwrap import indent
 from typing import Any
 
@@ -12,11 +13,14 @@ from annohooks.kili.label.reader import read
 from annohooks.kili.rules import Ruleset, Verdict, load
 from annohooks.kili.rules.base import Finding, Handler, NotApplicable
 
+ROOT = Path(__file__).parents[3]
+PACKAGED_RULES = ROOT / "functions" / "kili" / "rules.yaml"
+RULES_PAGE = ROOT / "docs" / "kili-rules.md"
 SIZE_PX = (1000, 500)
 
 
 class InMemory:
-    """A label without a Kili around it. asked: what Kili would have been asked for."""
+    """A Case without Kili. requests: what it would have asked Kili for."""
 
     def __init__(
         self,
@@ -39,23 +43,23 @@ class InMemory:
             seconds_to_label=seconds,
         )
         self.deadline = Deadline.after(3600)
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self._project = Project(id="project-1", input_type=input_type, interface={"jobs": jobs} if jobs else {})
         self._size_px = size_px
 
     def project(self) -> Project:
-        self.asked.append("project")
+        self.requests.append("project")
         return self._project
 
     def size_px(self) -> tuple[int, int]:
-        self.asked.append("size_px")
+        self.requests.append("size_px")
         if self._size_px is None:
             raise NotApplicable("no resolution")
         return self._size_px
 
 
 def objects(*drawn: dict[str, Any], job: str = "JOB_0", **others: Any) -> dict[str, Any]:
-    """A jsonResponse of one job with these annotations, and others."""
+    """A jsonResponse of one job with these annotations. others: further jobs."""
     return {job: {"annotations": list(drawn)}, **others}
 
 
@@ -65,28 +69,28 @@ def frames(**drawn: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def ruleset(*rules: str) -> Ruleset:
-    """Each as below `rules:` in rules.yaml, without the id and the dash: rule-1, rule-2, ..."""
+    """Rules as in rules.yaml without their ids, which are rule-1, rule-2, ..."""
     listed = (f"  - id: rule-{number}\n{indent(rule.strip(), '    ')}\n" for number, rule in enumerate(rules, 1))
     return load(f"version: 1\nrules:\n{''.join(listed)}", "rules.yaml")
 
 
 def verdict(rule: str, response: Any, **about: Any) -> Verdict:
-    """What one rule says of a label; about: what InMemory is told."""
+    """The verdict of one rule. about: arguments of InMemory."""
     return ruleset(rule).find(InMemory(response, **about))
 
 
-def found(rule: str, response: Any, **about: Any) -> list[Finding]:
-    """What one rule finds in a label that it can be applied to."""
-    said = verdict(rule, response, **about)
-    assert said.unchecked == {}
-    return said.findings
+def findings(rule: str, response: Any, **about: Any) -> list[Finding]:
+    """The findings of one rule that can be applied to the whole label."""
+    outcome = verdict(rule, response, **about)
+    assert outcome.unchecked == {}
+    return outcome.findings
 
 
-def told(rule: str, response: Any, **about: Any) -> list[tuple[str | None, str]]:
-    """The mid and the text of what one rule finds."""
-    return [(finding.mid, finding.text) for finding in found(rule, response, **about)]
+def reported(rule: str, response: Any, **about: Any) -> list[tuple[str | None, str]]:
+    """Mid and text of the findings of one rule."""
+    return [(finding.mid, finding.text) for finding in findings(rule, response, **about)]
 
 
 def unchecked(rule: str, response: Any, **about: Any) -> str:
-    """Why one rule could not be applied."""
+    """The reason why one rule could not be applied to the whole label."""
     return verdict(rule, response, **about).unchecked["rule-1"]

@@ -397,7 +397,7 @@ def test_an_answer_of_an_unknown_kind_is_a_fault_and_leaves_the_others():
     said = {"__typename": "TranscriptionAnnotation", "id": "2", "job": "NOTE", "path": [], "labelId": "l"}
     reading = read(llm_labels.json_response([ranked, said | {"annotationValue": {"text": "x"}}]))
     assert reading.jobs == {"NOTE"}
-    assert reading.faults == (Fault("RANKS", "nothing in it that answers a job"),)
+    assert reading.faults == (Fault("RANKS", "without an answer to a job"),)
 
 
 def test_answers_given_twice_are_not_read_twice_as_often_with_every_level():
@@ -518,7 +518,7 @@ def test_a_job_beside_the_frames_of_a_video_is_about_all_of_it():
 def test_a_frame_that_is_none_is_a_fault_and_leaves_the_others():
     reading = read({"0": tracked(0, True, ("a", 0.1)), "1": [], "2": tracked(2, True, ("a", 0.2))})
     assert [shape.frame for shape in reading.objects[0].shapes] == [0, 2]
-    assert reading.faults == (Fault("1", "a list where jobs should be"),)
+    assert reading.faults == (Fault("1", "expected jobs, not a list"),)
 
 
 def test_a_frame_of_jobs_named_as_parts_of_a_response_is_a_frame():
@@ -550,7 +550,7 @@ def test_rotation_of_the_image_is_kept_beside_what_was_drawn(name, rotation):
 
 @pytest.mark.parametrize("said", [{"rotation": 45}, {"rotation": "90"}, {"rotation": None}, {}, 90, None])
 def test_rotation_that_is_none_is_a_fault(said):
-    fault = Fault("ROTATION_JOB", "no rotation of 0, 90, 180 or 270 degrees")
+    fault = Fault("ROTATION_JOB", "not a rotation of 0, 90, 180 or 270 degrees")
     assert read({"ROTATION_JOB": said}) == Reading(faults=(fault,))
 
 
@@ -575,10 +575,10 @@ def test_empty_annotation_is_skipped():
 @pytest.mark.parametrize(
     ("label", "reason"),
     [
-        (None, "the label is nothing, not an object"),
+        (None, "the label is null, not an object"),
         ([], "the label is a list, not an object"),
         (3.5, "the label is a number, not an object"),
-        (True, "the label is a truth value, not an object"),
+        (True, "the label is true or false, not an object"),
         ("", "the label is not JSON"),
         ("{", "the label is not JSON"),
         ('{"JOB": NaN}', "the label is not JSON"),
@@ -595,21 +595,21 @@ def test_label_that_is_none_is_said_to_be(label, reason):
 @pytest.mark.parametrize(
     ("response", "path", "reason"),
     [
-        ([], "JOB_0", "a list where a job's response should be"),
-        ("path/to/a/file.pdf", "JOB_0", "a text where a job's response should be"),
-        ({"annotations": {}}, "JOB_0.annotations", "an object where annotations should be"),
-        ({"annotations": [7]}, "JOB_0.annotations[0]", "a number where an annotation should be"),
-        ({"categories": "A"}, "JOB_0.categories", "a text where categories should be"),
+        ([], "JOB_0", "expected a job's response, not a list"),
+        ("path/to/a/file.pdf", "JOB_0", "expected a job's response, not a string"),
+        ({"annotations": {}}, "JOB_0.annotations", "expected annotations, not an object"),
+        ({"annotations": [7]}, "JOB_0.annotations[0]", "expected an annotation, not a number"),
+        ({"categories": "A"}, "JOB_0.categories", "expected categories, not a string"),
         ({"categories": ["A"]}, "JOB_0.categories[0]", "a category without a name"),
         ({"categories": [{"name": None}]}, "JOB_0.categories[0]", "a category without a name"),
-        ({"text": 12}, "JOB_0.text", "a number where a text should be"),
-        ({"choice": "A"}, "JOB_0.choice", "no choice with a code"),
-        ({"orders": {}}, "JOB_0.orders", "an object where ranks should be"),
-        ({"orders": [{"rank": 1}]}, "JOB_0.orders[0]", "no rank with its elements"),
-        ({"fileId": 5}, "JOB_0.fileId", "a number where a text should be"),
-        ({"children": [1]}, "JOB_0.children", "a list where jobs should be"),
+        ({"text": 12}, "JOB_0.text", "expected a string, not a number"),
+        ({"choice": "A"}, "JOB_0.choice", "not a choice with a code"),
+        ({"orders": {}}, "JOB_0.orders", "expected ranks, not an object"),
+        ({"orders": [{"rank": 1}]}, "JOB_0.orders[0]", "not a rank with its elements"),
+        ({"fileId": 5}, "JOB_0.fileId", "expected a string, not a number"),
+        ({"children": [1]}, "JOB_0.children", "expected jobs, not a list"),
         ({"children": {"": {}}}, "JOB_0.children", "a job without a name"),
-        ({"rotation": 90}, "JOB_0", "nothing in it that answers a job"),
+        ({"rotation": 90}, "JOB_0", "without an answer to a job"),
     ],
 )
 def test_malformed_answer_is_left_out_and_named(response, path, reason):
@@ -634,28 +634,56 @@ ONE_VERTEX = ("boundingPoly", 0, "normalizedVertices", 1)
 @pytest.mark.parametrize(
     ("drawn", "where", "reason"),
     [
-        (replaced(polygon(), math.nan, *ONE_VERTEX, "x"), ".boundingPoly[0].normalizedVertices[1].x", "no number a"),
-        (replaced(polygon(), math.inf, *ONE_VERTEX, "y"), ".boundingPoly[0].normalizedVertices[1].y", "no number a"),
-        (replaced(polygon(), 10**400, *ONE_VERTEX, "x"), ".boundingPoly[0].normalizedVertices[1].x", "no number a"),
-        (replaced(polygon(), "0.5", *ONE_VERTEX, "x"), ".boundingPoly[0].normalizedVertices[1].x", "a text where"),
+        (
+            replaced(polygon(), math.nan, *ONE_VERTEX, "x"),
+            ".boundingPoly[0].normalizedVertices[1].x",
+            "not a possible coordinate",
+        ),
+        (
+            replaced(polygon(), math.inf, *ONE_VERTEX, "y"),
+            ".boundingPoly[0].normalizedVertices[1].y",
+            "not a possible coordinate",
+        ),
+        (
+            replaced(polygon(), 10**400, *ONE_VERTEX, "x"),
+            ".boundingPoly[0].normalizedVertices[1].x",
+            "not a possible coordinate",
+        ),
+        (
+            replaced(polygon(), "0.5", *ONE_VERTEX, "x"),
+            ".boundingPoly[0].normalizedVertices[1].x",
+            "expected a coordinate, not a string",
+        ),
         (
             replaced(polygon(), True, *ONE_VERTEX, "x"),
             ".boundingPoly[0].normalizedVertices[1].x",
-            "a truth value where",
+            "expected a coordinate, not true or false",
         ),
-        (replaced(polygon(), None, *ONE_VERTEX, "x"), ".boundingPoly[0].normalizedVertices[1].x", "nothing where"),
+        (
+            replaced(polygon(), None, *ONE_VERTEX, "x"),
+            ".boundingPoly[0].normalizedVertices[1].x",
+            "expected a coordinate, not null",
+        ),
         (
             replaced(polygon(), [0.5, 0.5], *ONE_VERTEX),
             ".boundingPoly[0].normalizedVertices[1]",
-            "a list where a point",
+            "expected a point, not a list",
         ),
         (replaced(polygon(), [], *ONE_VERTEX[:-1]), ".boundingPoly[0].normalizedVertices", "empty"),
         (replaced(polygon(), [[]], *ONE_VERTEX[:-1]), ".boundingPoly[0].normalizedVertices[0]", "empty"),
-        (replaced(polygon(), None, *ONE_VERTEX[:-1]), ".boundingPoly[0].normalizedVertices", "nothing where vertices"),
-        (replaced(polygon(), 7, "boundingPoly", 0), ".boundingPoly[0].normalizedVertices", "nothing where vertices"),
+        (
+            replaced(polygon(), None, *ONE_VERTEX[:-1]),
+            ".boundingPoly[0].normalizedVertices",
+            "expected vertices, not null",
+        ),
+        (
+            replaced(polygon(), 7, "boundingPoly", 0),
+            ".boundingPoly[0].normalizedVertices",
+            "expected vertices, not null",
+        ),
         (replaced(polygon(), [], "boundingPoly"), ".boundingPoly", "empty"),
         (replaced(polygon(), [[]], "boundingPoly"), ".boundingPoly[0]", "empty"),
-        (replaced(polygon(), None, "boundingPoly"), ".boundingPoly", "nothing where outlines"),
+        (replaced(polygon(), None, "boundingPoly"), ".boundingPoly", "expected outlines, not null"),
         (polygon("m", ring=TRIANGLE[:2]), ".boundingPoly[0].normalizedVertices", "2 vertices, too few for an outline"),
         (replaced(rectangle(), vertices(TRIANGLE), *ONE_VERTEX[:-1]), ".boundingPoly", "a rectangle of 3 vertices"),
         (
@@ -663,18 +691,18 @@ ONE_VERTEX = ("boundingPoly", 0, "normalizedVertices", 1)
             ".boundingPoly",
             "a rectangle of 5 vertices",
         ),
-        (replaced(polygon(), "circle", "type"), ".type", "no tool of Kili's"),
-        (replaced(polygon(), ["polygon"], "type"), ".type", "no tool of Kili's"),
+        (replaced(polygon(), "circle", "type"), ".type", "not one of Kili's tools"),
+        (replaced(polygon(), ["polygon"], "type"), ".type", "not one of Kili's tools"),
         (replaced(polygon(), "marker", "type"), "", "a marker that is not drawn"),
         (annotation("m", "CAR", type="rectangle"), "", "a rectangle that is not drawn"),
         (annotation("m", "CAR", type="polyline"), "", "a polyline that is not drawn"),
-        (replaced(marker(), {"x": 1}, "point"), ".point.y", "nothing where a coordinate should be"),
-        (replaced(marker(), 4, "point"), ".point", "a number where a point should be"),
+        (replaced(marker(), {"x": 1}, "point"), ".point.y", "expected a coordinate, not null"),
+        (replaced(marker(), 4, "point"), ".point", "expected a point, not a number"),
         (line("m", "CAR", []), ".polyline", "empty"),
-        (replaced(pose("m", "FACE", {}), 1, "points"), ".points", "a number where points should be"),
-        (replaced(entity("m", "NOUN", "Cow", 4), 7, "content"), ".content", "a number where a text should be"),
-        (replaced(entity("m", "NOUN", "Cow", 4), -1, "beginOffset"), ".beginOffset", "no offset in a text"),
-        (replaced(entity("m", "NOUN", "Cow", 4), "7", "endOffset"), ".endOffset", "no offset in a text"),
+        (replaced(pose("m", "FACE", {}), 1, "points"), ".points", "expected points, not a number"),
+        (replaced(entity("m", "NOUN", "Cow", 4), 7, "content"), ".content", "expected a string, not a number"),
+        (replaced(entity("m", "NOUN", "Cow", 4), -1, "beginOffset"), ".beginOffset", "not an offset in a text"),
+        (replaced(entity("m", "NOUN", "Cow", 4), "7", "endOffset"), ".endOffset", "not an offset in a text"),
         (
             replaced(
                 on_pages("m", "NOUN", "x", [(1, OUTER), (2, OUTER)]), [1, 2, 3], "annotations", 0, "pageNumberArray"
@@ -685,7 +713,7 @@ ONE_VERTEX = ("boundingPoly", 0, "normalizedVertices", 1)
         (
             replaced(drawn_on_page("m", "CAR", 1, OUTER), ["1"], "annotations", 0, "pageNumberArray"),
             ".annotations[0].pageNumberArray",
-            "no list of page numbers",
+            "not a list of page numbers",
         ),
         (drawn_on_page("m", "CAR", 1, TRIANGLE), ".annotations[0]", "a rectangle of 3 vertices"),
         (
@@ -712,7 +740,7 @@ def test_vertices_outside_the_image_are_no_fault():
 def test_mid_that_is_no_text_is_left_out_alone():
     reading = said(polygon() | {"mid": 12})
     assert reading.objects[0].mid is None
-    assert reading.faults == (Fault("JOB_0.annotations[0].mid", "a mid that is not a text"),)
+    assert reading.faults == (Fault("JOB_0.annotations[0].mid", "a mid that is not a string"),)
 
 
 def test_one_bad_point_of_a_pose_is_left_out_alone():
@@ -742,7 +770,7 @@ def test_bad_frame_of_a_track_is_left_out_alone():
     frames["1"]["JOB_0"]["annotations"][0]["boundingPoly"] = None
     reading = read(frames)
     assert [shape.frame for shape in reading.objects[0].shapes] == [0, 2]
-    assert reading.faults == (Fault("1.JOB_0.annotations[0].boundingPoly", "nothing where outlines should be", "m"),)
+    assert reading.faults == (Fault("1.JOB_0.annotations[0].boundingPoly", "expected outlines, not null", "m"),)
 
 
 def test_mid_drawn_with_two_tools_is_a_fault():
@@ -755,7 +783,7 @@ def test_fault_in_the_children_of_an_object_names_its_mid():
     reading = said(rectangle("m", children={"PLATE": {"text": 7}}))
     assert len(reading.objects) == 1
     assert reading.faults == (
-        Fault("JOB_0.annotations[0].children.PLATE.text", "a number where a text should be", "m"),
+        Fault("JOB_0.annotations[0].children.PLATE.text", "expected a string, not a number", "m"),
     )
 
 

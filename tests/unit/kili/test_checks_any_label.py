@@ -1,14 +1,13 @@
-"""Every check against whatever a label may be: it finds what it promises, or nothing, and never fails."""
+"""Every check on any label: its findings keep its promises, and it never fails."""
 
 from __future__ import annotations
 
 import copy
 import re
-from pathlib import Path
 
 import pytest
-from cases import InMemory, objects
-from hypothesis import given, settings
+from cases import RULES_PAGE, InMemory, objects
+from hypothesis import given
 from hypothesis import strategies as st
 from labels import RESPONSES, SAMPLES, entity, rectangle, relation
 
@@ -16,11 +15,11 @@ from annohooks.kili.label.geometry import TooComplex
 from annohooks.kili.label.model import Answer, Fault, Keypoint, Object, Reading, Relation, Shape, Span
 from annohooks.kili.rules import CHECKS, load
 from annohooks.kili.rules.base import NotApplicable
-from annohooks.kili.rules.ruleset import LONGEST_TEXT
+from annohooks.kili.rules.messages import MOST_CHARACTERS
 
-PAGE = (Path(__file__).parents[3] / "docs" / "kili-rules.md").read_text()
-EXAMPLES = "".join(block for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL) if block.startswith("- id"))
-# The examples look at names of their own; these look at everything, and find what there is.
+BLOCKS = re.findall(r"```yaml\n(.*?)```", RULES_PAGE.read_text(), re.DOTALL)
+EXAMPLES = "".join(block for block in BLOCKS if block.startswith("- id"))
+# The examples apply to names of their own. These rules apply to everything, and find as much as they can.
 EAGER = """
 - {id: e-count, check: count, parameters: {exactly: 0, per: frame, each_category: true}}
 - {id: e-size, check: size, parameters: {max_area: 0, max_width: 0, max_height: 0}}
@@ -49,8 +48,7 @@ EAGER = """
 """
 RULES = load(f"version: 1\nrules:\n{EXAMPLES}{EAGER}", "rules.yaml")
 
-# Parts that fit together now and then
-
+# Parts that sometimes fit together
 names = st.sampled_from(["JOB_0", "JOB_1", "CAR", "TREE", "PLATE", "a", "b", "NOSE", "é\n{x}"])
 keys = st.none() | names
 categories = st.lists(names, max_size=3).map(tuple)
@@ -116,14 +114,14 @@ junk = st.recursive(
 
 @st.composite
 def damaged(draw):
-    """A label of some kind with some of its parts taken away or replaced by something else."""
+    """A label of some kind, some parts of which are removed or replaced by junk."""
     response = copy.deepcopy(RESPONSES[draw(st.sampled_from(sorted(RESPONSES)))])
     for _ in range(draw(st.integers(0, 4))):
-        at, parts = response, []
-        while isinstance(at, dict | list) and at:
-            key = draw(st.sampled_from(sorted(at))) if isinstance(at, dict) else draw(st.integers(0, len(at) - 1))
-            parts.append((at, key))
-            at = at[key]
+        part, parts = response, []
+        while isinstance(part, dict | list) and part:
+            key = draw(st.sampled_from(sorted(part))) if isinstance(part, dict) else draw(st.integers(0, len(part) - 1))
+            parts.append((part, key))
+            part = part[key]
         if parts:
             parent, key = draw(st.sampled_from(parts))
             if draw(st.booleans()):
@@ -137,13 +135,13 @@ interfaces = st.sampled_from([sample.jobs for sample in SAMPLES.values()]) | jun
 input_types = st.sampled_from(["IMAGE", "VIDEO", "PDF", "TEXT", "GEOSPATIAL"])
 
 
-def keeps_its_promises(case):
+def assert_promises(case):
     findings, unchecked, _ = RULES.find(case)
     assert "failed" not in unchecked.values()
     assert RULES.find(case)[:2] == (findings, unchecked)
     assert len({(finding.rule, finding.subject) for finding in findings}) == len(findings)
     for finding in findings:
-        assert 0 < len(finding.text) <= LONGEST_TEXT
+        assert 0 < len(finding.text) <= MOST_CHARACTERS
         assert finding.text.isprintable()
         assert 0 < len(finding.subject) <= 200
     order = [rule.id for rule in RULES.rules]
@@ -161,25 +159,23 @@ def keeps_its_promises(case):
             assert rule.id in unchecked
 
 
-@settings(max_examples=150)
 @given(readings, interfaces, input_types, st.none() | st.floats(0, 1e6))
 def test_no_reading_makes_a_check_fail(reading, jobs, input_type, seconds):
-    keeps_its_promises(InMemory(reading, jobs=jobs, input_type=input_type, seconds=seconds))
+    assert_promises(InMemory(reading, jobs=jobs, input_type=input_type, seconds=seconds))
 
 
-@settings(max_examples=150)
 @given(damaged() | junk, interfaces, input_types)
 def test_no_label_makes_a_check_fail(response, jobs, input_type):
-    keeps_its_promises(InMemory(response, jobs=jobs, input_type=input_type))
+    assert_promises(InMemory(response, jobs=jobs, input_type=input_type))
 
 
 @pytest.mark.parametrize("name", RESPONSES)
 def test_labels_of_every_kind_are_checked_by_every_rule(name):
     sample = SAMPLES.get(name)
-    keeps_its_promises(InMemory(RESPONSES[name], jobs=sample.jobs if sample else None))
+    assert_promises(InMemory(RESPONSES[name], jobs=sample.jobs if sample else None))
 
 
-def test_every_check_has_been_tried_and_has_found_something():
+def test_rules_of_this_module_find_something_with_every_check():
     twice = [
         rectangle("box-1"),
         rectangle("box-2"),

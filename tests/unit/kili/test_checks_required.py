@@ -1,15 +1,12 @@
-"""What has to be there."""
+"""required_jobs, required_children and pose: what a label must contain."""
 
 from __future__ import annotations
 
 import pytest
-from cases import InMemory, found, frames, objects, ruleset, told, unchecked, verdict
+from cases import InMemory, findings, frames, objects, reported, ruleset, unchecked, verdict
 from labels import FACE, SAMPLES, classified, drawing, job, pose, rectangle, transcription
 
-# Jobs
-
-
-REQUIRED = {
+INTERFACE = {
     "JOB_0": drawing("rectangle") | {"required": 1},
     "VERDICT": job("CLASSIFICATION", {"YES": {}, "NO": {}}, required=1),
     "COMMENT": transcription(),
@@ -18,61 +15,69 @@ REQUIRED = {
 }
 
 
-def test_jobs_that_the_interface_requires_have_to_be_answered():
-    assert told("check: required_jobs", objects(rectangle(), VERDICT=classified("YES")), jobs=REQUIRED) == []
-    assert told("check: required_jobs", objects(rectangle()), jobs=REQUIRED) == [(None, "VERDICT is not answered")]
-    assert told("check: required_jobs", {}, jobs=REQUIRED) == [
-        (None, "JOB_0 is not answered"),
-        (None, "VERDICT is not answered"),
-    ]
+def jobs(*names: str) -> str:
+    return f"check: required_jobs\nparameters: {{jobs: [{', '.join(names)}]}}"
 
 
-def test_jobs_that_the_rule_names_are_required_whatever_the_interface_says():
-    rule = "check: required_jobs\nparameters: {jobs: COMMENT}"
-    case = InMemory({"COMMENT": {"text": ""}}, jobs=REQUIRED)
-    assert [finding.text for finding in ruleset(rule).find(case).findings] == ["COMMENT is not answered"]
-    assert case.asked == []
-    assert told(rule, {"COMMENT": {"text": "fine"}}) == []
+def children(names: str, scope: str = "") -> str:
+    return f"check: required_children\nscope: {{{scope}}}\nparameters: {{jobs: [{names}]}}"
 
 
-def test_answer_in_one_frame_of_a_video_is_one():
-    assert told("check: required_jobs\nparameters: {jobs: JOB_0}", frames(f1=[], f9=[rectangle()])) == []
+# Jobs
 
 
-@pytest.mark.parametrize("label", [{"COMMENT": {"text": "  "}}, {"0": {"COMMENT": {"text": " "}}, "1": {}}])
-def test_blank_text_is_no_answer(label):
-    rule = "check: required_jobs\nparameters: {jobs: COMMENT}"
-    assert told(rule, label) == [(None, "COMMENT is not answered")]
-    assert told(rule, {**label, "2": {"COMMENT": {"text": "x"}}} if "0" in label else {"COMMENT": {"text": "x"}}) == []
+@pytest.mark.parametrize(
+    ("response", "missing"),
+    [
+        (objects(rectangle(), VERDICT=classified("YES")), []),
+        (objects(rectangle()), ["VERDICT"]),
+        ({}, ["JOB_0", "VERDICT"]),
+    ],
+)
+def test_visible_jobs_that_the_interface_requires_have_to_be_answered(response, missing):
+    expected = [(None, f"{name} is not answered") for name in missing]
+    assert reported("check: required_jobs", response, jobs=INTERFACE) == expected
+
+
+def test_jobs_that_the_rule_names_are_required_and_kili_is_not_asked():
+    case = InMemory({"COMMENT": {"text": ""}}, jobs=INTERFACE)
+    assert [finding.text for finding in ruleset(jobs("COMMENT")).find(case).findings] == ["COMMENT is not answered"]
+    assert case.requests == []
+
+
+def test_one_frame_of_a_video_is_enough():
+    assert reported(jobs("JOB_0"), frames(f1=[], f9=[rectangle()])) == []
+
+
+@pytest.mark.parametrize(
+    ("blank", "answered"),
+    [
+        ({"COMMENT": {"text": "  "}}, {"COMMENT": {"text": "x"}}),
+        (
+            {"0": {"COMMENT": {"text": " "}}, "1": {}},
+            {"0": {"COMMENT": {"text": " "}}, "1": {"COMMENT": {"text": "x"}}},
+        ),
+    ],
+)
+def test_blank_text_is_no_answer(blank, answered):
+    assert reported(jobs("COMMENT"), blank) == [(None, "COMMENT is not answered")]
+    assert reported(jobs("COMMENT"), answered) == []
 
 
 @pytest.mark.parametrize("check", ["required_jobs", "required_children", "pose"])
-def test_interface_that_kili_does_not_give_is_told(check):
+def test_rule_without_names_is_unchecked_without_an_interface_and_survives_a_malformed_one(check):
     label = objects(rectangle(), pose("p", "FACE", {"NOSE": (0.5, 0.5)}))
     assert "no interface" in unchecked(f"check: {check}", label)
+    for malformed in ([], "x", {"JOB_0": None}, {"JOB_0": {"content": 1}}, {"JOB_0": {"content": {"categories": []}}}):
+        found, reasons, _ = verdict(f"check: {check}", label, jobs=malformed)
+        assert found == []
+        assert "failed" not in reasons.values()
 
 
-@pytest.mark.parametrize("check", ["required_jobs", "required_children", "pose"])
-@pytest.mark.parametrize(
-    "jobs", [[], "x", {"JOB_0": None}, {"JOB_0": {"content": 1}}, {"JOB_0": {"content": {"categories": []}}}]
-)
-def test_interface_that_is_malformed_requires_nothing(check, jobs):
-    case = InMemory(objects(rectangle(), pose("p", "FACE", {"NOSE": (0.5, 0.5)})))
-    case._project = type(case._project)(id="project-1", input_type="IMAGE", interface={"jobs": jobs})
-    findings, why, _ = ruleset(f"check: {check}").find(case)
-    assert findings == []
-    assert "failed" not in why.values()
-
-
-@pytest.mark.parametrize(
-    "rule", ["check: required_jobs\nparameters: {jobs: JOB_0}", "check: required_children\nparameters: {jobs: PLATE}"]
-)
-def test_nothing_is_missing_for_certain_in_a_label_that_could_not_all_be_read(rule):
-    label = {
-        "JOB_0": {"annotations": [{"type": "rectangle", "boundingPoly": 3}]},
-        "JOB_1": {"annotations": [rectangle()]},
-    }
-    assert "could not be read" in unchecked(rule, label)
+@pytest.mark.parametrize("rule", [jobs("JOB_0"), children("PLATE")])
+def test_missing_answer_may_be_in_a_part_that_could_not_be_read(rule):
+    unreadable = {"type": "rectangle", "boundingPoly": 3}
+    assert "could not be read" in unchecked(rule, objects(unreadable, JOB_1={"annotations": [rectangle()]}))
 
 
 # Child jobs
@@ -84,134 +89,132 @@ CHILDREN = {
     "COLOUR": job("CLASSIFICATION", {"RED": {"children": ["SHADE"]}}, child=True),
     "SHADE": job("CLASSIFICATION", {"DARK": {}}, child=True, required=1),
 }
+PLATE = {"PLATE": {"text": "FR 76"}}
+WHY = {"WHY": {"text": "x"}}
 
 
 def test_child_jobs_that_the_interface_requires_have_to_be_answered_on_each_object():
-    read = rectangle("a", children={"PLATE": {"text": "FR 76"}})
-    assert told("check: required_children", objects(read, rectangle("t", "TREE")), jobs=CHILDREN) == []
-    blank = rectangle("b", children={"PLATE": {"text": " "}})
-    assert told("check: required_children", objects(read, blank, rectangle("c")), jobs=CHILDREN) == [
-        ("b", "CAR: PLATE is not answered"),
-        ("c", "CAR: PLATE is not answered"),
-    ]
-
-
-def test_child_job_of_a_classification_on_an_object_is_told_on_the_object():
-    plate = {"PLATE": {"text": "FR 76"}}
-    shaded = rectangle("a", children={**plate, "COLOUR": classified("RED", SHADE=classified("DARK"))})
-    bare = rectangle("b", children={**plate, "COLOUR": classified("RED")})
-    assert told("check: required_children", objects(shaded, bare), jobs=CHILDREN) == [
-        ("b", "RED: SHADE is not answered")
-    ]
-
-
-def test_child_job_of_a_classification_of_the_asset():
-    rule = "check: required_children\nscope: {job: VERDICT, category: YES}\nparameters: {jobs: WHY}"
-    assert told(rule, SAMPLES["classification"].response) == []
-    assert told(rule, SAMPLES["classification of old"].response) == []
-    assert told(rule, {"VERDICT": classified("NO")}) == []
-    assert told(rule, {"VERDICT": classified("YES")}) == [(None, "YES: WHY is not answered")]
-
-
-def test_child_jobs_that_the_rule_names_are_required_of_the_scope_alone():
-    rule = "check: required_children\nscope: {category: CAR}\nparameters: {jobs: [PLATE, COLOUR]}"
-    label = objects(rectangle("a", children={"PLATE": {"text": "x"}}), rectangle("t", "TREE"))
-    assert told(rule, label) == [("a", "CAR: COLOUR is not answered")]
-
-
-WHY = "check: required_children\nparameters: {jobs: WHY}"
-
-
-def test_child_job_of_one_category_is_none_of_another():
-    answered, other = classified("A", WHY={"text": "x"})["categories"], classified("B")["categories"]
-    assert told(WHY, {"KIND": {"categories": answered + other}}) == [(None, "B: WHY is not answered")]
-    assert (
-        told(WHY.replace("parameters", "scope: {category: A}\nparameters"), {"KIND": {"categories": answered + other}})
-        == []
+    read, blank, bare = (
+        rectangle("a", children=PLATE),
+        rectangle("b", children={"PLATE": {"text": " "}}),
+        rectangle("c"),
     )
-    assert told(WHY, {"KIND": {"categories": answered + other, "children": {"WHY": {"text": "x"}}}}) == []
+    rule = "check: required_children"
+    assert reported(rule, objects(read, rectangle("t", "TREE")), jobs=CHILDREN) == []
+    expected = [(mid, "CAR: PLATE is not answered") for mid in "bc"]
+    assert reported(rule, objects(read, blank, bare), jobs=CHILDREN) == expected
 
 
-def test_child_job_on_one_page_is_none_on_another():
-    def page(number, **children):
-        return {**classified("A", **children), "pageNumberArray": [number], "mid": f"page-{number}"}
+def test_child_job_of_a_classification_on_an_object_is_reported_on_the_object():
+    shaded = rectangle("a", children={**PLATE, "COLOUR": classified("RED", SHADE=classified("DARK"))})
+    bare = rectangle("b", children={**PLATE, "COLOUR": classified("RED")})
+    expected = [("b", "RED: SHADE is not answered")]
+    assert reported("check: required_children", objects(shaded, bare), jobs=CHILDREN) == expected
 
-    (finding,) = found(WHY, objects(page(1, WHY={"text": "x"}), page(2), job="KIND"))
+
+@pytest.mark.parametrize(
+    ("response", "missing"),
+    [
+        (SAMPLES["classification"].response, []),
+        (SAMPLES["classification of old"].response, []),
+        ({"VERDICT": classified("NO")}, []),
+        ({"VERDICT": classified("YES")}, [(None, "YES: WHY is not answered")]),
+    ],
+)
+def test_child_job_of_a_classification_of_the_asset(response, missing):
+    assert reported(children("WHY", "job: VERDICT, category: YES"), response) == missing
+
+
+def test_child_jobs_that_the_rule_names_are_required_in_the_scope_only():
+    label = objects(rectangle("a", children=PLATE), rectangle("t", "TREE"))
+    assert reported(children("PLATE, COLOUR", "category: CAR"), label) == [("a", "CAR: COLOUR is not answered")]
+
+
+def test_child_job_of_one_category_does_not_answer_for_another():
+    categories = classified("A", **WHY)["categories"] + classified("B")["categories"]
+    label = {"KIND": {"categories": categories}}
+    assert reported(children("WHY"), label) == [(None, "B: WHY is not answered")]
+    assert reported(children("WHY", "category: A"), label) == []
+    assert reported(children("WHY"), {"KIND": {"categories": categories, "children": WHY}}) == []
+
+
+def test_child_job_on_one_page_does_not_answer_for_another():
+    pages = [
+        {**classified("A", **answers), "pageNumberArray": [number], "mid": f"page-{number}"}
+        for number, answers in ((1, WHY), (2, {}))
+    ]
+    (finding,) = findings(children("WHY"), objects(*pages, job="KIND"))
     assert (finding.text, finding.subject) == ("A: WHY is not answered", "KIND/A/WHY/2")
 
 
-def test_child_job_of_several_categories_of_an_object_is_one():
-    two = {**rectangle("a", children={"WHY": {"text": "x"}}), "categories": classified("A", "B")["categories"]}
-    assert told(WHY, objects(two)) == []
-    assert told(WHY, objects({**two, "children": {}})) == [
-        ("a", "A: WHY is not answered"),
-        ("a", "B: WHY is not answered"),
-    ]
+def test_child_job_of_an_object_answers_for_all_its_categories():
+    two = {**rectangle("a", children=WHY), "categories": classified("A", "B")["categories"]}
+    assert reported(children("WHY"), objects(two)) == []
+    expected = [("a", f"{category}: WHY is not answered") for category in "AB"]
+    assert reported(children("WHY"), objects({**two, "children": {}})) == expected
 
 
 def test_child_job_may_be_nested_deeper():
-    nested = rectangle("a", children={"STATE": classified("OLD", WHY={"text": "x"})})
-    assert told(WHY.replace("parameters", "scope: {job: JOB_0}\nparameters"), objects(nested)) == []
+    nested = rectangle("a", children={"STATE": classified("OLD", **WHY)})
+    assert reported(children("WHY", "job: JOB_0"), objects(nested)) == []
 
 
-def test_object_without_a_mid_is_told_on_the_label():
-    rule = "check: required_children\nparameters: {jobs: PLATE}"
-    assert told(rule, objects({**rectangle(), "mid": None})) == [(None, "CAR: PLATE is not answered")]
+def test_object_without_a_mid_is_reported_on_the_label():
+    label = objects({**rectangle(), "mid": None})
+    assert reported(children("PLATE"), label) == [(None, "CAR: PLATE is not answered")]
 
 
-def test_answer_in_one_frame_counts_for_the_whole_track():
-    rule = "check: required_children\nparameters: {jobs: PLATE}"
-    label = frames(f1=[rectangle("a")], f2=[rectangle("a", children={"PLATE": {"text": "x"}})], f3=[rectangle("b")])
-    assert told(rule, label) == [("b", "CAR: PLATE is not answered")]
+def test_answer_in_one_frame_is_enough_for_a_track():
+    label = frames(f1=[rectangle("a")], f2=[rectangle("a", children=PLATE)], f3=[rectangle("b")])
+    assert reported(children("PLATE"), label) == [("b", "CAR: PLATE is not answered")]
 
 
-@pytest.mark.parametrize("children", [None, [], "x", {"PLATE": None}, {"PLATE": {"text": 7}}, {"PLATE": []}])
-def test_malformed_children_never_fail(children):
-    findings, why, _ = verdict(
-        "check: required_children\nparameters: {jobs: PLATE}",
-        objects(rectangle("a", children=children) | {"children": children}),
-    )
-    assert len(findings) + len(why) == 1
-    assert "failed" not in why.values()
+@pytest.mark.parametrize("malformed", [None, [], "x", {"PLATE": None}, {"PLATE": {"text": 7}}, {"PLATE": []}])
+def test_malformed_children_are_reported_or_uncertain(malformed):
+    found, reasons, _ = verdict(children("PLATE"), objects({**rectangle("a"), "children": malformed}))
+    assert len(found) + len(reasons) == 1
+    assert "failed" not in reasons.values()
 
 
 # Poses
 
 
-def test_pose_with_all_its_points_is_complete():
-    rule = "check: pose\nscope: {category: FACE}\nparameters: {points: [NOSE, LEFT_EYE]}"
-    assert told(rule, SAMPLES["poses"].response) == []
-    assert told("check: pose\nparameters: {points: NOSE}", objects(rectangle())) == []
+def points(*codes: str) -> str:
+    return f"check: pose\nparameters: {{points: [{', '.join(codes)}]}}"
 
 
-def test_points_that_are_missing_are_told_on_the_pose():
-    label = SAMPLES["poses"].response
-    rule = "check: pose\nparameters: {points: [NOSE, TAIL, LEFT_EYE, RIGHT_EYE]}"
-    assert told(rule, label) == [("pose-1", "FACE without TAIL, RIGHT_EYE")]
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (points("NOSE", "LEFT_EYE"), []),
+        (points("NOSE", "TAIL", "LEFT_EYE", "RIGHT_EYE"), [("pose-1", "FACE without TAIL, RIGHT_EYE")]),
+        ("check: pose", [("pose-1", "FACE without RIGHT_EYE")]),
+    ],
+)
+def test_pose_needs_the_points_of_the_rule_or_else_of_the_interface(rule, expected):
+    assert reported(rule, SAMPLES["poses"].response, jobs=SAMPLES["poses"].jobs) == expected
 
 
-def test_points_come_from_the_interface_when_the_rule_names_none():
-    label = SAMPLES["poses"].response
-    assert told("check: pose", label, jobs=SAMPLES["poses"].jobs) == [("pose-1", "FACE without RIGHT_EYE")]
-    points = [{**point, "mandatory": point["code"] != "RIGHT_EYE"} for point in FACE["points"]]
-    assert told("check: pose", label, jobs={"POSES": drawing("pose", FACE={"points": points})}) == []
+def test_points_that_are_not_mandatory_may_be_missing():
+    optional = [{**point, "mandatory": point["code"] != "RIGHT_EYE"} for point in FACE["points"]]
+    interface = {"POSES": drawing("pose", FACE={"points": optional})}
+    assert reported("check: pose", SAMPLES["poses"].response, jobs=interface) == []
 
 
 def test_each_frame_needs_all_points():
-    whole, half = (pose("p", "FACE", dict.fromkeys(codes, (0.5, 0.5))) for codes in (["A", "B"], ["B"]))
-    rule = "check: pose\nparameters: {points: [A, B]}"
-    assert told(rule, frames(f1=[whole], f2=[half], f3=[half])) == [("p", "FACE without A in frame 2, wrong in 1 more")]
+    whole, half = (pose("p", "FACE", dict.fromkeys(codes, (0.5, 0.5))) for codes in ("AB", "B"))
+    expected = [("p", "FACE without A in frame 2 and 1 more frame")]
+    assert reported(points("A", "B"), frames(f1=[whole], f2=[half], f3=[half])) == expected
 
 
-def test_pose_without_any_point_is_without_all():
+def test_pose_without_any_point_lacks_all_and_other_tools_need_none():
     unplaced = pose("p", "FACE", {"NOSE": (0.5, 0.5)})
     unplaced["points"][0]["point"] = None
-    assert told("check: pose\nparameters: {points: NOSE}", objects(unplaced)) == [("p", "FACE without NOSE")]
+    assert reported(points("NOSE"), objects(unplaced, rectangle())) == [("p", "FACE without NOSE")]
 
 
-@pytest.mark.parametrize("points", [None, 7, [None], [{"code": 3, "point": {}}], [{"point": {"x": 1, "y": 1}}]])
-def test_malformed_pose_is_not_called_incomplete(points):
-    label = objects({**pose("p", "FACE", {}), "points": points})
-    findings, why, _ = verdict("check: pose\nparameters: {points: NOSE}", label)
-    assert findings == []
-    assert "failed" not in why.values()
+@pytest.mark.parametrize("malformed", [None, 7, [None], [{"code": 3, "point": {}}], [{"point": {"x": 1, "y": 1}}]])
+def test_malformed_pose_is_not_reported_as_incomplete(malformed):
+    found, reasons, _ = verdict(points("NOSE"), objects({**pose("p", "FACE", {}), "points": malformed}))
+    assert found == []
+    assert "failed" not in reasons.values()

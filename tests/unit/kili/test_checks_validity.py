@@ -1,102 +1,92 @@
-"""Whether a label is what Kili's tools can draw."""
+"""well_formed and geometry: whether a label has Kili's format and is drawn soundly."""
 
 from __future__ import annotations
 
 import pytest
-from cases import InMemory, found, frames, objects, ruleset, told
+from cases import InMemory, findings, frames, objects, reported, ruleset
 from labels import HOLE, OUTER, RESPONSES, line, marker, polygon, pose, rectangle, semantic
 
+WELL_FORMED, GEOMETRY = "check: well_formed", "check: geometry"
 BOW_TIE = [(0.1, 0.1), (0.5, 0.5), (0.5, 0.1), (0.1, 0.5)]
 FLAT = [(0.1, 0.1), (0.2, 0.1), (0.3, 0.1)]
+EMPTY = {"type": "rectangle", "mid": "b", "boundingPoly": []}
 
 
 @pytest.mark.parametrize("name", RESPONSES)
 def test_labels_of_every_kind_are_well_formed_and_sound(name):
     input_type = "GEOSPATIAL" if name == "geospatial" else "IMAGE"
-    assert told("check: well_formed", RESPONSES[name]) == []
-    assert told("check: geometry", RESPONSES[name], input_type=input_type) == []
+    assert reported(WELL_FORMED, RESPONSES[name]) == []
+    assert reported(GEOMETRY, RESPONSES[name], input_type=input_type) == []
 
 
-# Well-formed
-
-
-def test_part_that_cannot_be_read_is_told_on_its_object():
-    label = objects(rectangle("a"), {"type": "rectangle", "mid": "b", "boundingPoly": []})
-    assert told("check: well_formed", label) == [
-        ("b", "JOB_0.annotations[1].boundingPoly is not as Kili writes it: empty"),
+def test_unreadable_part_is_reported_on_its_object():
+    assert reported(WELL_FORMED, objects(rectangle("a"), EMPTY)) == [
+        ("b", "JOB_0.annotations[1].boundingPoly does not have Kili's format: empty"),
     ]
 
 
-@pytest.mark.parametrize(
-    "response", ["not JSON", 7, [], {"JOB_0": 3}, {"JOB_0": {"annotations": {}}}, {"JOB_0": {"x": 1}}]
-)
-def test_whatever_is_no_label_is_told_on_the_label(response):
-    assert [mid for mid, _ in told("check: well_formed", response)] == [None]
+def test_unreadable_part_of_an_object_has_the_same_subject_at_any_index():
+    for label in (objects(EMPTY), objects(rectangle("a"), EMPTY)):
+        assert [finding.subject for finding in findings(WELL_FORMED, label)] == ["b: empty"]
 
 
-def test_part_is_known_again_by_its_object_wherever_it_stands():
-    bad = {"type": "rectangle", "mid": "b", "boundingPoly": []}
-    alone, later = (found("check: well_formed", objects(*drawn)) for drawn in ([bad], [rectangle("a"), bad]))
-    assert [finding.subject for finding in alone] == [finding.subject for finding in later] == ["b: empty"]
+@pytest.mark.parametrize("response", ["not JSON", 7, [], {"JOB_0": 3}, {"JOB_0": {"annotations": {}}}])
+def test_malformed_label_is_reported_on_the_label(response):
+    assert [mid for mid, _ in reported(WELL_FORMED, response)] == [None]
 
 
-# Geometry
+@pytest.mark.parametrize("x", [float("nan"), float("inf"), "0.5", None, True, 10**400])
+def test_malformed_vertex_is_not_well_formed_and_has_no_geometry(x):
+    label = objects({"type": "marker", "mid": "a", "point": {"x": x, "y": 0.5}})
+    assert reported(GEOMETRY, label) == []
+    assert [mid for mid, _ in reported(WELL_FORMED, label)] == ["a"]
 
 
 @pytest.mark.parametrize(
     ("drawn", "problem"),
     [
         (polygon("a", "CAR", BOW_TIE), "an outline crosses itself"),
+        (semantic("a", "CAR", OUTER, BOW_TIE), "an outline crosses itself"),
         (polygon("a", "CAR", FLAT), "no area"),
-        (
-            polygon("a", "CAR", [(0.1, 0.1), (0.2, 0.2), (0.1, 0.1), (0.2, 0.2)]),
-            "an outline has fewer than three different vertices",
-        ),
+        (polygon("a", "CAR", 2 * FLAT[:2]), "an outline has fewer than three different vertices"),
         (rectangle("a", at=(0.9, 0.1, 0.2, 0.1)), "a vertex lies outside the image"),
         (marker("a", at=(-0.1, 0.5)), "a vertex lies outside the image"),
         (pose("a", "CAR", {"NOSE": (0.5, 1.2)}), "a vertex lies outside the image"),
-        (line("a", "CAR", [(0.1, 0.1), (0.1, 0.1)]), "a line has fewer than two different points"),
-        (semantic("a", "CAR", OUTER, BOW_TIE), "an outline crosses itself"),
+        (line("a", "CAR", 2 * FLAT[:1]), "a line has fewer than two different points"),
     ],
 )
-def test_what_is_not_drawn_soundly_is_told_on_the_object(drawn, problem):
-    assert told("check: geometry", objects(rectangle("sound"), drawn)) == [("a", f"CAR: {problem}")]
+def test_object_that_is_not_drawn_soundly_is_reported(drawn, problem):
+    assert reported(GEOMETRY, objects(rectangle("sound"), drawn)) == [("a", f"CAR: {problem}")]
 
 
-def test_vertices_may_lie_outside_by_as_much_as_the_rule_says():
+@pytest.mark.parametrize(
+    ("parameters", "expected"), [("{}", ["b"]), ("{tolerance: 0.05}", []), ("{within_image: false}", [])]
+)
+def test_vertices_may_lie_outside_by_the_tolerance(parameters, expected):
     label = objects(rectangle("a", at=(0.5, 0.5, 0.5005, 0.1)), rectangle("b", at=(0.5, 0.5, 0.52, 0.1)))
-    assert [mid for mid, _ in told("check: geometry", label)] == ["b"]
-    assert told("check: geometry\nparameters: {tolerance: 0.05}", label) == []
-    assert told("check: geometry\nparameters: {within_image: false}", label) == []
+    assert [mid for mid, _ in reported(f"{GEOMETRY}\nparameters: {parameters}", label)] == expected
 
 
 def test_outlines_that_cross_themselves_can_be_accepted():
-    crossing = polygon("a", "CAR", [(0.1, 0.1), (0.5, 0.5), (0.5, 0.1), (0.1, 0.4)])
-    assert told("check: geometry", objects(crossing)) == [("a", "CAR: an outline crosses itself")]
-    assert told("check: geometry\nparameters: {simple: false}", objects(crossing)) == []
+    crossing = objects(polygon("a", "CAR", [*BOW_TIE[:3], (0.1, 0.4)]))
+    assert reported(GEOMETRY, crossing) == [("a", "CAR: an outline crosses itself")]
+    assert reported(f"{GEOMETRY}\nparameters: {{simple: false}}", crossing) == []
 
 
-def test_degrees_may_be_as_large_as_degrees_are():
-    on_earth, beyond = (semantic("a", "CAR", [(x, 10.0), (x + 1, 10.0), (x, 11.0)]) for x in (100.0, 179.5))
-    assert told("check: geometry", objects(on_earth), input_type="GEOSPATIAL") == []
-    assert told("check: geometry", objects(beyond), input_type="GEOSPATIAL")
+def test_degrees_lie_within_180_and_90():
+    inside, outside = (semantic("a", "CAR", [(x, 10.0), (x + 1, 10.0), (x, 11.0)]) for x in (100.0, 179.5))
+    assert reported(GEOMETRY, objects(inside), input_type="GEOSPATIAL") == []
+    assert reported(GEOMETRY, objects(outside), input_type="GEOSPATIAL")
 
 
-def test_kili_is_asked_for_nothing_about_what_is_inside_the_image():
+def test_kili_is_not_asked_about_objects_inside_the_image():
     case = InMemory(objects(rectangle(), polygon(), marker()))
-    ruleset("check: geometry").find(case)
-    assert case.asked == []
+    ruleset(GEOMETRY).find(case)
+    assert case.requests == []
 
 
-def test_first_frame_that_is_wrong_is_told():
+def test_first_wrong_frame_is_reported():
     sound, crossing = polygon("a", "CAR", HOLE), polygon("a", "CAR", BOW_TIE)
-    assert told("check: geometry", frames(f1=[sound], f4=[crossing], f5=[crossing])) == [
+    assert reported(GEOMETRY, frames(f1=[sound], f4=[crossing], f5=[crossing])) == [
         ("a", "CAR: an outline crosses itself in frame 4")
     ]
-
-
-@pytest.mark.parametrize("x", [float("nan"), float("inf"), "0.5", None, True, 10**400])
-def test_malformed_vertex_is_no_geometry(x):
-    label = objects({"type": "marker", "mid": "a", "point": {"x": x, "y": 0.5}})
-    assert told("check: geometry", label) == []
-    assert [mid for mid, _ in told("check: well_formed", label)] == ["a"]

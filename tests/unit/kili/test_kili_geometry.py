@@ -107,7 +107,7 @@ def test_bounds_are_around_outlines_and_points():
 
 
 def test_nothing_has_no_bounds():
-    with pytest.raises(ValueError, match="nothing was drawn"):
+    with pytest.raises(ValueError, match="there are no outlines"):
         bounds(Shape())
 
 

@@ -10,15 +10,17 @@ from typing import Annotated, Any, Literal
 import msgspec
 import yaml
 
+from annohooks.core import yaml_marks
 from annohooks.core.errors import SettingsError
+from annohooks.core.yaml_marks import YamlError
 
 Format = Literal["yolov5", "yolov8", "ssd"]
 Confidence = Annotated[float, msgspec.Meta(title="least confidence", ge=0, le=1)]
 
 _MAX_CHARACTERS = 256_000
 _FIELD = re.compile(r" - at `(?:key in )?\$\.?(\w*)[^`]*`$")
-# Errors of PyYAML for a value that its tag does not fit. RecursionError: a list that contains itself.
-_UNREADABLE = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, OverflowError, RecursionError)
+# Errors of PyYAML for a value that looks like a date or a number and is none, and for a list as a key.
+_UNREADABLE = (yaml.YAMLError, ValueError, OverflowError)
 _UNKNOWN = re.compile(r"unknown field `(.*)`$")
 
 
@@ -73,19 +75,13 @@ def name_taken(line: int, name: str) -> SettingsError:
 def _mappings(text: str) -> Iterator[yaml.MappingNode]:
     """The YAML mapping of each detector."""
     try:
-        loader = yaml.SafeLoader(text)
-        root = loader.get_single_node()
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
-        raise SettingsError(f"detectors: line {line}: not YAML: {error.problem or error.context}") from None
-    except yaml.YAMLError:
-        raise SettingsError("detectors: not YAML: it contains a character that YAML does not allow") from None
-    except RecursionError:
-        raise SettingsError(f"detectors: line {loader.line + 1}: nested too deeply") from None
+        root = yaml_marks.compose(text)
+    except YamlError as error:
+        line, _, problem = error.mistakes[0]
+        raise SettingsError(f"detectors: line {line}: {problem}") from None
     entries = root.value if isinstance(root, yaml.MappingNode) else []
     if [key.value for key, _ in entries] != ["detectors"] or not isinstance(entries[0][1], yaml.SequenceNode):
-        raise SettingsError("detectors: line 1: it has to be `detectors:`, and a list")
+        raise SettingsError("detectors: line 1: expected `detectors:` and a list")
     for node in entries[0][1].value:
         if not isinstance(node, yaml.MappingNode):
             raise _wrong(node, "a detector has to be a mapping")
@@ -119,7 +115,7 @@ def _description(node: yaml.MappingNode) -> Description:
 
 
 def _wrong(node: yaml.Node, problem: str) -> SettingsError:
-    return SettingsError(f"detectors: line {node.start_mark.line + 1}: {problem}")
+    return SettingsError(f"detectors: line {yaml_marks.position(node)[0]}: {problem}")
 
 
 def _is_finite(value: Any) -> bool:

@@ -1,8 +1,8 @@
 """Registers the webhook with Kili: `python -m annohooks.kili.register --url https://... --project ID`.
 
-It says what it will do, and does it if it has an API key: KILI_API_KEY, or with --from-ssm the deployment's own. What
-Kili shall send as Authorization header is KILI_WEBHOOK_SECRET, or with --from-ssm the first secret of the deployment.
-Source: protocol reference, section 1.1.
+It prints the requests, and sends them if there is an API key: KILI_API_KEY, or with --from-ssm that of the deployment.
+Kili will send KILI_WEBHOOK_SECRET, or with --from-ssm the first secret of the deployment, as Authorization header.
+Source: PyPI package kili 26.2.4, create_webhook and activate_plugin_on_project.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from annohooks.kili.settings import Endpoint, Settings
 HANDLERS = ("onSubmit", "onReview", "onCustomInterfaceClick", "onSendBackToQueue")
 CLOUD = "https://cloud.kili-technology.com/api/label/v2/graphql"
 
-_TIME_S = 20.0
-"""For the whole run: somebody is waiting for it."""
+_TIMEOUT_S = 20.0
+"""Of the whole run."""
 
 _PARAMETERS = {
     "KILI_API_KEY_PARAMETER": "/annohooks/kili/api-key",
@@ -45,41 +45,41 @@ _MASK = "***"
 
 
 def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
-    """Returns the exit code: 0, or 1 after saying what went wrong."""
-    asked = _parser().parse_args(arguments)
+    """Returns the exit code: 0, or 1 after printing what went wrong."""
+    options = _parser().parse_args(arguments)
     webhook = {
-        "eventMatcher": asked.events,
-        "handlerTypes": None if asked.events else asked.handlers,
-        "pluginName": asked.name,
-        "webhookUrl": asked.url,
+        "eventMatcher": options.events,
+        "handlerTypes": None if options.events else options.handlers,
+        "pluginName": options.name,
+        "webhookUrl": options.url,
     }
     webhook = {name: value for name, value in webhook.items() if value is not None}
-    activations = [{"pluginName": asked.name, "projectId": project} for project in dict.fromkeys(asked.project)]
-    print(_announcement(asked.endpoint, webhook, activations))
+    activations = [{"pluginName": options.name, "projectId": project} for project in dict.fromkeys(options.project)]
+    print(_announcement(options.endpoint, webhook, activations))
     secret = ""
     try:
         with _errors_only():
-            deadline = Deadline.after(_TIME_S)
-            key, secret = _from_ssm(environ) if asked.from_ssm else _from_environ(environ)
+            deadline = Deadline.after(_TIMEOUT_S)
+            key, secret = _from_ssm(environ) if options.from_ssm else _from_environ(environ)
             if not key:
                 print("\nNothing was sent: KILI_API_KEY is not set.")
                 return 0
             if not _SECRET.fullmatch(secret):
                 raise BadRequest(
-                    "KILI_WEBHOOK_SECRET must be what the function's SSM parameter holds: 16 characters or more, "
+                    "KILI_WEBHOOK_SECRET must be the secret in the function's SSM parameter: 16 characters or more, "
                     "no spaces."
                 )
-            _register(Client(_settings(asked.endpoint), key, deadline), webhook, secret, activations)
+            _register(Client(_settings(options.endpoint), key, deadline), webhook, secret, activations)
     except AnnohooksError as error:
-        said = f"{error.message}{_more(error, asked.endpoint)}"
-        print(f"\n{said.replace(secret, _MASK) if secret else said}", file=sys.stderr)
+        message = f"{error.message}{_advice(error, options.endpoint)}"
+        print(f"\n{message.replace(secret, _MASK) if secret else message}", file=sys.stderr)
         return 1
     return 0
 
 
 @contextmanager
 def _errors_only() -> Iterator[None]:
-    """What the function would log of its attempts is nothing for a terminal."""
+    """Logs only errors meanwhile: warnings about repeated requests are meant for the function's log."""
     level = logger.log_level
     logger.setLevel("ERROR")
     try:
@@ -88,8 +88,8 @@ def _errors_only() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _more(error: AnnohooksError, endpoint: Endpoint) -> str:
-    """What helps whoever stands before the terminal."""
+def _advice(error: AnnohooksError, endpoint: Endpoint) -> str:
+    """What a person at the terminal can do about an error."""
     if isinstance(error, Refused):
         return f" {error.detail}"
     if isinstance(error, (NotConnected, UpstreamTimeout, DeadlineExceeded)):
@@ -100,38 +100,38 @@ def _more(error: AnnohooksError, endpoint: Endpoint) -> str:
 def _register(client: Client, webhook: dict[str, Any], secret: str, activations: list[dict[str, str]]) -> None:
     variables = webhook | {"header": secret}
     with client:
-        client.viewer_id()  # a key that is wrong is told as such before anything is changed
+        client.viewer_id()  # reports a wrong key before anything is changed
         if client.create_webhook(variables):
             print(f"\nThe webhook {webhook['pluginName']} is registered.")
             if not activations:
-                print("It is active on no project yet, so no event will come: run this again with --project ID.")
+                print("It is not active on any project yet, so Kili sends no events. Run this again with --project ID.")
         else:
             client.update_webhook(variables)
-            print(f"\nThe webhook {webhook['pluginName']} was there already; it is changed to this.")
+            print(f"\nThe webhook {webhook['pluginName']} existed already and is updated.")
             if not activations:
-                print("It is active on the projects it was active on before; --project adds others.")
+                print("It stays active on the same projects. --project adds others.")
         for activation in activations:
-            already = "" if client.activate(activation) else " already"
-            print(f"It is active on project {activation['projectId']}{already}.")
+            verb = "is" if client.activate(activation) else "was already"
+            print(f"It {verb} active on project {activation['projectId']}.")
 
 
 def _announcement(endpoint: Endpoint, webhook: dict[str, Any], activations: list[dict[str, str]]) -> str:
-    """What will be sent, and what would do the same with Kili's SDK."""
+    """The requests that will be sent, and the calls of Kili's SDK that do the same."""
     masked = webhook | {"header": _MASK}
-    sent = [(documents.CREATE_WEBHOOK, masked), *((documents.ACTIVATE, activation) for activation in activations)]
-    parts = [f"To {endpoint.origin}{endpoint.path} (updateWebhook if there is one of this name already):"]
-    parts += [f"{document}\n{json.dumps(variables, indent=2)}" for document, variables in sent]
+    requests = [(documents.CREATE_WEBHOOK, masked), *((documents.ACTIVATE, activation) for activation in activations)]
+    parts = [f"To {endpoint.origin}{endpoint.path} (updateWebhook if a webhook of this name exists):"]
+    parts += [f"{document}\n{json.dumps(variables, indent=2)}" for document, variables in requests]
     names = {"handlerTypes": "handler_types", "eventMatcher": "event_matcher"}
-    how = ", ".join(f"{names[name]}={webhook[name]!r}" for name in names if name in webhook)
+    events = ", ".join(f"{names[name]}={webhook[name]!r}" for name in names if name in webhook)
     name, url = webhook["pluginName"], webhook["webhookUrl"]
-    lines = [f"kili.create_webhook(webhook_url={url!r}, plugin_name={name!r}, header={_MASK!r}, {how})"]
+    lines = [f"kili.create_webhook(webhook_url={url!r}, plugin_name={name!r}, header={_MASK!r}, {events})"]
     lines += [
         f"kili.activate_plugin_on_project(plugin_name={name!r}, project_id={activation['projectId']!r})"
         for activation in activations
     ]
     parts.append("\n".join(["The same with Kili's SDK:", *lines]))
     if not activations:
-        parts.append("No --project is given: a new webhook will be active on no project.")
+        parts.append("Without --project a new webhook is not active on any project.")
     return "\n\n".join(parts)
 
 
@@ -140,30 +140,30 @@ def _from_environ(environ: Mapping[str, str]) -> tuple[str, str]:
 
 
 def _from_ssm(environ: Mapping[str, str]) -> tuple[str, str]:
-    """Key and secret that the deployment has, by the template's names or those in the environment."""
+    """API key and secret of the deployment, from SSM parameters with the template's names or those in `environ`."""
     from botocore.exceptions import BotoCoreError, NoRegionError
 
-    found = []
-    for variable, usual in _PARAMETERS.items():
-        parameter = environ.get(variable) or usual
+    values = []
+    for variable, default in _PARAMETERS.items():
+        parameter = environ.get(variable) or default
         try:
             secrets = secrets_from_ssm(parameter)
         except NoRegionError:
             raise BadRequest("No region: set AWS_DEFAULT_REGION, or run `aws configure`.") from None
-        except BotoCoreError as error:  # a profile that is not there, for instance
-            raise BadRequest(f"AWS cannot be asked: {error}.") from None
+        except BotoCoreError as error:  # a missing profile, for instance
+            raise BadRequest(f"AWS cannot be reached: {error}.") from None
         except Unavailable:
-            said = f"The SSM parameter {parameter} cannot be read. Are there AWS credentials, and may they read it?"
-            raise Unavailable(said) from None
+            message = f"The SSM parameter {parameter} cannot be read. Are there AWS credentials that may read it?"
+            raise Unavailable(message) from None
         if not secrets:
-            what = "is not there, or does not hold 16 characters or more without spaces"
-            raise BadRequest(f"The SSM parameter {parameter} {what}.")
-        found.append(secrets[0])
-    return found[0], found[1]
+            problem = "does not exist, or does not hold 16 characters or more without spaces"
+            raise BadRequest(f"The SSM parameter {parameter} {problem}.")
+        values.append(secrets[0])
+    return values[0], values[1]
 
 
 def _settings(endpoint: Endpoint) -> Settings:
-    """Only the endpoint matters: no label is read, and nothing of the deployment is used."""
+    """Settings of the client; it reads no labels here, so only the endpoint matters."""
     return Settings(
         kili_endpoint=endpoint,
         kili_storage_origins=Origins(),
@@ -176,7 +176,7 @@ def _settings(endpoint: Endpoint) -> Settings:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m annohooks.kili.register", description=__doc__)
     parser.add_argument(
-        "--url", required=True, type=_url, help="where Kili shall post; the deployment's output KiliWebhookUrl"
+        "--url", required=True, type=_url, help="the URL that Kili posts to: the stack output KiliWebhookUrl"
     )
     parser.add_argument("--name", default="annohooks", help="the webhook's name in Kili (default: %(default)s)")
     parser.add_argument(
@@ -184,16 +184,18 @@ def _parser() -> argparse.ArgumentParser:
         action="extend",
         type=_projects,
         default=[],
-        help="ids of the projects to activate it on, separated by commas; without any, it is active on none",
+        help="ids of the projects to activate the webhook on, separated by commas; by default none",
     )
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument(
+    events = parser.add_mutually_exclusive_group()
+    events.add_argument(
         "--handlers", type=_handlers, default=["onSubmit", "onReview"], help="by default onSubmit,onReview"
     )
-    what.add_argument("--events", type=_patterns, help="instead, patterns of events, such as label.workflow.created.*")
+    events.add_argument(
+        "--events", type=_patterns, help="patterns of events such as label.workflow.created.*, instead of --handlers"
+    )
     parser.add_argument("--endpoint", type=_endpoint, default=CLOUD, help="Kili's GraphQL API (default: %(default)s)")
     parser.add_argument(
-        "--from-ssm", action="store_true", help="API key and secret of the deployment, with AWS's own keys"
+        "--from-ssm", action="store_true", help="read API key and secret of the deployment with your AWS credentials"
     )
     return parser
 
@@ -203,7 +205,7 @@ def _url(text: str) -> str:
     if parsed is None:
         raise argparse.ArgumentTypeError("not an absolute URL")
     if parsed[0].scheme != "https" and not _is_loopback(parsed[0]):
-        raise argparse.ArgumentTypeError("not https: Kili would send the secret for anybody to read")
+        raise argparse.ArgumentTypeError("not https: Kili would send the secret unencrypted")
     return text
 
 
@@ -221,34 +223,34 @@ def _endpoint(text: str) -> Endpoint:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def _listed(text: str) -> list[str]:
+def _comma_separated(text: str) -> list[str]:
     return [name for name in map(str.strip, text.split(",")) if name]
 
 
 def _projects(text: str) -> list[str]:
-    projects = _listed(text)
+    projects = _comma_separated(text)
     if not projects:
-        raise argparse.ArgumentTypeError("no id of a project")
+        raise argparse.ArgumentTypeError("expected the id of a project")
     return projects
 
 
 def _handlers(text: str) -> list[str]:
-    wanted = _listed(text)
-    if not wanted or set(wanted) - set(HANDLERS):
+    handlers = _comma_separated(text)
+    if not handlers or set(handlers) - set(HANDLERS):
         raise argparse.ArgumentTypeError(f"handlers are {', '.join(HANDLERS)}, separated by commas")
-    return wanted
+    return handlers
 
 
 def _patterns(text: str) -> list[str]:
-    patterns = _listed(text)
+    patterns = _comma_separated(text)
     if not patterns:
-        raise argparse.ArgumentTypeError("no pattern of events such as label.workflow.*")
+        raise argparse.ArgumentTypeError("expected a pattern of events such as label.workflow.*")
     for pattern in patterns:
         try:
             known = any(matches(subject, pattern) for subject in SUBJECTS)
         except ValueError as error:
-            what = "names separated by dots, * for one or more of them but not first"
-            raise argparse.ArgumentTypeError(f"{error}: {what}") from None
+            form = "names separated by dots; * stands for one or more names, and cannot be first"
+            raise argparse.ArgumentTypeError(f"{error}: {form}") from None
         if not known:
             raise argparse.ArgumentTypeError(f"{pattern!r} matches none of Kili's events; {_hint(pattern)}")
     return patterns

@@ -1,4 +1,4 @@
-"""Where the rules come from, and when they are read again."""
+"""Loads the team's rules from a file, S3 or SSM, and loads them again when they are old."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ MOST_BYTES = 256_000
 
 
 class Rulebook:
-    """The team's rules, read again when they are older than max_age_s.
+    """The team's rules, loaded again when they are older than max_age_s.
 
-    source: `rules.yaml` (a path in the function's folder), `s3://bucket/key` or `ssm:/name`. A packaged file is read at
-    once, the others when first needed. Rules that cannot be read or are wrong leave those before in force, with an
-    error in the log; when there are none before, `current` raises.
+    source: `rules.yaml` (a path in the function's folder), `s3://bucket/key` or `ssm:/name`. A packaged file is loaded
+    at once, the others when they are first needed. If new rules cannot be loaded, the previous ones stay in force and
+    an error is logged; without previous ones, `current` raises.
     """
 
     def __init__(self, source: str, max_age_s: float, folder: Path) -> None:
@@ -31,16 +31,14 @@ class Rulebook:
             self.current()
 
     def current(self) -> Ruleset:
-        """Raises SettingsError naming every mistake and its line, or Unavailable when S3 or SSM does not answer."""
+        """The rules. Raises SettingsError with every mistake in them, or Unavailable when S3 or SSM fails."""
         if self._rules is None or time.monotonic() - self._read_at_s > self._max_age_s:
             try:
                 self._rules = rules.load(self._text(), self._source)
             except (SettingsError, Unavailable) as error:
                 if self._rules is None:
                     raise
-                logger.error(
-                    "the rules as they are now cannot be used; those before stay", extra={"reason": str(error)}
-                )
+                logger.error("the new rules cannot be used; the previous ones stay", extra={"reason": str(error)})
             self._read_at_s = time.monotonic()
         return self._rules
 

@@ -129,7 +129,7 @@ def chosen_detectors(monkeypatch):
     [
         (f"{DETECTORS}    colour: red\n".encode(), "detectors: line 6: colour: Object contains unknown field `colour`"),
         (DETECTORS.encode() + b"    title: \xff\n", "'utf-8' codec can't decode byte 0xff"),
-        (b"detectors:\n  - labels: !!bool zzz\n", "detectors: line 2: labels: it cannot be read"),
+        (b"detectors:\n  - labels: 2026-99-99\n", "detectors: line 2: labels: it cannot be read"),
     ],
 )
 def test_a_mistake_in_the_file_of_detectors_is_told_as_such_until_it_is_put_right(chosen_detectors, content, reason):

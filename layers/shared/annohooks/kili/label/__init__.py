@@ -1,1 +1,1 @@
-"""What Kili's jsonResponse says: `reader.read` makes a `model.Reading` of it, `geometry` measures what was drawn."""
+"""The contents of Kili's jsonResponse: `reader.read` makes a `model.Reading` of it, `geometry` measures its shapes."""

@@ -1,7 +1,7 @@
-"""Measures what was drawn, in the units it was drawn in (a fraction squared, for areas), exactly but for rounding.
+"""Measures shapes in the units of their coordinates (a fraction squared, for areas), exactly except for rounding.
 
-Outlines may have holes, cross themselves and lie anywhere. What could take long is counted in steps of a `Work`, a
-third of a microsecond or so each, and gives up with TooComplex.
+Outlines may have holes, cross themselves and lie anywhere. Functions that could take long count their steps in a `Work`
+(a step takes about a third of a microsecond) and raise TooComplex at its limit.
 """
 
 from __future__ import annotations
@@ -16,44 +16,44 @@ from annohooks.core.deadline import Deadline
 from annohooks.kili.label.model import Point, Ring, Shape
 
 MOST_STEPS: Final = 5_000_000
-"""Of a Work that nobody said more about."""
+"""The default limit of a Work."""
 
-_STEPS_BETWEEN_LOOKS: Final = 50_000  # at the clock
+_STEPS_PER_TIME_CHECK: Final = 50_000
 
 Area = Shape | Sequence[Shape]
-"""One drawn area, or the pieces of one object on one frame or page; what is in two of them is in neither."""
+"""One drawn area, or the pieces of one object on one frame or page. A point in two pieces is outside the area."""
 
 Edge = tuple[float, float, float, float, int]
-"""Upper y, its x, lower y, its x; 1 or 2 for whose edge it is."""
+"""Upper y, its x, lower y, its x, and the region the edge belongs to, 1 or 2."""
 
 
 class TooComplex(ValueError):
-    """What was drawn has too many edges, crossings or overlaps to be measured in reasonable time."""
+    """Shapes have too many edges, crossings or overlaps to be measured in reasonable time."""
 
 
 class Work:
-    """How many steps may be spent, and until when, by one measurement or by all that are given the same Work."""
+    """A limit of steps and time for one measurement, or for all measurements that share the Work."""
 
-    __slots__ = ("_deadline", "_next_look", "left")
+    __slots__ = ("_deadline", "_next_time_check", "left")
 
     def __init__(self, steps: int = MOST_STEPS, deadline: Deadline | None = None) -> None:
         self.left = steps
         self._deadline = deadline
-        self._next_look = steps
+        self._next_time_check = steps
 
     def spend(self, steps: int) -> None:
-        """Raises TooComplex when there are not as many left, or no time is."""
+        """Raises TooComplex when fewer steps are left, or when the deadline has passed."""
         self.left -= steps
         if self.left < 0:
-            raise TooComplex("what was drawn is too complex to be measured")
-        if self.left <= self._next_look and self._deadline:
-            self._next_look = self.left - _STEPS_BETWEEN_LOOKS
+            raise TooComplex("the shapes are too complex to be measured")
+        if self.left <= self._next_time_check and self._deadline:
+            self._next_time_check = self.left - _STEPS_PER_TIME_CHECK
             if not self._deadline.remaining_s():
-                raise TooComplex("what was drawn is too complex to be measured in the time that was left")
+                raise TooComplex("the shapes are too complex to be measured in the time that was left")
 
 
 class Bounds(NamedTuple):
-    """The upright rectangle around something; y points down."""
+    """The upright rectangle around shapes; y points down."""
 
     left: float
     top: float
@@ -72,24 +72,24 @@ class Bounds(NamedTuple):
 
 
 def bounds(area: Area) -> Bounds:
-    """Around all outlines and points. Raises ValueError when there are none."""
+    """The bounds of all outlines and points. Raises ValueError when there are none."""
     points = [*chain.from_iterable(_rings(area)), *chain.from_iterable(shape.points for shape in _pieces(area))]
     if not points:
-        raise ValueError("nothing was drawn")
+        raise ValueError("there are no outlines and no points")
     return _bounds(points)
 
 
 def ring_area(ring: Ring) -> float:
-    """Of one outline, by the shoelace formula, from its first point so that little is lost far from the origin.
+    """The area of one outline by the shoelace formula, relative to its first point to lose less precision.
 
-    Where an outline crosses itself, parts that it goes around in opposite directions count against each other.
+    Where an outline crosses itself, parts that it runs around in opposite directions are subtracted from each other.
     """
     x0, y0 = ring[0]
     return abs(sum((x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0) for (x1, y1), (x2, y2) in pairwise(ring))) / 2
 
 
 def area(drawn: Area) -> float:
-    """Of all pieces, each without its holes; 0 for lines and points."""
+    """The area of all pieces without their holes; 0 for lines and points."""
     return sum(
         max(0.0, ring_area(shape.rings[0]) - sum(map(ring_area, shape.rings[1:])))
         for shape in _pieces(drawn)
@@ -98,10 +98,10 @@ def area(drawn: Area) -> float:
 
 
 def self_crossing(ring: Ring, work: Work | None = None) -> Point | None:
-    """Where an outline first crosses itself, from the top, to rounding; None when it does not.
+    """The topmost point where an outline crosses itself, rounded; None when it does not cross itself.
 
-    To cross, two of its edges must each have an end on either side of the other, which is decided exactly; an outline
-    that only touches itself, at a vertex or along an edge, is not crossed. Raises TooComplex.
+    Two edges cross when the ends of each lie on different sides of the other, which is decided exactly. An outline that
+    only touches itself, at a vertex or along an edge, does not cross itself. Raises TooComplex.
     """
     work = work or Work()
     first: Point | None = None
@@ -114,11 +114,11 @@ def self_crossing(ring: Ring, work: Work | None = None) -> Point | None:
 
 
 def overlapping(areas: Sequence[Area], at_least: float, work: Work | None = None) -> Iterator[tuple[int, int, float]]:
-    """All pairs whose IoU is that or more and not 0: their indices, the smaller one first, and the IoU.
+    """All pairs with an IoU of at least this and more than 0: their indices, the smaller one first, and the IoU.
 
-    IoU is the area inside both over the area inside either; inside is what an odd number of outlines lies around, so
-    holes may be anywhere and outlines may cross themselves. Not all pairs are tried, and of those whose bounds overlap,
-    only those are measured whose IoU could be enough. Raises TooComplex, once as much of the work is spent.
+    IoU is the area inside both over the area inside either. A point is inside when an odd number of outlines surround
+    it, so holes may be anywhere and outlines may cross themselves. Only pairs whose bounds overlap, and whose IoU can
+    be large enough, are measured. Raises TooComplex.
     """
     work = work or Work()
     regions = [_Region(drawn) for drawn in areas]
@@ -126,15 +126,15 @@ def overlapping(areas: Sequence[Area], at_least: float, work: Work | None = None
         a, b = regions[i], regions[j]
         work.spend(4)
         if a.most_iou(b, work) >= at_least:
-            found = a.iou(b, work)
-            if found > 0 and found >= at_least:
-                yield i, j, found
+            iou = a.iou(b, work)
+            if iou > 0 and iou >= at_least:
+                yield i, j, iou
 
 
 def overlapping_bounds(boxes: Sequence[Bounds], work: Work | None = None) -> Iterator[tuple[int, int]]:
-    """All pairs that share some area, by index, the smaller one first. Raises TooComplex.
+    """The indices of all pairs of boxes that share some area, the smaller index first. Raises TooComplex.
 
-    Source: sweep and prune, along the axis on which they lie more apart.
+    Algorithm: sweep and prune, along the axis on which fewer boxes overlap.
     """
     work = work or Work()
     if _crowding([(box.left, box.right) for box in boxes]) <= _crowding([(box.top, box.bottom) for box in boxes]):
@@ -156,7 +156,7 @@ def overlapping_bounds(boxes: Sequence[Bounds], work: Work | None = None) -> Ite
 
 
 def _crowding(spans: list[tuple[float, float]]) -> float:
-    """How many lie over each other, on average."""
+    """The average number of spans over a point."""
     if not spans:
         return 0.0
     extent = max(high for _, high in spans) - min(low for low, _ in spans)
@@ -164,7 +164,7 @@ def _crowding(spans: list[tuple[float, float]]) -> float:
 
 
 class _Region:
-    """An area with what measuring it took, to measure it against others."""
+    """An area with its sorted edges, which are computed once and compared with many other areas."""
 
     __slots__ = ("_area", "_edges", "bounds", "is_box", "rings")
 
@@ -176,13 +176,13 @@ class _Region:
         self._area: float | None = self.bounds.width * self.bounds.height if self.is_box else None
 
     def edges(self) -> list[Edge]:
-        """From the top down; none that are level."""
+        """The edges from the top down, without horizontal ones."""
         if self._edges is None:
             self._edges = sorted(edge for edge in _edges(self.rings, 1) if edge[0] < edge[2])
         return self._edges
 
     def area(self, work: Work) -> float:
-        """Of what an odd number of outlines lies around."""
+        """The area that an odd number of outlines surrounds."""
         if self._area is None:
             self._area = _area_inside(self.edges(), [], self.bounds.top, self.bounds.bottom, 1, work)
         return self._area
@@ -201,7 +201,7 @@ class _Region:
         return _area_inside(self.edges(), other.edges(), shared.top, shared.bottom, 3, work)
 
     def most_iou(self, other: _Region, work: Work) -> float:
-        """No less than the IoU, known before the intersection is."""
+        """An upper bound of the IoU that needs no intersection."""
         shared = self.shared_bounds(other)
         if shared is None:
             return 0.0
@@ -218,11 +218,18 @@ def _ratio(both: float, a: float, b: float) -> float:
     return min(1.0, both / either) if either > 0 else 0.0
 
 
-# Slabs: between two heights at which an edge ends or two edges cross, the edges keep their order from left to right
+# Slabs. All heights at which an edge ends or two edges cross cut the plane into horizontal slabs. Within a slab the
+# edges keep their order from left to right, so the area between two of them is a trapezium: width at half height x
+# height.
+#
+#     ------/-----\------    height 1
+#          /       \         slab: edges a, b from left to right
+#     ----/----+----\----    height 2, where a third edge begins
+#        /    /      \
 
 
 def _area_inside(a: list[Edge], b: list[Edge], top: float, bottom: float, inside: int, work: Work) -> float:
-    """Area between two heights that is inside a (1), b (2) or both (3). a, b: edges from the top down."""
+    """The area between two heights that is inside a only (1), b only (2) or both (3). a, b: edges from the top down."""
     edges = [edge for edge in a if edge[2] > top and edge[0] < bottom]
     if b:
         edges += [(y0, x0, y1, x1, 2) for y0, x0, y1, x1, _ in b if y1 > top and y0 < bottom]
@@ -235,31 +242,31 @@ def _area_inside(a: list[Edge], b: list[Edge], top: float, bottom: float, inside
     slabs = sorted(heights)
     slabs = slabs[bisect_left(slabs, top) : bisect_left(slabs, bottom) + 1]
     total = 0.0
-    following = 0
+    next_edge = 0
     active: list[Edge] = []
     for upper, lower in pairwise(slabs):
         active = [edge for edge in active if edge[2] >= lower]
-        while following < len(edges) and edges[following][0] <= upper:
-            if edges[following][2] >= lower:
-                active.append(edges[following])
-            following += 1
+        while next_edge < len(edges) and edges[next_edge][0] <= upper:
+            if edges[next_edge][2] >= lower:
+                active.append(edges[next_edge])
+            next_edge += 1
         work.spend(1 + len(active))
         middle = (upper + lower) / 2
-        crossed = sorted([(x0 + (x1 - x0) * ((middle - y0) / (y1 - y0)), whose) for y0, x0, y1, x1, whose in active])
+        crossed = sorted([(x0 + (x1 - x0) * ((middle - y0) / (y1 - y0)), region) for y0, x0, y1, x1, region in active])
         width = 0.0
-        within = 0
+        current = 0
         last = 0.0
-        for x, whose in crossed:
-            if within == inside:
+        for x, region in crossed:
+            if current == inside:
                 width += x - last
-            within ^= whose
+            current ^= region
             last = x
         total += width * (lower - upper)
     return total
 
 
 def _crossing_heights(edges: Iterable[Edge], work: Work) -> Iterator[float]:
-    """Where edges, given from the top down, change their order from left to right."""
+    """The heights at which two edges cross. edges: from the top down."""
     for (ay0, ax0, ay1, ax1, _), (by0, bx0, by1, bx1, _) in _edges_at_same_height(edges, work):
         upper, lower = (by0 if by0 > ay0 else ay0), (ay1 if ay1 < by1 else by1)
         a_slope, b_slope = (ax1 - ax0) / (ay1 - ay0), (bx1 - bx0) / (by1 - by0)
@@ -270,7 +277,7 @@ def _crossing_heights(edges: Iterable[Edge], work: Work) -> Iterator[float]:
 
 
 def _edges_at_same_height(edges: Iterable[Edge], work: Work) -> Iterator[tuple[Edge, Edge]]:
-    """Pairs of edges that some horizontal line meets, but for those that only meet at their ends."""
+    """Pairs of edges that one horizontal line crosses. edges: from the top down."""
     active: list[Edge] = []
     for edge in edges:
         upper = edge[0]
@@ -281,17 +288,17 @@ def _edges_at_same_height(edges: Iterable[Edge], work: Work) -> Iterator[tuple[E
         active.append(edge)
 
 
-def _edges(rings: Iterable[Ring], whose: int) -> list[Edge]:
-    """Of closed outlines, each from its upper to its lower end."""
+def _edges(rings: Iterable[Ring], region: int) -> list[Edge]:
+    """The edges of closed outlines, each from its upper to its lower end."""
     return [
-        (y0, x0, y1, x1, whose) if y0 < y1 else (y1, x1, y0, x0, whose)
+        (y0, x0, y1, x1, region) if y0 < y1 else (y1, x1, y0, x0, region)
         for ring in rings
         for (x0, y0), (x1, y1) in zip(ring, (*ring[1:], ring[0]), strict=True)
     ]
 
 
 def _crossing(a: Edge, b: Edge) -> Point | None:
-    """Where two edges cross, if they do."""
+    """The point where two edges cross; None when they do not."""
     p, q, r, s = (a[1], a[0]), (a[3], a[2]), (b[1], b[0]), (b[3], b[2])
     if p in (r, s) or q in (r, s) or max(p[0], q[0]) < min(r[0], s[0]) or max(r[0], s[0]) < min(p[0], q[0]):
         return None
@@ -304,9 +311,9 @@ def _crossing(a: Edge, b: Edge) -> Point | None:
 
 
 def _side(p: Point, q: Point, r: Point) -> int:
-    """On which side of the line from p to q the point r lies: 1, -1, or 0 when on it.
+    """The side of the line from p to q on which the point r lies: 1, -1, or 0 on the line.
 
-    Exact: when rounding could have changed the sign, it is computed again in fractions.
+    Exact: where rounding could change the sign, it is computed again in fractions.
     Source: Shewchuk 1997, the error bound of the orientation test.
     """
     one, other = (q[0] - p[0]) * (r[1] - p[1]), (q[1] - p[1]) * (r[0] - p[0])
@@ -332,7 +339,7 @@ def _bounds(points: Sequence[Point]) -> Bounds:
 
 
 def _is_box(ring: Ring) -> bool:
-    """Whether it is a rectangle with upright sides."""
+    """Whether an outline is a rectangle with upright sides."""
     if len(ring) != 4:
         return False
     (ax, ay), (bx, by), (cx, cy), (dx, dy) = ring

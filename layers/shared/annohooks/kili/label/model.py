@@ -1,7 +1,7 @@
-"""What a label says, whatever job and tool it was said with.
+"""The contents of a label in one form for all jobs and tools.
 
 Coordinates are Kili's: fractions of the width and height from the top left, x first, (0..1); degrees of longitude and
-latitude in geospatial projects. Source: protocol reference, section 4.
+latitude in geospatial projects.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import msgspec
 
 Point = tuple[float, float]
 Ring = tuple[Point, ...]
-"""A closed outline; the first point is not repeated at the end."""
+"""A closed outline. The first point is not repeated at the end."""
 
 Tool = Literal["rectangle", "polygon", "semantic", "polyline", "vector", "marker", "pose", "entity", "range"]
 """Kili's tools; `entity` is a named entity, in text or PDF."""
@@ -21,8 +21,8 @@ Tool = Literal["rectangle", "polygon", "semantic", "polyline", "vector", "marker
 class Shape(msgspec.Struct, frozen=True):
     """One drawn part of an object, on one frame or page.
 
-    rings: of an area, the outer one first, then its holes. points: of what has no area: polyline, vector, marker, pose.
-    frame: of a video, from 0. page: of a PDF, from 1. key_frame: drawn by a person, not interpolated.
+    rings: of an area, the outer ring first, then its holes. points: of a polyline, vector, marker or pose. frame: of a
+    video, from 0. page: of a PDF, from 1. key_frame: whether a person drew it; otherwise it is interpolated.
     """
 
     rings: tuple[Ring, ...] = ()
@@ -41,7 +41,7 @@ class Keypoint(msgspec.Struct, frozen=True):
 
 
 class Span(msgspec.Struct, frozen=True):
-    """Where a named entity stands in a text. end_offset: None when Kili left it out."""
+    """The part of a text that a named entity marks. end_offset: None when Kili left it out."""
 
     content: str
     begin_id: str | None = None
@@ -51,10 +51,10 @@ class Span(msgspec.Struct, frozen=True):
 
 
 class Object(msgspec.Struct, frozen=True, kw_only=True):
-    """One annotated thing: annotations with the same mid in the same job, on however many frames, pages or pieces.
+    """One annotated object: all annotations of a job with the same mid, on any number of frames, pages and pieces.
 
-    mid: Kili's id of it; None when the label has none. path: where it first stands in the jsonResponse, such as
-    JOB_0.annotations[2] or 17.JOB_0.annotations[0] (frame 17). categories: in their order.
+    mid: Kili's id of the object; None when the label has none. path: its first place in the jsonResponse, such as
+    JOB_0.annotations[2] or 17.JOB_0.annotations[0] (frame 17). categories: in the order of the label.
     """
 
     job: str
@@ -68,18 +68,18 @@ class Object(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> str:
-        """What names it within its label: its mid, or else where it stands."""
+        """Identifies the object within its label: its mid, or its path when it has none."""
         return self.mid or self.path
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """One answered question: a classification, a transcription, or one of the LLM jobs.
+    """The answer to one job: a classification, a transcription, or one of the LLM jobs.
 
-    of: the key of the object it is about, or the id of the chat item when the job was answered about several of them;
-    None when it is about the asset. within: the jobs and categories above a child job, from the top: ("JOB_0", "CAR")
-    for a child of category CAR of JOB_0; () at the top. categories: of a comparison the code of the choice, of a
-    ranking what was ranked, the best first. text: of a transcription; of a file its name. frame: of a video; None when
-    about all of it. page: of a PDF.
+    of: the key of the object that the answer is about, or the id of the chat item when the job was answered for several
+    chat items; None when the answer is about the asset. within: the jobs and categories above a child job, from the
+    top: ("JOB_0", "CAR") for a child of category CAR of JOB_0; () at the top. categories: of a comparison the code of
+    the choice, of a ranking the ranked elements, the best first. text: of a transcription; of a file its name. frame:
+    of a video; None when the answer is about the whole video. page: of a PDF.
     """
 
     job: str
@@ -93,7 +93,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Relation(msgspec.Struct, frozen=True, kw_only=True):
-    """Objects or entities tied together, by their mids."""
+    """A relation between objects, or between entities. starts, ends: their mids."""
 
     job: str
     path: str
@@ -104,7 +104,7 @@ class Relation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """A part of the label that is not as Kili writes it, and was left out: where, and what is wrong with it."""
+    """A part of the label that does not have Kili's format and was left out. path: its place in the jsonResponse."""
 
     path: str
     reason: str
@@ -112,11 +112,11 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """All a label says.
+    """The whole contents of a label.
 
-    jobs: the top-level jobs that have something in them; pseudo-jobs are not among them. rotation: by how many degrees,
-    0, 90, 180 or 270, the image was turned when it was labelled; coordinates are of the turned one, whose width at 90
-    and 270 is the height of the image.
+    jobs: the top-level jobs that are not empty, without pseudo-jobs. rotation: the degrees, 0, 90, 180 or 270, by which
+    the image was turned when it was labelled. Coordinates refer to the turned image; at 90 and 270 degrees its width is
+    the height of the image.
     """
 
     objects: tuple[Object, ...] = ()

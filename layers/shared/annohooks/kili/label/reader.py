@@ -1,7 +1,7 @@
-"""Reads Kili's jsonResponse: every job type and tool, old shapes and new ones, and whatever else comes.
+"""Reads Kili's jsonResponse: every type of job, every tool, old formats and new ones, and malformed labels.
 
-Nothing here raises: a part that is not as Kili writes it becomes a Fault and is left out, the rest is kept.
-Source: protocol reference, section 4.
+Nothing here raises: a part that does not have Kili's format is left out and becomes a Fault.
+Source: PyPI package kili 26.2.4, kili.utils.labels.parsing and its tests.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from annohooks.kili.label.shapes import (
 )
 
 MOST_FAULTS: Final = 100
-"""So many are named; a last one says how many more there are."""
+"""One more fault then has the number of the others."""
 DEEPEST: Final = 16
 """Levels of child jobs; Kili's interfaces have two or three."""
 LONGEST_NAME: Final = 200
-"""Of a job, which stands in the path of everything in it; Kili makes names of some ten letters."""
+"""Characters of a job's name, which is part of every path in the job. Kili's own names have about ten."""
 LONGEST_PATH: Final = 200
-"""Of a fault; what is left is cut off."""
+"""Characters of the path of a fault, which is cut after them."""
 
 ROTATION_JOB: Final = "ROTATION_JOB"
 ROTATIONS: Final = (0, 90, 180, 270)
@@ -40,15 +40,18 @@ PSEUDO_JOBS: Final = frozenset({"ANNOTATION_JOB_COUNTER", "ANNOTATION_NAMES_JOB"
 ASSET_LEVEL: Final = "assetLevel"
 CHAT_ITEMS: Final = "chatItems"
 RELATIONS: Final = (("startEntities", "endEntities"), ("startObjects", "endObjects"))
-SAID_BY_ANSWERS: Final = frozenset({"categories", "text", "choice", "orders", "fileId"})
-SAID_BY_JOBS: Final = SAID_BY_ANSWERS | {"annotations"}
-SAID_BESIDE: Final = frozenset({"children", "isKeyFrame", "jobName", "mlTask", "labelVersion"})
-"""Keys of a job's response that answer nothing by themselves."""
+ANSWER_KEYS: Final = frozenset({"categories", "text", "choice", "orders", "fileId"})
+RESPONSE_KEYS: Final = ANSWER_KEYS | {"annotations"}
+OTHER_KEYS: Final = frozenset({"children", "isKeyFrame", "jobName", "mlTask", "labelVersion"})
+"""Keys of a job's response that are no answer."""
 
 
-class _About(NamedTuple):
-    """What a job's response is about. mid: of the object, if it has one. level: 0 at the top, 1 for child jobs, and so
-    on. The others are as in Answer."""
+class _Context(NamedTuple):
+    """What the response of a job is about.
+
+    mid: of the object, if it has one. level: 0 at the top, 1 for child jobs, and so on. The other fields are those of
+    Answer.
+    """
 
     frame: int | None = None
     page: int | None = None
@@ -57,13 +60,13 @@ class _About(NamedTuple):
     within: tuple[str, ...] = ()
     level: int = 0
 
-    def below(self, *above: str) -> _About:
-        """above: the job, and the category if there is one, whose child jobs it is about."""
-        return self._replace(within=self.within + above, level=self.level + 1)
+    def of_child_jobs(self, *parents: str) -> _Context:
+        """The context of child jobs. parents: the job they belong to, and its category if they belong to one."""
+        return self._replace(within=self.within + parents, level=self.level + 1)
 
 
-class _Track:
-    """An Object in the making."""
+class _ObjectBuilder:
+    """Collects the annotations of one Object."""
 
     __slots__ = ("categories", "job", "keypoints", "mid", "path", "shapes", "span", "tool")
 
@@ -91,8 +94,8 @@ class _Track:
         )
 
 
-class _Tie:
-    """A Relation in the making, from as many frames as it stands on."""
+class _RelationBuilder:
+    """Collects the annotations of one Relation, which a video repeats on each frame."""
 
     __slots__ = ("categories", "ends", "job", "mid", "path", "starts")
 
@@ -114,15 +117,14 @@ class _Tie:
 
 
 def read(json_response: Any) -> Reading:
-    """All that a label says.
+    """The contents of a label. Never raises. The time is linear in the size of the label.
 
-    json_response: decoded, or JSON text. It is of a video when one of its keys is a frame number, or "assetLevel", and
-    has jobs in it; jobs beside the frames are about all of it. A job counts among `jobs` when it has an object, a
-    relation, a category or a text that is not blank.
-    An outline that repeats its first point at the end loses it, and the four corners of a rectangle, which Kili keeps
-    in any order, are put in order around it. A comparison is an Answer whose category is the choice's code; a ranking
-    one whose categories are what was ranked, the best first; a file one whose text is its name.
-    Time is linear in the label. Never raises.
+    json_response: decoded, or JSON text. A label is of a video when one of its keys is a frame number or "assetLevel"
+    and holds jobs; jobs beside the frames are about the whole video. `jobs` of the result are those with an object, a
+    relation, a category, or a text that is not blank.
+    An outline loses its last point if that repeats the first. The four corners of a rectangle, which Kili stores in any
+    order, are put in order around it. A comparison becomes an Answer whose category is the code of the choice; a
+    ranking, one whose categories are the ranked elements, the best first; a file, one whose text is its name.
     """
     reader = _Reader()
     reader.label(json_response)
@@ -130,15 +132,18 @@ def read(json_response: Any) -> Reading:
 
 
 class _Reader:
-    """Gathers what a label says, part by part."""
+    """Collects the contents of one label. Its methods descend into the label and call each other.
+
+    path: the place in the jsonResponse, for faults.
+    """
 
     def __init__(self) -> None:
-        self.tracks: list[_Track] = []
-        self.track_of: dict[tuple[str, str], _Track] = {}
+        self.object_builders: list[_ObjectBuilder] = []
+        self.object_builder_of: dict[tuple[str, str], _ObjectBuilder] = {}
         self.answers: list[Answer] = []
-        self.answered: set[tuple[object, ...]] = set()
-        self.ties: list[_Tie] = []
-        self.tie_of: dict[tuple[str, str], _Tie] = {}
+        self.seen_answers: set[tuple[object, ...]] = set()
+        self.relation_builders: list[_RelationBuilder] = []
+        self.relation_builder_of: dict[tuple[str, str], _RelationBuilder] = {}
         self.faults: list[Fault] = []
         self.more_faults = 0
         self.jobs: set[str] = set()
@@ -148,9 +153,9 @@ class _Reader:
         if self.more_faults:
             self.faults.append(Fault("", f"and {self.more_faults} more"))
         return Reading(
-            objects=tuple(track.object() for track in self.tracks),
+            objects=tuple(builder.object() for builder in self.object_builders),
             answers=tuple(self.answers),
-            relations=tuple(tie.relation() for tie in self.ties),
+            relations=tuple(builder.relation() for builder in self.relation_builders),
             faults=tuple(self.faults),
             jobs=frozenset(self.jobs),
             rotation=self.rotation,
@@ -175,72 +180,72 @@ class _Reader:
             self.fault("", f"the label is {kind_of(response)}, not an object")
             return
         if ROTATION_JOB in response:
-            self.rotated(response[ROTATION_JOB])
+            self.read_rotation(response[ROTATION_JOB])
         if any(_is_frame(key) and _holds_jobs(jobs) for key, jobs in response.items()):
             frames = {key for key in response if _is_frame(key)}
             for frame, key in sorted((int(key), key) for key in frames - {ASSET_LEVEL}):
-                self.children(response[key], key, _About(frame=frame))
-            self.children(response.get(ASSET_LEVEL), ASSET_LEVEL, _About())
-            response = {job: said for job, said in response.items() if job not in frames}
-        self.children(response, "", _About())
+                self.children(response[key], key, _Context(frame=frame))
+            self.children(response.get(ASSET_LEVEL), ASSET_LEVEL, _Context())
+            response = {key: value for key, value in response.items() if key not in frames}
+        self.children(response, "", _Context())
 
-    def rotated(self, said: Any) -> None:
-        rotation = said.get("rotation") if isinstance(said, dict) else None
+    def read_rotation(self, response: Any) -> None:
+        rotation = response.get("rotation") if isinstance(response, dict) else None
         if rotation in ROTATIONS:
             self.rotation = int(rotation)
         else:
-            self.fault(ROTATION_JOB, "no rotation of 0, 90, 180 or 270 degrees")
+            self.fault(ROTATION_JOB, "not a rotation of 0, 90, 180 or 270 degrees")
 
-    def children(self, jobs: Any, path: str, about: _About) -> None:
-        """Jobs with their responses: of an asset, a frame, an object or a category."""
+    def children(self, jobs: Any, path: str, context: _Context) -> None:
+        """The jobs of an asset, a frame, an object or a category, with their responses."""
         if not isinstance(jobs, dict):
             if jobs is not None:
-                self.fault(path, f"{kind_of(jobs)} where jobs should be", about.mid)
-        elif jobs and about.level > DEEPEST:
-            self.fault(path, f"more than {DEEPEST} levels of child jobs", about.mid)
+                self.fault(path, f"expected jobs, not {kind_of(jobs)}", context.mid)
+        elif jobs and context.level > DEEPEST:
+            self.fault(path, f"more than {DEEPEST} levels of child jobs", context.mid)
         else:
             for job, response in jobs.items():
                 if job in PSEUDO_JOBS:
                     continue
                 if not isinstance(job, str) or not job:
-                    self.fault(path, "a job without a name", about.mid)
+                    self.fault(path, "a job without a name", context.mid)
                 elif len(job) > LONGEST_NAME:
-                    self.fault(path, f"a job with a name of more than {LONGEST_NAME} characters", about.mid)
+                    self.fault(path, f"a job with a name of more than {LONGEST_NAME} characters", context.mid)
                 else:
-                    self.job(job, response, f"{path}.{job}" if path else job, about)
+                    self.job(job, response, f"{path}.{job}" if path else job, context)
 
-    def job(self, job: str, response: Any, path: str, about: _About) -> None:
+    def job(self, job: str, response: Any, path: str, context: _Context) -> None:
         if not isinstance(response, dict):
             if response is not None:
-                self.fault(path, f"{kind_of(response)} where a job's response should be", about.mid)
+                self.fault(path, f"expected a job's response, not {kind_of(response)}", context.mid)
             return
         annotations = response.get("annotations")
         if isinstance(annotations, list):
             for index, annotation in enumerate(annotations):
-                self.annotation(job, annotation, f"{path}.annotations[{index}]", about)
+                self.annotation(job, annotation, f"{path}.annotations[{index}]", context)
         elif annotations is not None:
-            self.fault(f"{path}.annotations", f"{kind_of(annotations)} where annotations should be", about.mid)
+            self.fault(f"{path}.annotations", f"expected annotations, not {kind_of(annotations)}", context.mid)
         chat_items = response.get(CHAT_ITEMS)
         if isinstance(chat_items, list) and chat_items:
-            for index, said in enumerate(chat_items):
-                self.chat_item(job, said, f"{path}.{CHAT_ITEMS}[{index}]", about)
+            for index, answer in enumerate(chat_items):
+                self.chat_item(job, answer, f"{path}.{CHAT_ITEMS}[{index}]", context)
         else:
-            self.answer(job, response, path, about)
-        if SAID_BY_JOBS.isdisjoint(response) and not SAID_BESIDE.issuperset(response):
-            self.fault(path, "nothing in it that answers a job", about.mid)
+            self.answer(job, response, path, context)
+        if RESPONSE_KEYS.isdisjoint(response) and not OTHER_KEYS.issuperset(response):
+            self.fault(path, "without an answer to a job", context.mid)
 
     # Answers
 
-    def answer(self, job: str, said: dict[str, Any], path: str, about: _About) -> None:
-        """A classification, a transcription or what an LLM job was answered with, and its child jobs."""
-        categories = self.categories(said, path, about.mid)
+    def answer(self, job: str, response: dict[str, Any], path: str, context: _Context) -> None:
+        """A classification, a transcription or the answer to an LLM job, and its child jobs."""
+        categories = self.categories(response, path, context.mid)
         text = None
-        if not SAID_BY_ANSWERS.isdisjoint(said):
+        if not ANSWER_KEYS.isdisjoint(response):
             try:
-                text = text_of(said)
-                categories += choice_of(said) + ranking_of(said)
-            except Malformed as wrong:
-                self.fault(path + wrong.where, wrong.reason, about.mid)
+                text = text_of(response)
+                categories += choice_of(response) + ranking_of(response)
+            except Malformed as error:
+                self.fault(path + error.path, error.reason, context.mid)
         if categories or text is not None:
             self.add_answer(
                 Answer(
@@ -248,41 +253,41 @@ class _Reader:
                     path=path,
                     categories=categories,
                     text=text,
-                    of=about.of,
-                    within=about.within,
-                    frame=about.frame,
-                    page=about.page,
+                    of=context.of,
+                    within=context.within,
+                    frame=context.frame,
+                    page=context.page,
                 ),
-                about.level,
+                context.level,
             )
-        self.child_jobs(job, said, categories, path, about)
+        self.child_jobs(job, response, categories, path, context)
 
-    def chat_item(self, job: str, said: Any, path: str, about: _About) -> None:
-        """What was answered about one of several chat items; see `annohooks.kili.api.llm_labels`."""
-        if isinstance(said, dict):
-            of = said.get("chatItemId")
-            self.answer(job, said, path, about._replace(of=of if isinstance(of, str) else None))
+    def chat_item(self, job: str, response: Any, path: str, context: _Context) -> None:
+        """The answer about one of several chat items; see `annohooks.kili.api.llm_labels`."""
+        if isinstance(response, dict):
+            of = response.get("chatItemId")
+            self.answer(job, response, path, context._replace(of=of if isinstance(of, str) else None))
         else:
-            self.fault(path, f"{kind_of(said)} where an answer should be", about.mid)
+            self.fault(path, f"expected an answer, not {kind_of(response)}", context.mid)
 
     def add_answer(self, answer: Answer, level: int) -> None:
         if not level and (answer.categories or (answer.text or "").strip()):
             self.jobs.add(answer.job)
-        if answer.of is not None:  # each piece of a split object repeats what is said about it
+        if answer.of is not None:  # each piece of a split object repeats the answers about the object
             same = (answer.job, answer.of, answer.within, answer.frame, answer.page, answer.categories, answer.text)
-            if same in self.answered:
+            if same in self.seen_answers:
                 return
-            self.answered.add(same)
+            self.seen_answers.add(same)
         self.answers.append(answer)
 
-    def categories(self, said: dict[str, Any], path: str, mid: str | None) -> tuple[str, ...]:
-        found = said.get("categories")
-        if not isinstance(found, list):
-            if found is not None:
-                self.fault(f"{path}.categories", f"{kind_of(found)} where categories should be", mid)
+    def categories(self, response: dict[str, Any], path: str, mid: str | None) -> tuple[str, ...]:
+        categories = response.get("categories")
+        if not isinstance(categories, list):
+            if categories is not None:
+                self.fault(f"{path}.categories", f"expected categories, not {kind_of(categories)}", mid)
             return ()
         names = []
-        for index, category in enumerate(found):
+        for index, category in enumerate(categories):
             name = category.get("name") if isinstance(category, dict) else None
             if isinstance(name, str) and name:
                 names.append(name)
@@ -290,120 +295,132 @@ class _Reader:
                 self.fault(f"{path}.categories[{index}]", "a category without a name", mid)
         return tuple(names)
 
-    def child_jobs(self, job: str, said: dict[str, Any], categories: tuple[str, ...], path: str, about: _About) -> None:
-        """Child jobs on what was said (objects; classifications of old) and on each of its categories."""
-        children = said.get("children")
+    def child_jobs(
+        self, job: str, response: dict[str, Any], categories: tuple[str, ...], path: str, context: _Context
+    ) -> None:
+        """Child jobs of the whole response (objects; classifications in old labels), and of each of its categories."""
+        children = response.get("children")
         if children:
-            self.children(children, f"{path}.children", about.below(job, *(categories if len(categories) == 1 else ())))
-        found = said.get("categories") if categories else None
-        for index, category in enumerate(found if isinstance(found, list) else ()):
+            only_category = categories if len(categories) == 1 else ()
+            self.children(children, f"{path}.children", context.of_child_jobs(job, *only_category))
+        listed = response.get("categories") if categories else None
+        for index, category in enumerate(listed if isinstance(listed, list) else ()):
             children = category.get("children") if isinstance(category, dict) else None
             if children:
-                named = [category["name"]] if isinstance(category.get("name"), str) else []
-                self.children(children, f"{path}.categories[{index}].children", about.below(job, *named))
+                name = [category["name"]] if isinstance(category.get("name"), str) else []
+                self.children(children, f"{path}.categories[{index}].children", context.of_child_jobs(job, *name))
 
     # Annotations
 
-    def annotation(self, job: str, annotation: Any, path: str, about: _About) -> None:
+    def annotation(self, job: str, annotation: Any, path: str, context: _Context) -> None:
         if not isinstance(annotation, dict):
-            self.fault(path, f"{kind_of(annotation)} where an annotation should be")
+            self.fault(path, f"expected an annotation, not {kind_of(annotation)}")
             return
-        if not annotation:  # Kili leaves such behind, and its own exports skip them
+        if not annotation:  # Kili sometimes stores empty annotations, and its own exports skip them
             return
         mid = annotation.get("mid")
         if mid is not None and not (isinstance(mid, str) and mid):
-            self.fault(f"{path}.mid", "a mid that is not a text")
+            self.fault(f"{path}.mid", "a mid that is not a string")
             mid = None
         for starts, ends in RELATIONS:
             if starts in annotation or ends in annotation:
-                self.relation(job, annotation, path, mid, about, starts, ends)
+                self.relation(job, annotation, path, mid, context, starts, ends)
                 return
         try:
             pose = is_pose(annotation)
-            drawn = self.posed(annotation, path, mid, about.frame) if pose else drawn_of(annotation, about.frame)
-        except Malformed as wrong:
-            self.fault(path + wrong.where, wrong.reason, mid)
+            drawn = self.pose(annotation, path, mid, context.frame) if pose else drawn_of(annotation, context.frame)
+        except Malformed as error:
+            self.fault(path + error.path, error.reason, mid)
             return
         if drawn is None:
-            self.undrawn(job, annotation, path, mid, about)
+            self.answer_annotation(job, annotation, path, mid, context)
             return
         categories = self.categories(annotation, path, mid)
-        track = self.track_of.get((job, mid)) if mid else None
-        if track is None:
-            track = _Track(job, path, mid, drawn, categories)
-            self.tracks.append(track)
+        builder = self.object_builder_of.get((job, mid)) if mid else None
+        if builder is None:
+            builder = _ObjectBuilder(job, path, mid, drawn, categories)
+            self.object_builders.append(builder)
             if mid:
-                self.track_of[job, mid] = track
-            if not about.level:
+                self.object_builder_of[job, mid] = builder
+            if not context.level:
                 self.jobs.add(job)
-        elif track.tool == drawn.tool:
-            track.add(drawn, categories)
+        elif builder.tool == drawn.tool:
+            builder.add(drawn, categories)
         else:
-            self.fault(path, f"a {drawn.tool} with the mid of a {track.tool}", mid)
+            self.fault(path, f"a {drawn.tool} with the mid of a {builder.tool}", mid)
             return
-        of_it = _About(about.frame, about.page, mid or path, mid, about.within, about.level)
-        self.child_jobs(job, annotation, categories, path, of_it)
+        nested = _Context(context.frame, context.page, mid or path, mid, context.within, context.level)
+        self.child_jobs(job, annotation, categories, path, nested)
         if pose:
-            self.children_of_points(job, annotation["points"], categories, path, of_it)
+            self.children_of_points(job, annotation["points"], categories, path, nested)
 
-    def undrawn(self, job: str, annotation: dict[str, Any], path: str, mid: str | None, about: _About) -> None:
-        """An annotation of a page or of the asset as a whole: an answer in all but its place."""
-        if all(annotation.get(key) in (None, []) for key in SAID_BY_ANSWERS):
+    def answer_annotation(
+        self, job: str, annotation: dict[str, Any], path: str, mid: str | None, context: _Context
+    ) -> None:
+        """An annotation without shapes, of a page or of the whole asset: an answer that is stored as an annotation."""
+        if all(annotation.get(key) in (None, []) for key in ANSWER_KEYS):
             self.fault(path, "neither drawn nor answered", mid)
             return
         parts = annotation.get("annotations")
         parts = [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
         try:
             pages = [page for part in (annotation, *parts) for page in pages_of(part, "")]
-        except Malformed as wrong:
-            self.fault(path + wrong.where, wrong.reason, mid)
+        except Malformed as error:
+            self.fault(path + error.path, error.reason, mid)
             return
         for page in dict.fromkeys(pages) or (None,):
-            self.answer(job, annotation, path, about._replace(page=page, mid=mid))
+            self.answer(job, annotation, path, context._replace(page=page, mid=mid))
 
     def relation(
-        self, job: str, said: dict[str, Any], path: str, mid: str | None, about: _About, starts: str, ends: str
+        self,
+        job: str,
+        annotation: dict[str, Any],
+        path: str,
+        mid: str | None,
+        context: _Context,
+        starts: str,
+        ends: str,
     ) -> None:
-        tie = self.tie_of.get((job, mid)) if mid else None
-        if tie is None:
-            tie = _Tie(job, path, mid)
-            self.ties.append(tie)
+        builder = self.relation_builder_of.get((job, mid)) if mid else None
+        if builder is None:
+            builder = _RelationBuilder(job, path, mid)
+            self.relation_builders.append(builder)
             if mid:
-                self.tie_of[job, mid] = tie
-            if not about.level:
+                self.relation_builder_of[job, mid] = builder
+            if not context.level:
                 self.jobs.add(job)
-        categories = self.categories(said, path, mid)
-        tie.categories.update(dict.fromkeys(categories))
-        tie.starts.update(dict.fromkeys(self.tied(said, starts, path, mid)))
-        tie.ends.update(dict.fromkeys(self.tied(said, ends, path, mid)))
-        self.child_jobs(job, said, categories, path, about._replace(of=mid or path, mid=mid))
+        categories = self.categories(annotation, path, mid)
+        builder.categories.update(dict.fromkeys(categories))
+        builder.starts.update(dict.fromkeys(self.relation_mids(annotation, starts, path, mid)))
+        builder.ends.update(dict.fromkeys(self.relation_mids(annotation, ends, path, mid)))
+        self.child_jobs(job, annotation, categories, path, context._replace(of=mid or path, mid=mid))
 
-    def tied(self, said: dict[str, Any], end: str, path: str, mid: str | None) -> tuple[str, ...]:
+    def relation_mids(self, annotation: dict[str, Any], end: str, path: str, mid: str | None) -> tuple[str, ...]:
         """The mids at one end of a relation."""
-        found = said.get(end)
-        if not isinstance(found, list):
-            if found is not None:
-                self.fault(f"{path}.{end}", f"{kind_of(found)} where mids should be", mid)
+        values = annotation.get(end)
+        if not isinstance(values, list):
+            if values is not None:
+                self.fault(f"{path}.{end}", f"expected mids, not {kind_of(values)}", mid)
             return ()
         mids = []
-        for index, tied in enumerate(found):
-            other = tied.get("mid") if isinstance(tied, dict) else None
+        for index, value in enumerate(values):
+            other = value.get("mid") if isinstance(value, dict) else None
             if isinstance(other, str) and other:
                 mids.append(other)
             else:
-                self.fault(f"{path}.{end}[{index}]", "no mid in it", mid)
+                self.fault(f"{path}.{end}[{index}]", "without a mid", mid)
         return tuple(mids)
 
-    def posed(self, annotation: dict[str, Any], path: str, mid: str | None, frame: int | None) -> Drawn:
-        """The points of a pose that were placed; one that is malformed is left out alone. Raises Malformed."""
+    def pose(self, annotation: dict[str, Any], path: str, mid: str | None, frame: int | None) -> Drawn:
+        """The points of a pose that were placed, without those that are malformed. Raises Malformed."""
         if not isinstance(annotation["points"], list):
-            raise Malformed(".points", f"{kind_of(annotation['points'])} where points should be")
+            raise Malformed(".points", f"expected points, not {kind_of(annotation['points'])}")
         keypoints = []
-        for index, said in enumerate(annotation["points"]):
+        for index, point in enumerate(annotation["points"]):
             try:
-                keypoint = keypoint_of(said, frame)
-            except Malformed as wrong:
-                self.fault(f"{path}.points[{index}]{wrong.where}", wrong.reason, mid)
+                keypoint = keypoint_of(point, frame)
+            except Malformed as error:
+                self.fault(f"{path}.points[{index}]{error.path}", error.reason, mid)
             else:
                 if keypoint is not None:
                     keypoints.append(keypoint)
@@ -412,13 +429,13 @@ class _Reader:
         return Drawn("pose", [Shape(points=points, frame=frame, key_frame=key_frame)], tuple(keypoints))
 
     def children_of_points(
-        self, job: str, points: list[Any], categories: tuple[str, ...], path: str, about: _About
+        self, job: str, points: list[Any], categories: tuple[str, ...], path: str, context: _Context
     ) -> None:
-        for index, said in enumerate(points):
-            if isinstance(said, dict) and said.get("children"):
-                code = [said["code"]] if isinstance(said.get("code"), str) else []
-                below = about.below(job, *categories[:1], *code)
-                self.children(said["children"], f"{path}.points[{index}].children", below)
+        for index, point in enumerate(points):
+            if isinstance(point, dict) and point.get("children"):
+                code = [point["code"]] if isinstance(point.get("code"), str) else []
+                child_context = context.of_child_jobs(job, *categories[:1], *code)
+                self.children(point["children"], f"{path}.points[{index}].children", child_context)
 
 
 def _is_frame(key: object) -> bool:
@@ -426,12 +443,12 @@ def _is_frame(key: object) -> bool:
 
 
 def _holds_jobs(value: Any) -> bool:
-    """Whether it is a frame's, and not the response of a job that happens to be named by a number.
+    """Whether a value holds the jobs of a frame, and is not the response of a job whose name is a number.
 
-    A frame holds jobs, so only objects; a job's response holds lists and texts.
+    The values of a frame are all JSON objects; a job's response has lists and strings.
     """
     return (
         isinstance(value, dict)
         and any(isinstance(response, dict) for response in value.values())
-        and not any(isinstance(value.get(key), list | str) for key in SAID_BY_JOBS)
+        and not any(isinstance(value.get(key), list | str) for key in RESPONSE_KEYS)
     )

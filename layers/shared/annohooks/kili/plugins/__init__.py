@@ -1,6 +1,6 @@
-"""A team's own plugin, written for Kili's plugin runner, run here as it is and without Kili's SDK.
+"""Runs a team's plugin, which is written for Kili's plugin runner, unchanged and without Kili's SDK.
 
-Source: protocol reference, sections 1.1 to 1.3.
+Source: PyPI package kili 26.2, module kili.plugins; Kili's documentation, "How to use Kili plugins".
 """
 
 from __future__ import annotations
@@ -17,57 +17,56 @@ from annohooks.kili.api.client import Client
 from annohooks.kili.api.records import Label
 from annohooks.kili.events import Event
 from annohooks.kili.plugins import sdk_exceptions, sdk_package
-from annohooks.kili.plugins.label_argument import given_label
+from annohooks.kili.plugins.label_argument import label_argument
 from annohooks.kili.plugins.sdk_client import Writes, connect
 
-_LEGACY = {
+_METHOD_OF_LEGACY_EVENT = {
     "onSubmit": "on_submit",
     "onReview": "on_review",
     "onCustomInterfaceClick": "on_custom_interface_click",
     "onSendBackToQueue": "on_send_back_to_queue",
     "onProjectUpdated": "on_project_updated",
 }
-_BY_HANDLER = {"submit": "on_submit", "review": "on_review"}
-_BY_LABEL_TYPE = {"DEFAULT": "on_submit", "REVIEW": "on_review"}
-_WITH_LABEL = ("on_submit", "on_review", "on_custom_interface_click")
+_METHOD_OF_HANDLER = {"submit": "on_submit", "review": "on_review"}
+_METHOD_OF_LABEL_TYPE = {"DEFAULT": "on_submit", "REVIEW": "on_review"}
+_METHODS_WITH_LABEL = ("on_submit", "on_review", "on_custom_interface_click")
 
 
 class PluginFailed(AnnohooksError):
-    """The team's own code raised an error. The log says where."""
+    """The team's own code raised an error. The log names the place."""
 
 
 class Plugin:
-    """A PluginHandler class, of which every event gets an instance of its own, as in Kili."""
+    """A PluginHandler class. Every event gets a new instance of it, as in Kili."""
 
     def __init__(self, handler: type[sdk_package.PluginCore]) -> None:
         self._handler = handler
-        self._methods = {
-            name for name in dir(sdk_package.PluginCore) if name.startswith("on_") and _overrides(handler, name)
-        }
+        core = sdk_package.PluginCore
+        self.methods = {name for name in _method_names() if getattr(handler, name) is not getattr(core, name)}
 
     def handles(self, event: Event) -> bool:
-        """Whether some method of the plugin is for this event, as far as the event tells."""
+        """Whether the plugin has a method for this event, as far as the event alone shows."""
         if event.handler == "by_label_type":
-            return bool(self._methods & {"on_event", *_BY_LABEL_TYPE.values()})
+            return bool(self.methods & {"on_event", *_METHOD_OF_LABEL_TYPE.values()})
         return self._method(event, None) is not None
 
     def _method(self, event: Event, label: Label | None) -> str | None:
-        """What Kili would call; events that have only newer names call the older handlers too, if there are any."""
-        if event.subject in _LEGACY:
-            name: str | None = _LEGACY[event.subject]
-        elif "on_event" in self._methods:
+        """The method that Kili would call. Without on_event, newer events call on_submit and on_review as well."""
+        if event.subject in _METHOD_OF_LEGACY_EVENT:
+            name: str | None = _METHOD_OF_LEGACY_EVENT[event.subject]
+        elif "on_event" in self.methods:
             name = "on_event"
         elif event.handler == "by_label_type":
-            name = _BY_LABEL_TYPE.get(label.label_type) if label else None
+            name = _METHOD_OF_LABEL_TYPE.get(label.label_type) if label else None
         else:
-            name = _BY_HANDLER.get(event.handler or "")
-        return name if name in self._methods else None
+            name = _METHOD_OF_HANDLER.get(event.handler or "")
+        return name if name in self.methods else None
 
     def run(self, event: Event, label: Label | None, client: Client, writes: Writes) -> None:
-        """Calls the method for this event. label: the event's, as it is in Kili; needed if the event has one.
+        """Calls the method for this event. label: as it is in Kili; needed when the event is about a label.
 
-        Raises PluginFailed when the plugin raises an error of its own, and whatever the client or `writes` raised if
-        the plugin lets it pass.
+        Raises PluginFailed when the plugin raises an error of its own, and the error of the client or of `writes` when
+        the plugin does not catch it.
         """
         name = self._method(event, label)
         if name is None or event.project_id is None:
@@ -78,10 +77,10 @@ class Plugin:
         except AnnohooksError:
             raise
         except (Exception, SystemExit) as error:
-            if own_error := sdk_exceptions.own(error):
-                raise own_error from None
+            if cause := sdk_exceptions.annohooks_error(error):
+                raise cause from None
             if isinstance(error, sdk_exceptions.NotPossibleHere):
-                logger.error("the plugin asks for what is not possible here: %s", error)
+                logger.error("the plugin uses something that this webhook does not have: %s", error)
             log_unexpected(error)
             raise PluginFailed(f"The plugin failed with {type(error).__name__}; the log says where.") from None
 
@@ -89,65 +88,61 @@ class Plugin:
 def load(path: Path) -> Plugin:
     """The plugin in a file, or in the main.py of a folder.
 
-    From now on `import kili`, in the whole process, is the light package that plugins see here. Raises SettingsError
-    saying what is wrong with the file.
+    Afterwards `import kili` finds `sdk_package` in the whole process. Raises SettingsError, which says what is wrong
+    with the file.
     """
     main = path / "main.py" if path.is_dir() else path
     if not main.is_file():
         raise SettingsError(f"KILI_PLUGIN: there is no file {main.name} beside the function")
     mark_team_code(path)
     sdk_package.install()
-    # For modules of the plugin's own; last, so that none of them hides another.
+    # The plugin may import modules beside it. The folder comes last, so these modules hide no others.
     if str(main.parent) not in sys.path:
         sys.path.append(str(main.parent))
     module = ModuleType("annohooks_kili_plugin")
     module.__file__ = str(main)
-    if path.is_dir():  # a package, for relative imports
+    if path.is_dir():  # a package, so that relative imports work
         module.__package__, module.__path__ = module.__name__, [str(path)]
-    sys.modules[module.__name__] = module  # where dataclasses look for the names in annotations
+    sys.modules[module.__name__] = module  # dataclasses look up the names in annotations here
     try:
         exec(compile(main.read_bytes(), str(main), "exec", dont_inherit=True), vars(module))
     except (Exception, SystemExit) as error:
-        raise SettingsError(f"KILI_PLUGIN: {main.name} {_why(error, main)}") from None
+        raise SettingsError(f"KILI_PLUGIN: {main.name} {_load_problem(error, main)}") from None
     handler = getattr(module, "PluginHandler", None)
     if not isinstance(handler, type) or not issubclass(handler, sdk_package.PluginCore):
         raise SettingsError(f"KILI_PLUGIN: {main.name} has no class PluginHandler(PluginCore)")
     plugin = Plugin(handler)
-    if not plugin._methods:
-        raise SettingsError(f"KILI_PLUGIN: PluginHandler in {main.name} has none of {', '.join(_names())}")
+    if not plugin.methods:
+        raise SettingsError(f"KILI_PLUGIN: PluginHandler in {main.name} has none of {', '.join(_method_names())}")
     return plugin
 
 
-def _overrides(handler: type[sdk_package.PluginCore], name: str) -> bool:
-    return getattr(handler, name) is not getattr(sdk_package.PluginCore, name)
-
-
-def _names() -> list[str]:
+def _method_names() -> list[str]:
     return sorted(name for name in dir(sdk_package.PluginCore) if name.startswith("on_"))
 
 
-def _why(error: BaseException, main: Path) -> str:
-    """Why a file cannot be imported, in words for its author."""
+def _load_problem(error: BaseException, main: Path) -> str:
+    """Why a file cannot be imported, for its author."""
     if isinstance(error, SyntaxError):
         return f"is not Python: {error.msg} in line {error.lineno}"
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(main)]
     where = f" in line {lines[-1]}" if lines else ""
     if isinstance(error, ImportError):
-        name, what = error.name or "", error.msg.partition(" (")[0]
+        name, problem = error.name or "", error.msg.partition(" (")[0]
         if name.partition(".")[0] in ("kili", "kili_events"):
-            return f"cannot be loaded: {what}{where}. {sdk_package.WHAT_THERE_IS}"
-        return f"cannot be loaded: {what}{where}; what it needs has to be in the runtime layer"
+            return f"cannot be loaded: {problem}{where}. {sdk_package.AVAILABLE}"
+        return f"cannot be loaded: {problem}{where}; add the packages it needs to the runtime layer"
     if isinstance(error, sdk_exceptions.NotPossibleHere):
         return f"cannot be loaded: {error}{where}"
     return f"raises {type(error).__name__}{where} when it is imported"
 
 
-def _arguments(name: str, event: Event, label: Label | None) -> tuple[Any, ...]:
-    if name in _WITH_LABEL:
-        return given_label(name, event, label), event.asset_id or (label.asset_id if label else None)
-    if name == "on_send_back_to_queue":
+def _arguments(method: str, event: Event, label: Label | None) -> tuple[Any, ...]:
+    if method in _METHODS_WITH_LABEL:
+        return label_argument(method, event, label), event.asset_id or (label.asset_id if label else None)
+    if method == "on_send_back_to_queue":
         return (event.asset_id,)
-    if name == "on_project_updated":
+    if method == "on_project_updated":
         payload = event.raw.get("payload")
         return (payload.get("settings_updated", []) if isinstance(payload, dict) else [],)
     return (event.raw,)

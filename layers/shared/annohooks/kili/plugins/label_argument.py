@@ -1,4 +1,4 @@
-"""The label dict that a handler is given, as Kili's plugin runner would fill it."""
+"""The label that a plugin's method gets as its argument, with the fields that Kili's plugin runner would fill in."""
 
 from __future__ import annotations
 
@@ -11,21 +11,27 @@ from annohooks.kili.events import Event
 from annohooks.kili.label.reader import read
 
 
-def given_label(name: str, event: Event, label: Label | None) -> dict[str, Any]:
-    """What the event carried, completed by the label as it is in Kili; what both have is Kili's.
+def label_argument(method: str, event: Event, label: Label | None) -> dict[str, Any]:
+    """The label of the event, completed and overridden by the label in Kili.
 
-    name: of the handler. on_custom_interface_click gets id and jsonResponse only. jsonResponse is decoded, and
-    search.numberOfAnnotationsByObject counted in it: objects, by "JOB.CATEGORY".
+    method: on_custom_interface_click gets id and jsonResponse only. jsonResponse is decoded, and
+    search.numberOfAnnotationsByObject counts its objects by "JOB.CATEGORY".
     """
-    carried = dict(event.label or {})
+    fields = dict(event.label or {})
     if label is None:
-        carried["jsonResponse"] = _decoded(carried.get("jsonResponse"))
-        return carried if name != "on_custom_interface_click" else _id_and_content(carried)
+        fields["jsonResponse"] = _decoded(fields.get("jsonResponse"))
+    else:
+        fields |= _stored_fields(label, fields.get("search"))
+    if method == "on_custom_interface_click":
+        return {"id": fields.get("id"), "jsonResponse": fields["jsonResponse"]}
+    return fields
+
+
+def _stored_fields(label: Label, search: Any) -> dict[str, Any]:
+    """The fields that are known from the label in Kili. search: that of the event's label, which is completed."""
     objects = read(label.json_response).objects
-    by_object = Counter(f"{each.job}.{category}" for each in objects for category in each.categories)
-    search = carried.get("search")
-    given = {
-        **carried,
+    by_object = Counter(f"{obj.job}.{category}" for obj in objects for category in obj.categories)
+    return {
         "id": label.id,
         "assetId": label.asset_id,
         "labelType": label.label_type,
@@ -43,11 +49,6 @@ def given_label(name: str, event: Event, label: Label | None) -> dict[str, Any]:
             "numberOfAnnotationsByObject": dict(by_object),
         },
     }
-    return given if name != "on_custom_interface_click" else _id_and_content(given)
-
-
-def _id_and_content(given: dict[str, Any]) -> dict[str, Any]:
-    return {"id": given.get("id"), "jsonResponse": given["jsonResponse"]}
 
 
 def _decoded(json_response: Any) -> Any:

@@ -1,7 +1,7 @@
-"""`self.kili` of a plugin: methods of Kili's SDK by their names and parameters, over this webhook's own client.
+"""`self.kili` of a plugin: methods with the names, parameters and results of Kili's SDK, over this webhook's client.
 
-What a method returns is what the SDK's returns. Reading goes to Kili; what changes something goes the way of the
-rules' own changes, so that it is done once, and not at all in a dry run.
+Methods that read send their request to Kili. Methods that change Kili take the same way as the changes that rules make,
+so a change is made once per event, and not at all in a dry run.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
+from weakref import WeakKeyDictionary
 
 from annohooks.kili.api import documents
 from annohooks.kili.api.client import Client
@@ -20,13 +21,13 @@ from annohooks.kili.plugins.sdk_exceptions import (
     NoSuchMethod,
     NotPossibleHere,
     WrongArgument,
-    in_the_sdks_words,
+    as_sdk_errors,
 )
 
 Row = dict[str, Any]
 Strings = Sequence[str]
 
-# What a filter's parameter is called in Kili's API, and where it stands in it.
+# The parameters of the SDK's methods that filter, and where each one belongs in the `where` of Kili's API.
 LABEL_FILTERS = {
     "asset_id": "asset.id",
     "asset_status_in": "asset.statusIn",
@@ -93,19 +94,21 @@ _ASSET_FIELDS = ("content", "createdAt", "externalId", "id", "jsonMetadata", "st
 _ISSUE_FIELDS = ("id", "createdAt", "status", "type", "assetId")
 _PROJECT_FIELDS = ("id", "title", "inputType", "jsonInterface", "minConsensusSize")
 _LABELS_OF_ASSET = ("labels", "latestLabel", "latestLabels")
+_READING = "reading for the plugin"
+_COUNTING = "counting for the plugin"
 
 
 class Writes(Protocol):
-    """What is changed in Kili on account of one event (see `annohooks.kili.writes`)."""
+    """The changes that one event may make in Kili (see `annohooks.kili.writes`)."""
 
-    def raise_issues(self, wanted: Sequence[NewIssue], /) -> list[str]:
+    def raise_issues(self, issues: Sequence[NewIssue], /) -> list[str]:
         """Ids of open issues with these texts."""
 
     def send_back(self, asset_id: str, /) -> bool:
-        """False when Kili declined."""
+        """Whether Kili sent the asset back."""
 
     def add_to_review(self, asset_id: str, /) -> bool:
-        """False when Kili declined."""
+        """Whether Kili added the asset to the review queue."""
 
     def set_metadata(self, asset_id: str, metadata: Mapping[str, Any] | str, /) -> None:
         """Replaces the asset's metadata. A str is sent as it is."""
@@ -117,38 +120,39 @@ class Writes(Protocol):
         """Ids of the labels that `append` adds."""
 
 
-class _Do(NamedTuple):
-    """What the light client may do. Plain functions, so that none of its attributes is the client, which has the key.
+class _Connection(NamedTuple):
+    """What the methods of one Kili object work with."""
 
-    It keeps the key out of sight, not out of reach: a plugin is the team's own code, in the same process.
-    """
-
+    client: Client
+    writes: Writes
     project_id: str
-    labels: Callable[[str, Row, Strings, int | None, int], Iterator[Row]]
-    rows: Callable[[str, str, Row, str, int | None, int], Iterator[Row]]
-    number: Callable[[str, str, Row], int]
-    json_response: Callable[[Any, str | None], Any]
-    raise_issues: Callable[[Sequence[NewIssue]], list[str]]
-    send_back: Callable[[str], bool]
-    add_to_review: Callable[[str], bool]
-    set_metadata: Callable[[str, Mapping[str, Any] | str], None]
-    resolve: Callable[[str], None]
-    append_labels: Callable[..., list[str]]
+
+
+_CONNECTIONS: WeakKeyDictionary[Kili, _Connection] = WeakKeyDictionary()
+"""Beside the objects and not in them, so that no attribute of `self.kili` leads to the client, which holds the API key.
+
+This keeps the key out of sight, not out of reach: a plugin is the team's own code in the same process.
+"""
+
+
+def connect(client: Client, writes: Writes, project_id: str) -> Kili:
+    """The `self.kili` of a plugin for one event of this project."""
+    kili = object.__new__(Kili)
+    _CONNECTIONS[kili] = _Connection(client, writes, project_id)
+    return kili
 
 
 class Kili:
-    """A plugin's connection to Kili. It is `self.kili`; no other can be made here, since the key is this webhook's."""
-
-    _do: _Do
+    """A plugin's connection to Kili. A plugin uses `self.kili`; it cannot make another connection."""
 
     def __init__(self, *_: object, **__: object) -> None:
         raise NotPossibleHere("Kili() makes no connection here: use self.kili, which has this webhook's API key")
 
     def __getattr__(self, name: str) -> Any:
-        there = ", ".join(sorted(name for name in dir(Kili) if not name.startswith("_")))
-        raise NoSuchMethod(f"there is no kili.{name} in this webhook; there are {there}")
+        methods = ", ".join(sorted(name for name in dir(Kili) if not name.startswith("_")))
+        raise NoSuchMethod(f"there is no kili.{name} in this webhook; there are {methods}")
 
-    # What is read
+    # Methods that read
 
     def labels(
         self,
@@ -162,16 +166,17 @@ class Kili:
         as_generator: bool = False,
         **filters: Any,
     ) -> Any:
-        """Labels with these fields, jsonResponse decoded. filters: LABEL_FILTERS."""
+        """Labels with these fields; jsonResponse is decoded. filters: LABEL_FILTERS."""
         where = _where(LABEL_FILTERS, filters, asset_id=asset_id)
         _put(where, "project.id", project_id)
         if "asset" in where:
             _put(where, "asset.project.id", project_id)
-        _fragment(fields)  # now, and not when the first label is asked for
-        return _given(self._do.labels(project_id, where, fields, first, skip), as_generator)
+        _fragment(fields)  # so that a wrong field is refused before the first label is requested
+        rows = _CONNECTIONS[self].client.labels(project_id, where, fields, first, skip)
+        return _result(rows, as_generator)
 
     def count_labels(self, project_id: str, asset_id: str | None = None, **filters: Any) -> int:
-        """How many labels there are. filters: LABEL_FILTERS."""
+        """The number of labels. filters: LABEL_FILTERS."""
         where = _where(LABEL_FILTERS, filters, asset_id=asset_id)
         _put(where, "project.id", project_id)
         return self._count("countLabels", "LabelWhere", where)
@@ -188,27 +193,29 @@ class Kili:
         as_generator: bool = False,
         **filters: Any,
     ) -> Any:
-        """Assets with these fields, jsonMetadata and jsonResponse decoded. filters: ASSET_FILTERS."""
+        """Assets with these fields; jsonMetadata and jsonResponse are decoded. filters: ASSET_FILTERS."""
         where = _where(ASSET_FILTERS, filters, asset_id=asset_id)
         _put(where, "project.id", project_id)
-        wanted = list(fields or _ASSET_FIELDS)
-        urls = [f"{labels}.jsonResponseUrl" for labels in _LABELS_OF_ASSET if f"{labels}.jsonResponse" in wanted]
-        rows = self._do.rows("assets", "AssetWhere", where, _fragment([*wanted, *urls]), first, skip)
-        return _given(map(self._asset, rows), as_generator)
+        names = list(fields or _ASSET_FIELDS)
+        urls = [f"{labels}.jsonResponseUrl" for labels in _LABELS_OF_ASSET if f"{labels}.jsonResponse" in names]
+        rows = self._rows("assets", "AssetWhere", where, [*names, *urls], first, skip)
+        return _result(map(self._decoded_asset, rows), as_generator)
 
-    def _asset(self, row: Row) -> Row:
+    def _decoded_asset(self, row: Row) -> Row:
         if "jsonMetadata" in row:
-            row["jsonMetadata"] = _object(row["jsonMetadata"])
+            row["jsonMetadata"] = _decoded(row["jsonMetadata"])
         for name in _LABELS_OF_ASSET:
             labels = row.get(name) or []
             for label in labels if isinstance(labels, list) else [labels]:
                 if "jsonResponse" in label:
                     url = label.pop("jsonResponseUrl", None)
-                    label["jsonResponse"] = self._do.json_response(label["jsonResponse"], url)
+                    label["jsonResponse"] = _CONNECTIONS[self].client.json_response(
+                        label["jsonResponse"], url, _READING
+                    )
         return row
 
     def count_assets(self, project_id: str, asset_id: str | None = None, **filters: Any) -> int:
-        """How many assets there are. filters: ASSET_FILTERS."""
+        """The number of assets. filters: ASSET_FILTERS."""
         where = _where(ASSET_FILTERS, filters, asset_id=asset_id)
         _put(where, "project.id", project_id)
         return self._count("countAssets", "AssetWhere", where)
@@ -224,13 +231,13 @@ class Kili:
         as_generator: bool = False,
         **filters: Any,
     ) -> Any:
-        """Projects with these fields, jsonInterface decoded. filters: PROJECT_FILTERS."""
+        """Projects with these fields; jsonInterface is decoded. filters: PROJECT_FILTERS."""
         where = _where(PROJECT_FILTERS, filters, project_id=project_id)
-        rows = self._do.rows("projects", "ProjectWhere", where, _fragment(fields), first, skip)
-        return _given(map(_project, rows), as_generator)
+        rows = self._rows("projects", "ProjectWhere", where, fields, first, skip)
+        return _result(map(_decoded_project, rows), as_generator)
 
     def count_projects(self, project_id: str | None = None, **filters: Any) -> int:
-        """How many projects there are. filters: PROJECT_FILTERS."""
+        """The number of projects. filters: PROJECT_FILTERS."""
         return self._count("countProjects", "ProjectWhere", _where(PROJECT_FILTERS, filters, project_id=project_id))
 
     def issues(
@@ -247,19 +254,25 @@ class Kili:
         """Issues with these fields. filters: ISSUE_FILTERS."""
         where = _where(ISSUE_FILTERS, filters)
         _put(where, "project.id", project_id)
-        return _given(self._do.rows("issues", "IssueWhere", where, _fragment(fields), first, skip), as_generator)
+        return _result(self._rows("issues", "IssueWhere", where, fields, first, skip), as_generator)
 
     def count_issues(self, project_id: str, asset_id: str | None = None, **filters: Any) -> int:
-        """How many issues there are. filters: ISSUE_FILTERS."""
+        """The number of issues. filters: ISSUE_FILTERS."""
         where = _where(ISSUE_FILTERS, filters, asset_id=asset_id)
         _put(where, "project.id", project_id)
         return self._count("countIssues", "IssueWhere", where)
 
     def _count(self, field: str, where_type: str, where: Row) -> int:
-        with in_the_sdks_words():
-            return self._do.number(field, where_type, where)
+        document = documents.counting(field, where_type)
+        with as_sdk_errors():
+            return int(_CONNECTIONS[self].client.query(document, {"where": where}, _COUNTING))
 
-    # What is changed
+    def _rows(
+        self, field: str, where_type: str, where: Row, fields: Strings, first: int | None = None, skip: int = 0
+    ) -> Iterator[Row]:
+        return _CONNECTIONS[self].client.rows(field, where_type, where, _fragment(fields), _READING, first, skip)
+
+    # Methods that change Kili
 
     def create_issues(
         self,
@@ -268,8 +281,8 @@ class Kili:
         object_mid_array: Sequence[str | None] | None = None,
         text_array: Sequence[str | None] | None = None,
     ) -> list[Row]:
-        """Ids of the issues. One that is open already, with the same text on the same object, is not raised again."""
-        if project_id != self._do.project_id:
+        """Ids of the issues. An issue that is already open, with the same text on the same object, is not repeated."""
+        if project_id != _CONNECTIONS[self].project_id:
             raise WrongArgument("issues can only be raised in the project of the event")
         count = len(label_id_array)
         mids = _of_length(count, object_mid_array=object_mid_array)
@@ -278,40 +291,40 @@ class Kili:
             NewIssue(label_id=label_id, text=text or "", mid=mid)
             for label_id, mid, text in zip(label_id_array, mids, texts, strict=True)
         ]
-        with in_the_sdks_words():
-            return [{"id": issue_id} for issue_id in self._do.raise_issues(issues)]
+        with as_sdk_errors():
+            return [{"id": issue_id} for issue_id in _CONNECTIONS[self].writes.raise_issues(issues)]
 
     def update_issue_status(self, issue_id: str, status: str) -> Row:
-        """Solves an issue; it cannot be given another status here."""
+        """Sets an issue to SOLVED, the only status that is possible here."""
         if status != "SOLVED":
             raise WrongArgument("an issue can only be set to SOLVED by this webhook")
-        with in_the_sdks_words():
-            self._do.resolve(issue_id)
+        with as_sdk_errors():
+            _CONNECTIONS[self].writes.resolve(issue_id)
         return {"id": issue_id}
 
     def send_back_to_queue(
         self, asset_ids: Strings | None = None, external_ids: Strings | None = None, project_id: str | None = None
     ) -> dict[str, list[Row]]:
-        """succeeded and declined: assetId and externalId of each; failed is empty, for a failure is raised."""
-        return self._act(self._do.send_back, asset_ids, external_ids, project_id)
+        """assetId and externalId of the assets, under succeeded or declined. A failure is raised: failed is empty."""
+        return self._move(_CONNECTIONS[self].writes.send_back, asset_ids, external_ids, project_id)
 
     def add_to_review(
         self, asset_ids: Strings | None = None, external_ids: Strings | None = None, project_id: str | None = None
     ) -> dict[str, list[Row]]:
-        """As of send_back_to_queue."""
-        return self._act(self._do.add_to_review, asset_ids, external_ids, project_id)
+        """As for send_back_to_queue."""
+        return self._move(_CONNECTIONS[self].writes.add_to_review, asset_ids, external_ids, project_id)
 
-    def _act(
+    def _move(
         self,
-        act: Callable[[str], bool],
+        move: Callable[[str], bool],
         asset_ids: Strings | None,
         external_ids: Strings | None,
         project_id: str | None,
     ) -> dict[str, list[Row]]:
         outcome: dict[str, list[Row]] = {"declined": [], "failed": [], "succeeded": []}
-        with in_the_sdks_words():
-            for asset_id, external_id in self._ids(asset_ids, external_ids, project_id):
-                key = "succeeded" if act(asset_id) else "declined"
+        with as_sdk_errors():
+            for asset_id, external_id in self._asset_ids(asset_ids, external_ids, project_id):
+                key = "succeeded" if move(asset_id) else "declined"
                 outcome[key].append({"assetId": asset_id, "externalId": external_id})
         return outcome
 
@@ -323,12 +336,12 @@ class Kili:
         json_metadatas: Sequence[Mapping[str, Any] | str | None],
         project_id: str | None = None,
     ) -> list[Row]:
-        """Replaces metadata, the only property that can be changed here."""
-        with in_the_sdks_words():
-            ids = self._ids(asset_ids, external_ids, project_id)
+        """Replaces the metadata of assets, the only property that can be changed here."""
+        with as_sdk_errors():
+            ids = self._asset_ids(asset_ids, external_ids, project_id)
             for (asset_id, _), metadata in zip(ids, _of_length(len(ids), json_metadatas=json_metadatas), strict=True):
                 if metadata is not None:
-                    self._do.set_metadata(asset_id, metadata)
+                    _CONNECTIONS[self].writes.set_metadata(asset_id, metadata)
         return [{"id": asset_id} for asset_id, _ in ids]
 
     def append_labels(
@@ -347,35 +360,40 @@ class Kili:
         reviewed_label_id_array: Strings | None = None,
         step_id: str | None = None,
     ) -> list[Row]:
-        """Ids of the labels. Their own events are not acted on."""
+        """Ids of the labels. The webhook ignores the events about them."""
         count = len(json_response_array)
         authors = _of_length(count, author_id_array=author_id_array)
         seconds = _of_length(count, seconds_to_label_array=seconds_to_label_array)
         reviewed = _of_length(count, reviewed_label_id_array=reviewed_label_id_array)
-        with in_the_sdks_words():
-            assets = self._ids(asset_id_array, asset_external_id_array, project_id)
+        with as_sdk_errors():
+            assets = self._asset_ids(asset_id_array, asset_external_id_array, project_id)
             labels = [
                 NewLabel(
                     asset_id=asset_id,
                     json_response=json_response,
-                    author_id=author,
-                    seconds_to_label=second,
+                    author_id=author_id,
+                    seconds_to_label=seconds_to_label,
                     model_name=model_name,
-                    referenced_label_id=about,
+                    referenced_label_id=reviewed_label_id,
                 )
-                for (asset_id, _), json_response, author, second, about in zip(
+                for (asset_id, _), json_response, author_id, seconds_to_label, reviewed_label_id in zip(
                     assets, json_response_array, authors, seconds, reviewed, strict=True
                 )
             ]
-            ids = self._do.append_labels(
-                labels, label_type, project_id=project_id, overwrite=overwrite, step_id=step_id
-            )
+            connection = _CONNECTIONS[self]
+
+            def append() -> list[str]:
+                return connection.client.append_labels(
+                    labels, label_type, project_id=project_id, overwrite=overwrite, step_id=step_id
+                )
+
+            ids = connection.writes.append_labels(append)
         return [{"id": label_id} for label_id in ids]
 
-    def _ids(
+    def _asset_ids(
         self, asset_ids: Strings | None, external_ids: Strings | None, project_id: str | None
     ) -> list[tuple[str, str | None]]:
-        """Id and, when it was asked by that, external id of each asset."""
+        """The id of each asset, and its external id if the plugin named it by that."""
         if (asset_ids is None) == (external_ids is None):
             raise MissingArgument("Please provide either asset ids or external ids.")
         if asset_ids is not None:
@@ -384,45 +402,15 @@ class Kili:
         if project_id is None:
             raise MissingArgument("External ids need the project_id.")
         where = {"project": {"id": project_id}, "externalIdStrictlyIn": list(external_ids)}
-        rows = self._do.rows("assets", "AssetWhere", where, _fragment(["id", "externalId"]), None, 0)
+        rows = self._rows("assets", "AssetWhere", where, ["id", "externalId"])
         ids = {row["externalId"]: row["id"] for row in rows}
         if missing := [external_id for external_id in external_ids if external_id not in ids]:
-            raise WrongArgument(f"{len(missing)} of the external ids are of no asset of the project")
+            raise WrongArgument(f"{len(missing)} of the external ids belong to no asset of the project")
         return [(ids[external_id], external_id) for external_id in external_ids]
 
 
-def connect(client: Client, writes: Writes, project_id: str) -> Kili:
-    """The light client for one event of this project."""
-
-    def number(field: str, where_type: str, where: Row) -> int:
-        answer = client.query(documents.counting(field, where_type), {"where": where}, "counting for the plugin")
-        return int(answer)
-
-    def append_labels(*args: Any, **options: Any) -> list[str]:
-        return writes.append_labels(lambda: client.append_labels(*args, **options))
-
-    doing = "reading for the plugin"
-    kili = object.__new__(Kili)
-    kili._do = _Do(
-        project_id=project_id,
-        labels=lambda of, where, fields, first, skip: client.labels(of, where, fields, first, skip),
-        rows=lambda field, kind, where, fields, first, skip: client.rows(
-            field, kind, where, fields, doing, first, skip
-        ),
-        number=number,
-        json_response=lambda text, url: client.json_response(text, url, doing),
-        raise_issues=lambda issues: writes.raise_issues(issues),
-        send_back=lambda asset_id: writes.send_back(asset_id),
-        add_to_review=lambda asset_id: writes.add_to_review(asset_id),
-        set_metadata=lambda asset_id, metadata: writes.set_metadata(asset_id, metadata),
-        resolve=lambda issue_id: writes.resolve(issue_id),
-        append_labels=append_labels,
-    )
-    return kili
-
-
 def _where(names: Mapping[str, str], filters: Mapping[str, Any], **named: Any) -> Row:
-    """The filter as Kili's API has it. Raises NoSuchArgument for one that is not there."""
+    """The `where` of Kili's API for these filters. Raises NoSuchArgument for a filter that is not in `names`."""
     where: Row = {}
     for name, value in {**named, **filters}.items():
         if name not in names:
@@ -433,7 +421,7 @@ def _where(names: Mapping[str, str], filters: Mapping[str, Any], **named: Any) -
 
 
 def _fragment(fields: Strings) -> str:
-    """Raises WrongArgument for what is not a field's name."""
+    """The fields as a GraphQL fragment. Raises WrongArgument for text that is not the name of a field."""
     try:
         return fragment(fields)
     except ValueError as error:
@@ -441,24 +429,24 @@ def _fragment(fields: Strings) -> str:
 
 
 def _put(where: Row, path: str, value: Any) -> None:
-    *above, last = path.split(".")
-    for name in above:
+    *parents, last = path.split(".")
+    for name in parents:
         where = where.setdefault(name, {})
     where[last] = value
 
 
-def _given(rows: Iterator[Row], as_generator: bool) -> Iterator[Row] | list[Row]:
-    spoken = _in_the_sdks_words(rows)
-    return spoken if as_generator else list(spoken)
+def _result(rows: Iterator[Row], as_generator: bool) -> Iterator[Row] | list[Row]:
+    generator = _with_sdk_errors(rows)
+    return generator if as_generator else list(generator)
 
 
-def _in_the_sdks_words(rows: Iterator[Row]) -> Iterator[Row]:
-    with in_the_sdks_words():
+def _with_sdk_errors(rows: Iterator[Row]) -> Iterator[Row]:
+    with as_sdk_errors():
         yield from rows
 
 
 def _of_length(count: int, **array: Sequence[Any] | None) -> Sequence[Any]:
-    """The one array given, or as many Nones. Raises WrongArgument when it is of another length."""
+    """The array that is passed by its name, or `count` Nones for None. Raises WrongArgument for another length."""
     ((name, values),) = array.items()
     if values is None:
         return [None] * count
@@ -467,14 +455,14 @@ def _of_length(count: int, **array: Sequence[Any] | None) -> Sequence[Any]:
     return values
 
 
-def _project(row: Row) -> Row:
+def _decoded_project(row: Row) -> Row:
     if isinstance(row.get("jsonInterface"), str):
-        row["jsonInterface"] = _object(row["jsonInterface"])
+        row["jsonInterface"] = _decoded(row["jsonInterface"])
     return row
 
 
-def _object(text: Any) -> Any:
-    """What the SDK makes of JSON text that Kili keeps: {} of what is none."""
+def _decoded(text: Any) -> Any:
+    """Decoded JSON text; {} for text that is not JSON, as in the SDK."""
     try:
         return json.loads(text) if isinstance(text, str) else text
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""The errors of kili.exceptions that plugins catch, and the light client's own in their stead."""
+"""The errors of kili.exceptions that plugins catch, and the errors of what is not possible in this webhook."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class GraphQLError(Exception):
 
 
 class MutationOutcomeUnknownError(ConnectionError):
-    """Kili may have done what was asked, or not."""
+    """Kili may have made a change or not: its answer was lost."""
 
 
 class NotFound(Exception):
@@ -53,27 +53,30 @@ class DeprecatedArgumentError(ValueError):
 
 
 class NotPossibleHere(Exception):
-    """A plugin asks for what it cannot have here. The text says so to its author and is logged: nothing of a label."""
+    """A plugin uses something that this webhook does not have. The text is for its author, and is logged.
+
+    It never contains parts of a label.
+    """
 
 
 class NoSuchMethod(NotPossibleHere, AttributeError):
-    """The light client has no such attribute."""
+    """`self.kili` has no such attribute."""
 
 
 class NoSuchArgument(NotPossibleHere, TypeError):
-    """The method takes no such argument."""
+    """The method does not have this argument."""
 
 
 class WrongArgument(NotPossibleHere, ValueError):
-    """The method takes no such value."""
+    """The method does not accept this value."""
 
 
 class MissingArgument(NotPossibleHere, MissingArgumentError):
     """The method needs another argument."""
 
 
-def own(error: BaseException) -> errors.AnnohooksError | None:
-    """Our own error behind one that the light client raised; None if it is not one of those."""
+def annohooks_error(error: BaseException) -> errors.AnnohooksError | None:
+    """The cause of an error that `as_sdk_errors` raised; None for any other error."""
     if isinstance(error, (GraphQLError, MutationOutcomeUnknownError, NotFound)):
         cause = error.__cause__
         return cause if isinstance(cause, errors.AnnohooksError) else None
@@ -81,8 +84,8 @@ def own(error: BaseException) -> errors.AnnohooksError | None:
 
 
 @contextmanager
-def in_the_sdks_words() -> Iterator[None]:
-    """What Kili refuses, and what is not there, as the SDK raises it, with our own error as the cause."""
+def as_sdk_errors() -> Iterator[None]:
+    """Raises errors of Kili's API as the SDK would raise them, with the original error as the cause."""
     try:
         yield
     except Refused as error:

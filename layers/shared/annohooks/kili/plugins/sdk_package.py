@@ -1,4 +1,4 @@
-"""What `import kili` gives a plugin: the names of Kili's SDK that plugins use, and nothing that has to be installed."""
+"""The package that `import kili` finds: the names of Kili's SDK that plugins use, without the SDK itself."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from annohooks.core.observability import logger as annohooks_logger
 from annohooks.kili.plugins import sdk_exceptions
 from annohooks.kili.plugins.sdk_client import Kili
 
-WHAT_THERE_IS = (
-    "Of the SDK there are here: PluginCore of kili.plugins, Kili of kili.client and Label of kili.types (as types), "
-    "and kili.exceptions. "
+AVAILABLE = (
+    "This webhook has these parts of Kili's SDK: kili.plugins.PluginCore, kili.exceptions, and the types "
+    "kili.client.Kili and kili.types.Label. "
     "Instead of @on_kili_event, define on_event(self, payload), on_submit or on_review."
 )
 
 
 class PluginCore:
-    """The class that a PluginHandler inherits from. A handler it does not define does nothing but say so."""
+    """The base class of a PluginHandler. A method that the handler does not define logs a warning."""
 
     logger: Any
     kili: Kili
@@ -30,7 +30,7 @@ class PluginCore:
         self.logger = logger or annohooks_logger
 
     def on_submit(self, label: dict[str, Any], asset_id: str) -> None:
-        """A label was submitted. label: see `given.given_label`."""
+        """A label was submitted. label: see `label_argument`."""
         self._not_defined("on_submit")
 
     def on_review(self, label: dict[str, Any], asset_id: str) -> None:
@@ -46,11 +46,11 @@ class PluginCore:
         self._not_defined("on_send_back_to_queue")
 
     def on_project_updated(self, settings_updated: list[dict[str, Any]]) -> None:
-        """Settings of the project changed. settings_updated: key, newValue and oldValue of each."""
+        """Settings of the project changed. settings_updated: key, newValue and oldValue of each setting."""
         self._not_defined("on_project_updated")
 
     def on_event(self, payload: dict[str, Any]) -> None:
-        """An event of a webhook with an event_matcher, as it came."""
+        """Any event of a webhook with an event_matcher, as Kili sent it."""
         self._not_defined("on_event")
 
     def _not_defined(self, name: str) -> None:
@@ -58,21 +58,21 @@ class PluginCore:
 
 
 def install() -> None:
-    """Puts the package where `import` finds it first. What was imported from another `kili` before stays as it is."""
+    """Puts the package where `import` finds it first. Names that were imported from another `kili` stay as they are."""
     for name in [name for name in sys.modules if name.partition(".")[0] == "kili"]:
         del sys.modules[name]
     modules: dict[str, dict[str, Any]] = {
         "kili": {},
         "kili.plugins": {"PluginCore": PluginCore},
         "kili.client": {"Kili": Kili},
-        "kili.types": {"Label": dict},  # in the annotations of old plugins
+        "kili.types": {"Label": dict},  # older plugins annotate with it
         "kili.exceptions": {name: getattr(sdk_exceptions, name) for name in sdk_exceptions.__all__},
     }
     for name, contents in modules.items():
-        module = ModuleType(name, "What annohooks has of Kili's SDK.")
+        module = ModuleType(name, "The parts of Kili's SDK that annohooks has.")
         vars(module).update(contents)
         sys.modules[name] = module
         parent, _, child = name.rpartition(".")
         if parent:
             setattr(sys.modules[parent], child, module)
-    sys.modules["kili"].__path__ = []  # a package, with nothing in it to be found but the above
+    sys.modules["kili"].__path__ = []  # this makes it a package, without other modules

@@ -1,6 +1,6 @@
-"""The team's rules for labels: `load` reads rules.yaml, `Ruleset.find` applies them. Each check is in a module here."""
+"""The rules of a team for its labels. `load` reads rules.yaml, `Ruleset.find` applies the rules to a label."""
 
-from annohooks.kili.rules import (  # noqa: F401  each registers its checks
+from annohooks.kili.rules import (  # noqa: F401  importing a module registers its checks
     categories,
     counts,
     labelling,

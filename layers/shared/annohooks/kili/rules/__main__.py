@@ -1,4 +1,4 @@
-"""`python -m annohooks.kili.rules FILE` says each rule in words, or what is wrong with the file."""
+"""`python -m annohooks.kili.rules FILE` describes each rule of a file, or reports the mistakes in the file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from annohooks.kili.rules import RulesError, load
 
 
 def main(arguments: list[str]) -> int:
-    """0 when the rules can be used, 1 when they cannot, 2 when there is nothing to look at."""
+    """Returns the exit code: 0 when the rules can be used, 1 when they contain mistakes, 2 without a readable file."""
     if len(arguments) != 1:
         print("usage: python -m annohooks.kili.rules FILE", file=sys.stderr)
         return 2
@@ -22,7 +22,7 @@ def main(arguments: list[str]) -> int:
     except RulesError as error:
         print(error, file=sys.stderr)
         return 1
-    print("\n".join(rule.in_words() for rule in ruleset.rules) or "no rules")
+    print("\n".join(rule.description() for rule in ruleset.rules) or "no rules")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What a check is, and what a rule makes of it."""
+"""What a check is, and what a rule needs to run one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ Action = Literal["log", "issue", "issue_and_send_back", "add_to_review"]
 
 
 class Scope(msgspec.Struct, frozen=True):
-    """What a rule looks at; an empty list is no restriction. handler: when it runs."""
+    """The labels and the parts of them that a rule applies to; an empty tuple does not restrict.
+
+    handler: the events that the rule runs on.
+    """
 
     project: tuple[str, ...] = ()
     job: tuple[str, ...] = ()
@@ -24,39 +27,39 @@ class Scope(msgspec.Struct, frozen=True):
     tool: tuple[Tool, ...] = ()
     handler: tuple[Handler, ...] = ()
 
-    def covers(self, thing: Object | Answer | Relation) -> bool:
-        """Whether the rule looks at this part of a label, by its own job and categories. Only objects have a tool."""
-        if self.job and thing.job not in self.job:
+    def covers(self, part: Object | Answer | Relation) -> bool:
+        """Whether a part of a label is in the scope by its own job, categories and tool. Only objects have a tool."""
+        if self.job and part.job not in self.job:
             return False
-        if self.category and not set(self.category) & set(thing.categories):
+        if self.category and not set(self.category) & set(part.categories):
             return False
-        return not self.tool or (isinstance(thing, Object) and thing.tool in self.tool)
+        return not self.tool or (isinstance(part, Object) and part.tool in self.tool)
 
-    def reaches(self, answer: Answer) -> bool:
-        """Whether the rule looks at this answer, by its own job and categories or those it is nested in."""
+    def covers_nested(self, answer: Answer) -> bool:
+        """Whether an answer is in the scope by its own job and categories, or by those that it is nested in."""
         if self.job and answer.job not in self.job and not set(self.job) & set(answer.within):
             return False
         return not self.tool and not (self.category and not set(self.category) & {*answer.categories, *answer.within})
 
 
 class Parameters(msgspec.Struct, frozen=True):
-    """What a check can be told. A subclass refuses what contradicts itself by raising Inconsistent in __post_init__."""
+    """The parameters of a check. A subclass raises Inconsistent in __post_init__ when they contradict each other."""
 
 
 class Inconsistent(ValueError):
-    """A parameter that cannot be meant. field: which one; why: the rest of the sentence."""
+    """A parameter has a value that cannot be meant. field: its name. problem: the rest of the sentence."""
 
-    def __init__(self, field: str, why: str) -> None:
-        super().__init__(f"'{field}' {why}")
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"'{field}' {problem}")
         self.field = field
 
 
 class NotApplicable(Exception):
-    """The check cannot be made on this label (sizes in degrees, no resolution known, too long a text): says why."""
+    """A check cannot be applied to this label. The text is the reason, such as that Kili knows no resolution."""
 
 
 class Case(Protocol):
-    """One label as a check sees it. What needs a request to Kili is a method, and is asked for once at most."""
+    """One label as a check sees it. A method may send a request to Kili; the answer is kept for the next call."""
 
     @property
     def label(self) -> Label: ...
@@ -69,7 +72,7 @@ class Case(Protocol):
 
     @property
     def deadline(self) -> Deadline:
-        """When checking must have ended."""
+        """The time by which all checks must have ended."""
 
     def project(self) -> Project:
         """The project with its interface."""
@@ -79,10 +82,11 @@ class Case(Protocol):
 
 
 class Violation(NamedTuple):
-    """What is wrong. subject: the same for the same thing in every version of a label (a mid, a job's name, ...).
+    """Something in a label that violates a rule.
 
-    mid: of the object to put the issue on. values: what the message may name, all that the check promises. missing:
-    whether it is that something is not there, which is not told of a label of which parts could not be read.
+    subject: identifies it in every version of the label (a mid, the name of a job, ...). values: for the placeholders
+    of the message. mid: of the object to put the issue on. missing: whether something is missing; this is not reported
+    for a label of which parts could not be read, since it may be in those parts.
     """
 
     subject: str
@@ -106,9 +110,10 @@ CheckFunction = Callable[[Case, Scope, P], Iterator[Violation]]
 
 
 class Check(NamedTuple):
-    """A kind of rule. message: the template when a rule has none of its own. values: what it may name, with examples.
+    """A kind of rule.
 
-    scope: what of a scope means something to it; project and handler do to each. tools: those it can look at.
+    message: the template for rules without a message of their own. values: the placeholders of messages, with examples.
+    scope: the fields of a scope that apply to this check. tools: those whose objects it can check.
     """
 
     name: str
@@ -132,15 +137,16 @@ def check(
     scope: str = "job category tool",
     tools: tuple[Tool, ...] = get_args(Tool),
 ) -> Callable[[CheckFunction[P]], CheckFunction[P]]:
-    """Registers a function as the check that rules.yaml calls by this name.
+    """Registers a function as the check with this name in rules.yaml.
 
-    values: what its messages may name, each with an example of its type; every violation must give all of them.
-    scope: the parts of a scope it heeds, separated by spaces. tools: those it can find anything about.
+    values: the placeholders of its messages, each with an example of its type; every violation must have all of them.
+    scope: the fields of a scope that it uses beside project and handler, separated by spaces. tools: those whose
+    objects it can check.
     """
 
     def register(find: CheckFunction[P]) -> CheckFunction[P]:
-        heeded = frozenset({"project", "handler", *scope.split()})
-        CHECKS[name] = Check(name, parameters, message, values, heeded, tools, find)
+        fields = frozenset({"project", "handler", *scope.split()})
+        CHECKS[name] = Check(name, parameters, message, values, fields, tools, find)
         return find
 
     return register

@@ -1,4 +1,4 @@
-"""How many there are."""
+"""The check of the number of objects."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from msgspec import Meta
 
 from annohooks.kili.label.model import Object
 from annohooks.kili.rules.base import Case, Inconsistent, Parameters, Scope, Violation, check
-from annohooks.kili.rules.bounds import accepted, must_be_in_order, must_say_something
-from annohooks.kili.rules.location import Place, by_place, in_order, places_in_words
+from annohooks.kili.rules.bounds import accepted_text, refuse_min_above_max, require_one_of
+from annohooks.kili.rules.location import Location, by_location, in_order, locations_text
 
 Number = Annotated[int, Meta(ge=0)]
 
 
 class Count(Parameters, frozen=True):
-    """How many objects are accepted. An object in several pieces, or on many frames, is one.
+    """The accepted number of objects. An object in several pieces, or on many frames, is one object.
 
-    min, max: both accepted. exactly: instead of both. per: what is counted in: the asset, or each frame or page that
-    something in the scope is drawn on. each_category: the scope's categories are counted apart, not together; without
-    categories in the scope, those that the label has.
+    min, max: accepted themselves. exactly: instead of both. per: objects are counted in the asset, or on each frame or
+    page that an object in the scope is drawn on. each_category: count each category of the scope by itself; if the
+    scope names none, each category of the label.
     """
 
     min: Number | None = None
@@ -31,10 +31,10 @@ class Count(Parameters, frozen=True):
     each_category: bool = False
 
     def __post_init__(self) -> None:
-        must_say_something(self, "min", "max", "exactly")
+        require_one_of(self, "min", "max", "exactly")
         if self.exactly is not None and (self.min is not None or self.max is not None):
-            raise Inconsistent("exactly", "leaves nothing for 'min' and 'max' to say")
-        must_be_in_order(self, "")  # of min and max themselves
+            raise Inconsistent("exactly", "cannot be combined with 'min' and 'max'")
+        refuse_min_above_max(self, "")  # the parameters are called min and max, without a measure
 
 
 @check(
@@ -47,20 +47,21 @@ def count(case: Case, scope: Scope, parameters: Count) -> Iterator[Violation]:
     """Too many or too few objects: one violation per scope, or per category of it."""
     low = parameters.min if parameters.exactly is None else parameters.exactly
     high = parameters.max if parameters.exactly is None else parameters.exactly
-    objects = [thing for thing in case.reading.objects if scope.covers(thing)]
+    objects = [obj for obj in case.reading.objects if scope.covers(obj)]
     for category, counted in _groups(objects, scope, parameters.each_category):
         counts = _counts(counted, parameters.per)
-        too_few = {place for place, n in counts.items() if n < (low or 0)}
-        too_many = {place for place, n in counts.items() if high is not None and n > high}
-        # The first of one subject is told; where parts could not be read that is the second, of what is certain.
+        too_few = {location for location, n in counts.items() if n < (low or 0)}
+        too_many = {location for location, n in counts.items() if high is not None and n > high}
+        # Only the first violation of a subject is reported. When parts of the label could not be read, "too few" is not
+        # certain and is dropped, and the second violation is reported.
         for wrong in (in_order(too_few | too_many) if too_few else [], in_order(too_many)):
             if wrong:
                 values = {
                     "count": counts[wrong[0]],
                     "category": category or "annotations",
                     "job": ", ".join(scope.job),
-                    "accepted": accepted(low, high),
-                    "where": places_in_words(wrong),
+                    "accepted": accepted_text(low, high),
+                    "where": locations_text(wrong),
                 }
                 subject = "/".join(filter(None, (", ".join(scope.job), category))) or "asset"
                 yield Violation(subject, values, missing=not too_few.isdisjoint(wrong))
@@ -70,15 +71,15 @@ def _groups(objects: list[Object], scope: Scope, each_category: bool) -> Iterato
     if not each_category:
         yield ", ".join(scope.category), objects
         return
-    for category in scope.category or sorted({name for thing in objects for name in thing.categories}):
-        yield category, [thing for thing in objects if category in thing.categories]
+    for category in scope.category or sorted({name for obj in objects for name in obj.categories}):
+        yield category, [obj for obj in objects if category in obj.categories]
 
 
-def _counts(objects: list[Object], per: str) -> Counter[Place]:
+def _counts(objects: list[Object], per: str) -> Counter[Location]:
     if per == "asset":
         return Counter({(None, None): len(objects)})
-    counts: Counter[Place] = Counter()
-    for thing in objects:
-        places = {(frame, None) if per == "frame" else (None, page) for frame, page in by_place(thing.shapes)}
-        counts.update(places - {(None, None)})
+    counts: Counter[Location] = Counter()
+    for obj in objects:
+        locations = {(frame, None) if per == "frame" else (None, page) for frame, page in by_location(obj.shapes)}
+        counts.update(locations - {(None, None)})
     return counts

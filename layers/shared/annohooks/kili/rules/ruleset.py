@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -12,12 +12,9 @@ from annohooks.core.errors import AnnohooksError
 from annohooks.core.observability import log_unexpected
 from annohooks.kili.label.geometry import TooComplex
 from annohooks.kili.rules.base import Action, Case, Check, Finding, NotApplicable, Parameters, Scope, Violation
+from annohooks.kili.rules.messages import filled_in
 
-LONGEST_TEXT = 2000
-"""Characters of an issue's text; what Kili accepts is not documented."""
-LONGEST_VALUE = 200
-"""Characters of any one thing that a message names."""
-LONGEST_SUBJECT = 200
+MOST_CHARACTERS_OF_A_SUBJECT = 200
 MOST_FINDINGS = 1000
 """Of one rule in one label."""
 
@@ -30,7 +27,7 @@ _CONSEQUENCES: dict[Action, str] = {
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
-    """One rule as the team wrote it, checked: its parameters fit its check, its message names only what there is."""
+    """One rule of a team. `load` has checked that its parameters and its message fit its check."""
 
     id: str
     check: Check
@@ -39,20 +36,21 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     action: Action
 
-    def in_words(self) -> str:
-        """What it looks for, where, and what follows, in one sentence."""
-        scope = ", ".join(_in_words(self.scope, ("project", "job", "category", "tool"), " or "))
-        told = "; ".join(_in_words(self.parameters, self.parameters.__struct_fields__, ", "))
-        looked_for = self.check.name + f" of {scope}" * bool(scope) + f" ({told})" * bool(told)
-        when = {"submit": "submitted", "review": "reviewed"}
-        handlers = " or ".join(when[handler] for handler in self.scope.handler or when)
-        return f'{self.id}: {looked_for}, when a label is {handlers}: {_CONSEQUENCES[self.action]}, "{self.message}"'
+    def description(self) -> str:
+        """What the rule checks, on which labels, and what follows, in one sentence."""
+        scope = ", ".join(_settings_texts(self.scope, ("project", "job", "category", "tool"), " or "))
+        parameters = "; ".join(_settings_texts(self.parameters, self.parameters.__struct_fields__, ", "))
+        checked = self.check.name + f" of {scope}" * bool(scope) + f" ({parameters})" * bool(parameters)
+        verbs = {"submit": "submitted", "review": "reviewed"}
+        handlers = " or ".join(verbs[handler] for handler in self.scope.handler or verbs)
+        return f'{self.id}: {checked}, when a label is {handlers}: {_CONSEQUENCES[self.action]}, "{self.message}"'
 
 
 class Verdict(NamedTuple):
     """What is wrong with a label, in the order of the rules.
 
-    unchecked: rules that could not be applied to all of it, and why. not_now: rules for another handler.
+    unchecked: the rules that could not be applied to the whole label, and the reason. not_now: the rules for another
+    handler.
     """
 
     findings: list[Finding]
@@ -70,8 +68,8 @@ class Ruleset:
     def find(self, case: Case) -> Verdict:
         """Applies every rule that is for this project and handler.
 
-        A rule that cannot be applied, or fails, is told of in `unchecked`, with what it found so far kept, and the
-        others still run. Raises AnnohooksError when Kili was asked for something and failed.
+        A rule that fails or cannot be applied is reported in `unchecked`; its findings so far are kept, and the other
+        rules still run. Raises AnnohooksError when a request to Kili failed.
         """
         verdict = Verdict([], {}, set())
         for rule in self.rules:
@@ -81,7 +79,7 @@ class Ruleset:
                 verdict.not_now.add(rule.id)
                 continue
             if not case.deadline.remaining_s():
-                verdict.unchecked[rule.id] = "no time was left for it"
+                verdict.unchecked[rule.id] = "no time was left for this rule"
                 continue
             try:
                 verdict.findings.extend(_findings(rule, case))
@@ -96,55 +94,47 @@ class Ruleset:
 
 
 def _findings(rule: Rule, case: Case) -> Iterator[Finding]:
-    """One for each subject. Raises NotApplicable, too when there are more than anybody wants, or some are uncertain."""
+    """One finding for each subject.
+
+    Raises NotApplicable after the last finding when there are more than MOST_FINDINGS, or when some are uncertain.
+    """
     seen: set[str] = set()
-    uncertain = False
+    is_uncertain = False
     for violation in rule.check.find(case, rule.scope, rule.parameters):
         if violation.missing and case.reading.faults:
-            uncertain = True
+            is_uncertain = True
             continue
         subject = _subject(violation)
         if subject in seen:
             continue
         if len(seen) == MOST_FINDINGS:
-            raise NotApplicable(f"only the first {MOST_FINDINGS} findings are told of")
+            raise NotApplicable(f"only the first {MOST_FINDINGS} findings are reported")
         seen.add(subject)
-        said = text(rule.message, violation.values) or rule.id
-        yield Finding(rule.id, subject, said, rule.action, violation.mid)
-    if uncertain:
+        text = filled_in(rule.message, violation.values) or rule.id
+        yield Finding(rule.id, subject, text, rule.action, violation.mid)
+    if is_uncertain:
         raise NotApplicable("parts of the label could not be read, and what seems to be missing may be in them")
 
 
-def text(message: str, values: Mapping[str, Any]) -> str:
-    """A message with its placeholders filled in: one line, and no longer than an issue should be."""
-    named = {
-        name: one_line(value, LONGEST_VALUE) if isinstance(value, str) else value for name, value in values.items()
-    }
-    return one_line(message.format_map(named), LONGEST_TEXT)
-
-
-def one_line(said: str, longest: int) -> str:
-    """Printable, with single spaces; a text cut short ends with three dots."""
-    beginning = said[: 4 * longest]
-    line = " ".join("".join(c if c.isprintable() else " " for c in beginning).split())
-    return line if len(line) <= longest and len(beginning) == len(said) else f"{line[: longest - 3]}..."
-
-
 def _subject(violation: Violation) -> str:
-    if len(violation.subject) <= LONGEST_SUBJECT and violation.subject.isprintable():
+    if len(violation.subject) <= MOST_CHARACTERS_OF_A_SUBJECT and violation.subject.isprintable():
         return violation.subject
     return hashlib.sha256(violation.subject.encode(errors="surrogatepass")).hexdigest()
 
 
-def _in_words(told: Scope | Parameters, names: Sequence[str], between: str) -> list[str]:
-    """What these fields are set to; left out are those that are not, or are false by themselves. between: the names in
-    a list.
+def _settings_texts(settings: Scope | Parameters, names: Sequence[str], separator: str) -> list[str]:
+    """ "max 3", "ignore_case", ... of the fields that are set. A field that is false by default shows only when true.
+
+    separator: between the values of a list.
     """
-    off = {field.name for field in msgspec.structs.fields(told) if field.default is False}
-    values = {name: getattr(told, name) for name in names}
-    lists = {name: between.join(value) if isinstance(value, tuple) else value for name, value in values.items()}
-    return [
-        name if value is True else f"{name} {'false' if value is False else value}"
-        for name, value in lists.items()
-        if value not in (None, "") and not (value is False and name in off)
-    ]
+    false_by_default = {field.name for field in msgspec.structs.fields(settings) if field.default is False}
+    texts = []
+    for name in names:
+        value = getattr(settings, name)
+        if value is True:
+            texts.append(name)
+        elif value is False:
+            texts += [] if name in false_by_default else [f"{name} false"]
+        elif value not in (None, "", ()):
+            texts.append(f"{name} {separator.join(value) if isinstance(value, tuple) else value}")
+    return texts

@@ -1,4 +1,4 @@
-"""What transcriptions and named entities say."""
+"""Checks of transcriptions and named entities."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from msgspec import Meta
 
 from annohooks.kili.label.model import Object
 from annohooks.kili.rules.base import Case, Inconsistent, NotApplicable, Parameters, Scope, Violation, check
-from annohooks.kili.rules.bounds import many, must_be_in_order, must_say_something
-from annohooks.kili.rules.location import ABOUT, about, categories_in_words, in_words
-from annohooks.kili.rules.ruleset import one_line
+from annohooks.kili.rules.bounds import counted, refuse_min_above_max, require_one_of
+from annohooks.kili.rules.location import location_text
+from annohooks.kili.rules.messages import COMMON_VALUES, category_names, common_values, one_line
 
 LONGEST_TEXT = 10_000
-"""Characters. A longer text is measured, but not looked at otherwise."""
+"""Characters. Only the length of a longer text is checked."""
 LONGEST_FOR_PATTERNS = 1_000
-"""Characters. The same where there is a pattern: it takes time with a power of them, and nothing interrupts it."""
+"""Characters, for rules with a pattern: a search takes polynomial time or worse, and nothing can interrupt it."""
 MOST_WORDS = 1_000
 
 _QUOTED = 60
-"""Characters of a text by which an issue says which one it is about."""
+"""Characters of a text that an issue quotes."""
 
 Length = Annotated[int, Meta(ge=0)]
 Words = Annotated[tuple[str, ...], Meta(max_length=MOST_WORDS)]
 
 
 class Text(Parameters, frozen=True):
-    """What a transcription, or the content of a named entity, has to be. A blank text is only asked for its length.
+    """The accepted contents of a transcription or a named entity. Of a blank text only the length is checked.
 
-    min_length, max_length: in characters, white space at both ends left off, accepted themselves. pattern,
-    forbidden_pattern: regular expressions (Python's) that have to, and may not, be found in it; ^ and $ tie them to its
-    ends. required_words, forbidden_words: each of these, none of these, as whole words; those of a phrase may be parted
-    by any white space. allowed: it is one of these. ignore_case: for all of them. format: an `iban` (spaces allowed), a
-    `date` (2024-06-13), a `number` (-1.5e3).
+    min_length, max_length: in characters, without white space at both ends, accepted themselves. pattern,
+    forbidden_pattern: regular expressions (Python's) that must, or must not, match anywhere in the text; anchor them
+    with ^ and $. required_words, forbidden_words: whole words or phrases that must all, or must not, be in the text;
+    any white space separates the words of a phrase. allowed: the accepted texts. ignore_case: for patterns, words and
+    allowed. format: an `iban` (spaces accepted), a `date` (2024-06-13) or a `number` (-1.5e3).
     """
 
     min_length: Length | None = None
@@ -50,49 +50,49 @@ class Text(Parameters, frozen=True):
     format: Literal["iban", "date", "number"] | None = None
 
     def __post_init__(self) -> None:
-        must_say_something(self, *(name for name in self.__struct_fields__ if name != "ignore_case"))
-        must_be_in_order(self, "length")
+        require_one_of(self, *(name for name in self.__struct_fields__ if name != "ignore_case"))
+        refuse_min_above_max(self, "length")
         for name in ("pattern", "forbidden_pattern"):
             try:
                 re.compile(getattr(self, name) or "")
             except (re.error, OverflowError, RecursionError) as error:
-                raise Inconsistent(name, f"is not a regular expression: {error}") from None
+                raise Inconsistent(name, f"is not a valid regular expression: {error}") from None
         for name in ("required_words", "forbidden_words"):
             if not all(map(str.strip, getattr(self, name))):
-                raise Inconsistent(name, "has a blank word")
+                raise Inconsistent(name, "contains a blank word")
 
 
 @check(
     "text",
     Text,
     message="{quote} {where} {problem}",
-    values={**ABOUT, "quote": 'TRANSCRIPTION_JOB "FR76 3000"', "problem": "is not an IBAN"}
+    values={**COMMON_VALUES, "quote": 'TRANSCRIPTION_JOB "FR76 3000"', "problem": "is not an IBAN"}
     | {"text": "FR76 3000", "length": 9, "where": "on page 3"},
     tools=("entity",),
 )
 def text(case: Case, scope: Scope, parameters: Text) -> Iterator[Violation]:
-    """Texts that are not what they have to be: one violation per text, with the first thing that is wrong."""
+    """Texts that are not accepted: one violation per text, with its first problem."""
     has_pattern = parameters.pattern is not None or parameters.forbidden_pattern is not None
     longest = LONGEST_FOR_PATTERNS if has_pattern else LONGEST_TEXT
     too_long = 0
-    for said in _said(case, scope):
+    for part in _texts(case, scope):
         if not case.deadline.remaining_s():
-            raise NotApplicable("no time was left for all texts")
-        trimmed = said.text.strip()
+            raise NotApplicable("there was no time to check all texts")
+        trimmed = part.text.strip()
         problem = _length_problem(len(trimmed), parameters)
         if len(trimmed) > longest:
             too_long += 1
         elif trimmed and not problem:
             problem = _problem(trimmed, parameters)
         if problem:
-            values = {**said.values, "problem": problem, "text": said.text, "length": len(trimmed)}
-            yield Violation(said.subject, values, said.mid)
+            values = {**part.values, "problem": problem, "text": part.text, "length": len(trimmed)}
+            yield Violation(part.subject, values, part.mid)
     if too_long:
-        raise NotApplicable(f"{many(too_long, 'text')} of more than {longest} characters")
+        raise NotApplicable(f"{counted(too_long, 'text')} of more than {longest} characters")
 
 
-class _Said(NamedTuple):
-    """One text. values: what messages name, but for the text itself."""
+class _Text(NamedTuple):
+    """One text of a label. values: for the placeholders of a message that do not depend on the problem."""
 
     subject: str
     text: str
@@ -100,60 +100,62 @@ class _Said(NamedTuple):
     values: dict[str, Any]
 
 
-def _said(case: Case, scope: Scope) -> Iterator[_Said]:
-    objects: dict[str | None, Object] = {thing.key: thing for thing in case.reading.objects}
-    answered = {
+def _texts(case: Case, scope: Scope) -> Iterator[_Text]:
+    """The contents of the named entities and the transcriptions in the scope."""
+    objects: dict[str | None, Object] = {obj.key: obj for obj in case.reading.objects}
+    categories_of = {
         (answer.of, answer.frame, answer.page, (*answer.within, answer.job)): answer.categories
         for answer in case.reading.answers
     }
-    for thing in filter(scope.covers, case.reading.objects):
-        if thing.span:
-            where = in_words((None, thing.shapes[0].page)) if thing.shapes else ""
-            values = {**about(thing), "quote": _entity(thing), "where": where}
-            yield _Said(thing.key, thing.span.content, thing.mid, values)
+    for obj in filter(scope.covers, case.reading.objects):
+        if obj.span:
+            where = location_text((None, obj.shapes[0].page)) if obj.shapes else ""
+            values = {**common_values(obj), "quote": _entity(obj), "where": where}
+            yield _Text(obj.key, obj.span.content, obj.mid, values)
     for answer in case.reading.answers:
-        if answer.text is not None and scope.reaches(answer):
-            on = objects.get(answer.of)
-            above = (answer.of, answer.frame, answer.page, answer.within)
+        if answer.text is not None and scope.covers_nested(answer):
+            parent_object = objects.get(answer.of)
+            parent = (answer.of, answer.frame, answer.page, answer.within)
             nearest = answer.within[-1:]
-            if on and nearest == (on.job,):
-                categories = on.categories
+            if parent_object and nearest == (parent_object.job,):
+                categories = parent_object.categories
             else:
-                categories = answered.get(above, nearest if len(answer.within) > 1 else ())
-            page, on_frame = str(answer.page or ""), "" if answer.frame is None else answer.text
-            subject = "/".join(filter(None, (answer.of, *answer.within, answer.job, page, on_frame)))
-            values = {**about(answer), "category": ", ".join(categories)}
-            values |= {"quote": _quote(answer.job, answer.text), "where": in_words((answer.frame, answer.page))}
-            yield _Said(subject, answer.text, on.mid if on else None, values)
+                categories = categories_of.get(parent, nearest if len(answer.within) > 1 else ())
+            # In a video the same text on many frames is one subject, and another text is another.
+            page, text_of_frame = str(answer.page or ""), "" if answer.frame is None else answer.text
+            subject = "/".join(filter(None, (answer.of, *answer.within, answer.job, page, text_of_frame)))
+            values = {**common_values(answer), "category": ", ".join(categories)}
+            values |= {"quote": _quote(answer.job, answer.text), "where": location_text((answer.frame, answer.page))}
+            yield _Text(subject, answer.text, parent_object.mid if parent_object else None, values)
 
 
-def _quote(name: str, said: str) -> str:
-    """What an issue is about: a transcription's job or an entity's category, and how the text begins."""
-    beginning = one_line(said.strip(), _QUOTED)
+def _quote(name: str, text: str) -> str:
+    """The job of a transcription or the category of an entity, and the beginning of its text."""
+    beginning = one_line(text.strip(), _QUOTED)
     return f'{name} "{beginning}"' if beginning else name
 
 
 def _length_problem(length: int, parameters: Text) -> str:
     low, high = parameters.min_length, parameters.max_length
     if low is not None and length < low:
-        return f"has {many(length, 'character')}, fewer than {low}" if length else "is empty"
-    return f"has {many(length, 'character')}, more than {high}" if high is not None and length > high else ""
+        return f"has {counted(length, 'character')}, fewer than {low}" if length else "is empty"
+    return f"has {counted(length, 'character')}, more than {high}" if high is not None and length > high else ""
 
 
-def _problem(said: str, parameters: Text) -> str:
-    if parameters.allowed and _is_none_of(said, parameters.allowed, parameters.ignore_case):
+def _problem(text: str, parameters: Text) -> str:
+    if parameters.allowed and not _is_allowed(text, parameters.allowed, parameters.ignore_case):
         return f"is not one of {', '.join(parameters.allowed)}"
-    for looked_for, wanted, problem in _searches(parameters):
-        if bool(looked_for.search(said)) != wanted:
+    for pattern, must_match, problem in _searches(parameters):
+        if bool(pattern.search(text)) != must_match:
             return problem
-    if parameters.format and not _FORMATS[parameters.format](said):
+    if parameters.format and not _FORMATS[parameters.format](text):
         return f"is not {_FORMAT_NAMES[parameters.format]}"
     return ""
 
 
 @lru_cache(maxsize=256)
 def _searches(parameters: Text) -> tuple[tuple[re.Pattern[str], bool, str], ...]:
-    """What is looked for, whether it has to be found, and what is wrong otherwise."""
+    """Each pattern, whether it must match, and the problem if it does not do as it must."""
     searches = [
         (parameters.pattern, True, f"does not match {parameters.pattern}"),
         (parameters.forbidden_pattern, False, f"may not match {parameters.forbidden_pattern}"),
@@ -162,7 +164,9 @@ def _searches(parameters: Text) -> tuple[tuple[re.Pattern[str], bool, str], ...]
     ]
     flags = re.IGNORECASE if parameters.ignore_case else re.NOFLAG
     return tuple(
-        (re.compile(pattern, flags), wanted, said) for pattern, wanted, said in searches if pattern is not None
+        (re.compile(pattern, flags), must_match, problem)
+        for pattern, must_match, problem in searches
+        if pattern is not None
     )
 
 
@@ -171,13 +175,13 @@ def _as_pattern(phrase: str) -> str:
     return rf"(?<!\w){words}(?!\w)"
 
 
-def _is_none_of(said: str, allowed: tuple[str, ...], ignore_case: bool) -> bool:
+def _is_allowed(text: str, allowed: tuple[str, ...], ignore_case: bool) -> bool:
     if ignore_case:
-        return said.casefold() not in {value.casefold() for value in allowed}
-    return said not in allowed
+        return text.casefold() in {value.casefold() for value in allowed}
+    return text in allowed
 
 
-# ISO 13616 as in SWIFT's registry: each country's code and the length of its IBANs.
+# The code of each country and the length of its IBANs. Source: SWIFT, IBAN registry (ISO 13616).
 _IBAN_LENGTHS = {
     country: int(length)
     for country, length in re.findall(
@@ -192,7 +196,10 @@ _IBAN_LENGTHS = {
 
 
 def _is_iban(said: str) -> bool:
-    """ISO 13616: the country's length, and 1 modulo 97 when the first four characters are put last, A as 10."""
+    """Whether length and check digits are right: with the first four characters last and A as 10, 1 modulo 97.
+
+    Source: ISO 13616.
+    """
     iban = "".join(said.split())
     if not re.fullmatch("[A-Z]{2}[0-9]{2}[A-Z0-9]+", iban) or len(iban) != _IBAN_LENGTHS.get(iban[:2]):
         return False
@@ -217,7 +224,7 @@ _FORMAT_NAMES = {"iban": "an IBAN", "date": "a date such as 2024-06-13", "number
 class Entities(Parameters, frozen=True):
     """How named entities have to be marked.
 
-    trimmed: without white space at their ends. overlap: `none`; `nested`, one may lie within another; or `any`.
+    trimmed: without white space at their ends. overlap: `none`, `nested` (one may lie within another), or `any`.
     """
 
     trimmed: bool = True
@@ -225,54 +232,54 @@ class Entities(Parameters, frozen=True):
 
     def __post_init__(self) -> None:
         if not self.trimmed and self.overlap == "any":
-            raise ValueError("'trimmed: false' and 'overlap: any' leave nothing to find")
+            raise ValueError("'trimmed: false' with 'overlap: any' leaves nothing to check")
 
 
 @check(
     "entities",
     Entities,
     message="{quote} {problem}",
-    values={**ABOUT, "quote": 'CITY "Paris"', "problem": "has white space at an end", "text": " Paris"}
+    values={**COMMON_VALUES, "quote": 'CITY "Paris"', "problem": "has white space at an end", "text": " Paris"}
     | {"other": "20240613093119204-2"},
     scope="job category",
 )
 def entities(case: Case, scope: Scope, parameters: Entities) -> Iterator[Violation]:
-    """Entities marked badly: one violation each, or per pair, on the one that begins later in the text."""
-    marked = [thing for thing in case.reading.objects if thing.span and scope.covers(thing)]
+    """Entities with white space at an end, and pairs that overlap: the violation is on the one that begins later."""
+    marked = [obj for obj in case.reading.objects if obj.span and scope.covers(obj)]
     if parameters.trimmed:
-        for thing in marked:
-            if thing.span and thing.span.content != thing.span.content.strip():
-                values = _marked(thing, "has white space at an end")
-                yield Violation(thing.key, values, thing.mid)
+        for obj in marked:
+            if obj.span and obj.span.content != obj.span.content.strip():
+                values = _marked(obj, "has white space at an end")
+                yield Violation(obj.key, values, obj.mid)
     if parameters.overlap != "any":
         for first, second in _overlapping(marked, parameters.overlap == "nested"):
             values = _marked(second, f"overlaps {_entity(first)}") | {"other": first.key}
             yield Violation(" ".join(sorted((first.key, second.key))), values, second.mid)
 
 
-def _entity(thing: Object) -> str:
-    return _quote(categories_in_words(thing), thing.span.content if thing.span else "")
+def _entity(obj: Object) -> str:
+    return _quote(category_names(obj), obj.span.content if obj.span else "")
 
 
-def _marked(thing: Object, problem: str) -> dict[str, Any]:
-    text = thing.span.content if thing.span else ""
-    return {**about(thing), "quote": _entity(thing), "text": text, "problem": problem, "other": ""}
+def _marked(obj: Object, problem: str) -> dict[str, Any]:
+    text = obj.span.content if obj.span else ""
+    return {**common_values(obj), "quote": _entity(obj), "text": text, "problem": problem, "other": ""}
 
 
 def _overlapping(marked: list[Object], may_nest: bool) -> Iterator[tuple[Object, Object]]:
-    """Each entity that overlaps one before it in the text, after that one; as far as their offsets are known."""
+    """Pairs of entities that overlap, in the order of the text; entities without known offsets are skipped."""
     spans: list[tuple[str, int, int, str, Object]] = []
-    for thing in marked:
-        span = thing.span
+    for obj in marked:
+        span = obj.span
         if span and span.begin_offset is not None and span.begin_id == span.end_id:
             end = span.end_offset if span.end_offset is not None else span.begin_offset + len(span.content)
             if end > span.begin_offset:
-                spans.append((span.begin_id or "", span.begin_offset, -end, thing.key, thing))
+                spans.append((span.begin_id or "", span.begin_offset, -end, obj.key, obj))
     spans.sort(key=lambda entry: entry[:4])
     around: list[tuple[str, int, Object]] = []
-    for node, begin, minus_end, _, thing in spans:
+    for node, begin, minus_end, _, obj in spans:
         while around and (around[-1][0] != node or around[-1][1] <= begin):
             around.pop()
         if around and (not may_nest or around[-1][1] < -minus_end):
-            yield around[-1][2], thing
-        around.append((node, -minus_end, thing))
+            yield around[-1][2], obj
+        around.append((node, -minus_end, obj))
