@@ -7,7 +7,7 @@ def import_slidescore() -> Callable[[], str]:
     def work() -> str:
         import app
 
-        return f"function with {len(app.routes)} routes, its tracer as in Lambda"
+        return f"function with {len(app.routes.endpoints)} routes, its tracer as in Lambda"
 
     return work
 
@@ -16,7 +16,7 @@ def import_kili() -> Callable[[], str]:
     def work() -> str:
         import app
 
-        return f"function with {len(app.routes)} routes and its rules, its tracer as in Lambda"
+        return f"function with {len(app.routes.endpoints)} routes and its rules, its tracer as in Lambda"
 
     return work
 

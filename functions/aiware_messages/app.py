@@ -16,8 +16,9 @@ def messages(call: web.Call) -> web.Answer:
     return web.json(collector.collect(call.path["job"], Query.parse(call.query)))
 
 
-handler = web.Routes(
+routes = web.Routes(
     endpoints={"GET /aiware/jobs/{job}/messages": messages},
     api_timeout_s=settings.api_timeout_s,
     unexpected_status=503,  # the relay tries again
-).handler()
+)
+handler = routes.handler()

@@ -30,4 +30,5 @@ def process(call: web.Call) -> web.Answer:
     return web.Answer(status=204, media_type=None, metric="Ignored")
 
 
-handler = web.Routes(endpoints={"POST /aiware/process": process}, api_timeout_s=settings.api_timeout_s).handler()
+routes = web.Routes(endpoints={"POST /aiware/process": process}, api_timeout_s=settings.api_timeout_s)
+handler = routes.handler()

@@ -18,8 +18,9 @@ def ready(call: web.Call) -> web.Answer:
     return web.text("ready\n")
 
 
-handler = web.Routes(
+routes = web.Routes(
     endpoints={"GET /aiware/ready": ready, "GET /aiware/readyz": ready},
     api_timeout_s=settings.api_timeout_s,
     unexpected_status=503,  # the toolkit shuts the engine down at a 500
-).handler()
+)
+handler = routes.handler()

@@ -28,9 +28,10 @@ def greet(call: web.Call) -> web.Answer:
     return web.text("annohooks is here: register this address as a Kili webhook.\n")
 
 
-handler = web.Routes(
+routes = web.Routes(
     endpoints={"POST /kili": check, "GET /kili": greet},
     api_timeout_s=settings.api_timeout_s,
     max_body_bytes=settings.max_body_bytes,
     error=web.json_error,
-).handler()
+)
+handler = routes.handler()

@@ -35,8 +35,9 @@ def questions(call: web.Call) -> web.Answer:
     return web.text(parameters.questions_string([ANALYZERS[name]]))
 
 
-handler = web.Routes(
+routes = web.Routes(
     endpoints={"POST /slidescore": analyse, "GET /slidescore": greet, "GET /slidescore/questions": questions},
     api_timeout_s=settings.api_timeout_s,
     max_body_bytes=settings.max_body_bytes,
-).handler()
+)
+handler = routes.handler()
