@@ -32,10 +32,11 @@ def analysis(content: bytes, side_px: int) -> Callable[[], tuple]:
 
     def work() -> tuple:
         slide, uploaded = Slide(), []
-        parameters, most = analyzer.parameters(), answer_limits.Most(settings.slidescore_max_outlines)
-        limits = segmentation.Limits(side_px, settings.slidescore_max_region_px, most.outlines, most.vertices)
-        findings = segmentation.segment(slide, region, analyzer, parameters, Deadline.after(600), limits)
-        largest = answer_limits.largest([findings], most)
+        parameters, limits = analyzer.parameters(), answer_limits.AnswerLimits(settings.slidescore_max_outlines)
+        max_region_px = settings.slidescore_max_region_px
+        region_limits = segmentation.Limits(side_px, max_region_px, limits.outlines, limits.vertices)
+        findings = segmentation.segment(slide, region, analyzer, parameters, Deadline.after(600), region_limits)
+        largest = answer_limits.largest([findings], limits)
         answer = results.results(
             slide,
             analyzer,

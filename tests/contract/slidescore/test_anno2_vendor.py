@@ -70,7 +70,7 @@ def patched(*changes):
 # Blocks of everything so small that every batch takes many.
 SMALL_BLOCKS = (
     (simplification, "BLOCK_VERTICES", 7),
-    (polygon_members, "BLOCK_MEMBERSHIPS", 6),
+    (polygon_members, "BLOCK_TILE_ENTRIES", 6),
     (density, "BAND_TILES", 50),
     (masks, "BLOCK_TILES", 2),
     (points_member, "BLOCK_POINTS", 3),

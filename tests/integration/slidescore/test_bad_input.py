@@ -340,7 +340,7 @@ class TestRegion:
         narrow = rect(460, 2, 0.4, 30)
         said = text(bundle().trigger(webhook(REGION, narrow)))
         assert "of the region (" in said
-        assert "Left out as too narrow: 1 of 2 regions." in said
+        assert "Left out, because too narrow: 1 of 2 regions." in said
 
     def test_drawn_from_lower_right_to_upper_left_is_the_same_region(self, bundle: Start) -> None:
         one, other = (bundle().trigger(webhook(shape)) for shape in (REGION, rect(440, 470, -420, -440)))
@@ -371,7 +371,7 @@ class TestRegion:
         shape = {"type": kind, "points": [{"x": 1, "y": 1}, {"x": 9, "y": 1}, {"x": 9, "y": 9}]}
         status, says = refusal(bundle().trigger(webhook(shape)))
         assert status == 400
-        assert says.startswith("The region of interest has a shape of a type that encloses nothing. Please draw")
+        assert says.startswith("The region of interest has a shape that encloses no area. Please draw")
         assert CANARY not in says
 
     def test_of_far_too_many_shapes_is_refused(self, bundle: Start) -> None:
@@ -391,7 +391,7 @@ class TestQuestions:
     def test_about_an_unknown_analysis_are_refused(self, bundle: Start, fields: dict[str, Any]) -> None:
         refused = refusal(bundle().trigger(webhook(**fields)))
         titles = ", ".join(analyzer.title for analyzer in ANALYZERS.values())
-        assert refused == (400, f'The answer to "Analysis" is not an analysis this webhook has: {titles}.')
+        assert refused == (400, f'The answer to "Analysis" has to be one of {titles}.')
 
     @pytest.mark.parametrize(
         ("question", "answer", "says"),
@@ -400,7 +400,7 @@ class TestQuestions:
             ("Nuclei: sensitivity, above 1 finds fainter nuclei", "nan", "a number from 0.2 to 5"),
             ("Nuclei: sensitivity, above 1 finds fainter nuclei", CANARY, "a number from 0.2 to 5"),
             ("Nuclei: largest area in um2, 0 for any", "1e999", "a number from 0 to 1e+12"),
-            ("Nuclei: smallest area in um2", "-1", "a number from 0 to 1e+09"),
+            ("Nuclei: smallest area in um2", "-1", "a number from 0 to 1000000000"),
             ("Nuclei: stain", CANARY, "one of H&E, H-DAB"),
             ("Show", CANARY, "one of Outlines and centres, Outlines, Centres, Neither"),
         ],
@@ -414,11 +414,11 @@ class TestQuestions:
     def test_that_the_analysis_does_not_have_are_not_passed_over(self, bundle: Start) -> None:
         status, says = refusal(bundle().trigger(webhook(answered={"Nuclei: colour": "blue"})))
         assert status == 400
-        assert says.startswith('A question that begins with "Nuclei:" is not a question of this analysis.')
+        assert says.startswith('A question that begins with "Nuclei:" does not belong to this analysis.')
 
     def test_answered_otherwise_than_by_default_are_told_in_the_text(self, bundle: Start) -> None:
         chosen = text(bundle().trigger(webhook(answered={"Nuclei: sensitivity, above 1 finds fainter nuclei": "1.5"})))
-        assert "Chosen: sensitivity 1.5; stain H-DAB." in chosen
+        assert "Changed parameters: sensitivity 1.5; stain H-DAB." in chosen
 
     def test_about_whole_numbers_take_no_others(self, bundle: Start) -> None:
         question = "Dark regions: darker than this grey value, 0 for Otsu's"
@@ -490,14 +490,14 @@ class TestSlideScoreThatFails:
         [
             ("http_500", "answered with status 500 while reading the slide's metadata"),
             ("rejects_token", "answered with status 401 while reading the slide's metadata"),
-            ("not_json", "answered something unexpected while reading the slide's metadata"),
+            ("not_json", "sent an unexpected answer while reading the slide's metadata"),
             ("success_false", "has no metadata for this slide"),
             ("html_instead_of_jpeg", "answered something that is not a JPEG while reading the pixels"),
             ("png_instead_of_jpeg", "answered something that is not a JPEG while reading the pixels"),
             ("truncated_jpeg", "answered a JPEG that ends too early while reading the pixels"),
-            ("small_pictures", "sent a picture of 100 x 100 pixels, where 210 x 220 were asked for"),
+            ("small_pictures", "sent a picture of 100 x 100 pixels instead of 210 x 220"),
             ("oversized_picture", "sent more than 40000000 bytes while reading the pixels"),
-            ("create_refused", "answered something unexpected while making room for the anno2"),
+            ("create_refused", "sent an unexpected answer while creating the anno2"),
             ("no_location", "did not say where to upload the anno2"),
             ("upload_never_works", "broke the connection off while uploading the anno2"),
             ("finish_refused", "did not accept the uploaded anno2"),
@@ -619,8 +619,8 @@ class TestResults:
 
         viewed = bundle(SLIDESCORE_MAX_OUTLINES="20", SLIDESCORE_MAX_INLINE_BYTES="0").trigger(webhook(*shapes))
         assert good(viewed) == [["anno2", "Nuclei"], ["text", "Nuclei"]]
-        others = f"the largest 20 that fit are, the other {len(areas) - 20} only counted."
-        assert f"That is more than can be shown: {others}" in text(viewed)
+        others = f"Only the largest 20 are shown. Counted but not shown: {len(areas) - 20}."
+        assert others in text(viewed)
         assert f"Nuclei: {len(areas)} found" in text(viewed)
         (shown,) = slidescore.annos.values()
         kept = [cv2.contourArea(outline.astype(np.float32)) for outline in anno2.decode(shown).outlines]
@@ -633,7 +633,7 @@ class TestResults:
         assert good(inline) == [["polygons", "Nuclei"], ["points", "Nuclei: centres"], ["text", "Nuclei"]]
         beyond = bundle(SLIDESCORE_MAX_INLINE_BYTES="500").trigger(webhook(answered={"Show": "Outlines and centres"}))
         assert good(beyond) == [["anno2", "Nuclei"], ["anno2", "Nuclei: centres"], ["text", "Nuclei"]]
-        assert "shown as anno2 only" in text(beyond)
+        assert "are shown as anno2" in text(beyond)
         for small, large in zip(inline.results[:2], beyond.results[:2], strict=True):
             expected, drawn = demo.drawn(small, {}), demo.drawn(large, slidescore.annos)
             np.testing.assert_array_equal(drawn.points, expected.points)

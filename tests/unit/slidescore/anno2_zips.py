@@ -1,8 +1,9 @@
-"""anno2 zips for tests, and what is in them."""
+"""anno2 zips for tests, and their content."""
 
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 
 import brotli
@@ -10,7 +11,7 @@ import numpy as np
 
 from annohooks.imaging.outlines import Outlines
 from annohooks.slidescore.anno2 import heatmap_zip, points_zip, polygons_zip
-from local.anno2 import decode
+from local.anno2 import decode, png
 
 SIDE_PX = 20_000
 SQUARE = [(0, 0), (50, 0), (50, 50), (0, 50)]
@@ -32,7 +33,21 @@ def outlines(zipped):
     return [outline.tolist() for outline in decode(zipped).outlines]
 
 
+def member_names(zipped):
+    with zipfile.ZipFile(io.BytesIO(zipped)) as archive:
+        return archive.namelist()
+
+
 def member(zipped, name):
     with zipfile.ZipFile(io.BytesIO(zipped)) as archive:
         content = archive.read(name)
     return brotli.decompress(content) if name.endswith(".br") else content
+
+
+def item_count(zipped):
+    return json.loads(member(zipped, "system_metadata.json"))["numItems"]
+
+
+def density(zipped, tile_px):
+    """The pixels of a density table."""
+    return png(member(zipped, f"lookup-tables/density_{tile_px}px.png")).tolist()

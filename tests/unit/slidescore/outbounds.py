@@ -1,4 +1,4 @@
-"""Outbounds that reach no server: they answer from a list or a function, and keep what they were asked."""
+"""Stand-ins for Outbound that reach no server. They answer from a function, and record the requests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from annohooks.core.http import Reply
 ORIGIN = "https://slides.example.org"
 
 
-class Asked(NamedTuple):
+class Request(NamedTuple):
     method: str
     path: str
     options: dict[str, Any]
@@ -28,16 +28,16 @@ class Asked(NamedTuple):
 
 
 class Answering:
-    """answer(asked) gives a Reply, or raises what an Outbound would."""
+    """answer: a function from a Request to a Reply. It may raise what an Outbound raises."""
 
     def __init__(self, answer):
-        self.asked = []
+        self.requests = []
         self.deadlines = []
         self._answer = answer
 
     def request(self, method, path, **options):
-        self.asked.append(Asked(method, path, options))
-        reply = self._answer(self.asked[-1])
+        self.requests.append(Request(method, path, options))
+        reply = self._answer(self.requests[-1])
         if reply.status not in options.get("accept", (200,)):
             raise refusal(reply.status)
         return reply

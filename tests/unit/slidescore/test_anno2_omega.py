@@ -1,10 +1,10 @@
-"""Elias omega codes against a plain encoder and decoder."""
+"""Elias omega codes, compared with a plain encoder and decoder."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from annohooks.slidescore.anno2 import omega
@@ -15,7 +15,7 @@ numbers = st.integers(1, 2**32) | st.integers(1, 20)
 
 
 def plain(number):
-    """One number's code, as a string of bits."""
+    """The code of a number as a string of bits."""
     code = "0"
     while number > 1:
         group = f"{number:b}"
@@ -29,27 +29,24 @@ def packed(bits):
 
 
 @pytest.mark.parametrize(("number", "code"), [(1, "0"), (2, "100"), (3, "110"), (4, "101000"), (16, "10100100000")])
-def test_codes_of_small_numbers_are_those_elias_gives(number, code):
+def test_codes_of_small_numbers_are_those_of_the_paper(number, code):
     assert omega.encode(np.array([number])) == packed(code)
 
 
-@settings(deadline=None)
 @given(st.lists(numbers, min_size=1, max_size=300))
-def test_codes_follow_one_another_as_a_plain_encoder_writes_them(values):
+def test_the_codes_are_those_of_a_plain_encoder(values):
     assert omega.encode(np.array(values, np.int64)) == packed("".join(map(plain, values)))
 
 
-@settings(deadline=None)
 @given(st.lists(numbers, min_size=1, max_size=300))
-def test_decoding_gives_back_the_numbers_and_ones_for_the_padding(values):
+def test_the_decoded_numbers_are_the_originals_and_ones_for_the_padding(values):
     decoded = list(decode_all(omega.encode(np.array(values, np.int64))))
     assert decoded[: len(values)] == values
     assert set(decoded[len(values) :]) <= {1}
     assert len(decoded) - len(values) < 8
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(-(2**31) + 1, 2**31 - 1) | st.integers(-5, 5), min_size=1, max_size=300))
-def test_signed_numbers_come_back(values):
+def test_decoded_signed_numbers_are_the_originals(values):
     decoded = list(decode_all(omega.encode_signed(np.array(values, np.int64))))
     assert [signed(number) for number in decoded[: len(values)]] == values

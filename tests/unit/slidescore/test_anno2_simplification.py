@@ -1,4 +1,4 @@
-"""Simplification of many outlines at once against one outline at a time, by recursion."""
+"""Simplification of many outlines at once, compared with a plain recursive one of one outline at a time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from annohooks.slidescore.anno2 import simplification
@@ -24,7 +24,7 @@ rings = st.lists(
 
 
 def squared_distance(p, a, b):
-    """From p to the segment a-b; at every step the same rounding as in Slide Score's encoder."""
+    """From p to the segment a-b, with the rounding of Slide Score's encoder at every step."""
     (x, y), dx, dy = a, b[0] - a[0], b[1] - a[1]
     if dx or dy:
         t = ((p[0] - x) * dx + (p[1] - y) * dy) / (dx * dx + dy * dy)
@@ -44,8 +44,8 @@ def plain(ring, tolerance):
             split = first + 1 + distances.index(max(distances))
             keep.add(split)
             segments += [(first, split), (split, last)]
-    left = [ring[i] for i in sorted(keep)]
-    return left[:1] if len(left) == 2 and left[0] == left[1] else left
+    vertices = [ring[i] for i in sorted(keep)]
+    return vertices[:1] if len(vertices) == 2 and vertices[0] == vertices[1] else vertices
 
 
 def arrays(rings):
@@ -58,115 +58,115 @@ def simplified(rings, tolerance):
     return [list(map(tuple, ring.tolist())) for ring in np.split(xy, offsets[1:-1])]
 
 
-@settings(deadline=None)
 @given(rings, st.sampled_from([1.0, 16.0]))
-def test_every_outline_is_simplified_as_by_recursion(rings, tolerance):
+def test_every_outline_is_simplified_as_by_the_plain_algorithm(rings, tolerance):
     assert simplified(rings, tolerance) == [plain(ring, tolerance) for ring in rings]
 
 
 def at_both(rings):
-    """Outlines at one pixel, and at 16, from one reckoning."""
+    """Outlines simplified to one pixel and to 16 pixels in one call."""
     for at_one_tolerance in zip(*blocks(*arrays(rings), (1.0, 16.0)), strict=True):
         yield [
             list(map(tuple, ring.tolist())) for xy, offsets in at_one_tolerance for ring in np.split(xy, offsets[1:-1])
         ]
 
 
-@settings(deadline=None)
 @given(rings)
-def test_two_tolerances_at_once_are_one_after_the_other(rings):
+def test_two_tolerances_at_once_give_the_result_of_one_after_the_other(rings):
     fine = [plain(ring, 1.0) for ring in rings]
     coarse = [plain(ring, 16.0) for ring in fine]
     assert list(at_both(rings)) == [fine, coarse]
 
 
-@settings(deadline=None)
 @given(rings)
-def test_outlines_do_not_depend_on_how_they_are_grouped_into_blocks(rings):
+def test_the_size_of_blocks_does_not_change_the_result(rings):
     together = simplified(rings, 1.0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(simplification, "BLOCK_VERTICES", 3)
         assert simplified(rings, 1.0) == together
 
 
-def test_first_of_several_farthest_vertices_splits_the_chain():
+def test_the_first_of_several_farthest_vertices_splits_the_chain():
     # (2, 3) and (8, 3) are both 3 away from the chord; once split at (2, 3), (8, 3) is 2.1 away from the next one.
     assert simplified([[(0, 0), (2, 3), (8, 3), (10, 0)]], 2.9) == [[(0, 0), (2, 3), (10, 0)]]
 
 
-def test_vertex_exactly_at_the_tolerance_goes():
+def test_a_vertex_exactly_at_the_tolerance_is_removed():
     assert simplified([[(0, 0), (5, 16), (10, 0)]], 16.0) == [[(0, 0), (10, 0)]]
     assert simplified([[(0, 0), (5, 17), (10, 0)]], 16.0) == [[(0, 0), (5, 17), (10, 0)]]
 
 
-def test_distance_is_to_the_segment_not_to_the_line_through_it():
+def test_the_distance_is_to_the_segment_and_not_to_the_line_through_it():
     assert simplified([[(0, 0), (9, 0), (5, 0)]], 1.0) == [[(0, 0), (9, 0), (5, 0)]]
 
 
-def test_ring_that_ends_where_it_starts_is_measured_from_that_place():
+def test_a_ring_that_ends_where_it_starts_is_measured_from_that_place():
     assert simplified([[(0, 0), (3, 4), (0, 0)], [(7, 7), (7, 8), (7, 7)]], 1.0) == [
         [(0, 0), (3, 4), (0, 0)],
         [(7, 7)],
     ]
 
 
-# Outlines of which each split takes off one vertex
+# Outlines in which each split removes one vertex
+
+
+VERTICES = 200
 
 
 def spiral(turns_px):
-    angle = np.arange(350) * 0.3
+    angle = np.arange(VERTICES) * 0.3
     return (
         np.rint(np.stack([turns_px * angle * np.cos(angle), turns_px * angle * np.sin(angle)], 1)).astype(int) + 9_000
     )
 
 
-i = np.arange(350)
-top = (i % 2) * 100
-square = np.stack([10 * (i // 2), 100 * (((i + 1) // 2) % 2)], 1)
+number = np.arange(VERTICES)
+top = (number % 2) * 100
+square = np.stack([10 * (number // 2), 100 * (((number + 1) // 2) % 2)], 1)
 COMBS = {
-    "teeth": np.stack([2 * i, top], 1),
+    "teeth": np.stack([2 * number, top], 1),
     "square teeth": square,
-    "slanted": np.stack([2 * i + top, top + i], 1),
-    "leaning far over": np.stack([7 * i + 3 * top, 5 * i + top], 1),
-    "growing": np.stack([4 * i, (i % 2) * (i + 10)], 1),
-    "shrinking": np.stack([4 * i, (i % 2) * (400 - i)], 1),
-    "upright": np.stack([top, 3 * i], 1),
-    "there and back": np.concatenate([np.stack([2 * i, top + 300], 1), np.stack([2 * i, top], 1)[::-1]]),
+    "slanted": np.stack([2 * number + top, top + number], 1),
+    "leaning far over": np.stack([7 * number + 3 * top, 5 * number + top], 1),
+    "growing": np.stack([4 * number, (number % 2) * (number + 10)], 1),
+    "shrinking": np.stack([4 * number, (number % 2) * (VERTICES + 50 - number)], 1),
+    "upright": np.stack([top, 3 * number], 1),
+    "there and back": np.concatenate([np.stack([2 * number, top + 300], 1), np.stack([2 * number, top], 1)[::-1]]),
     "closed": np.concatenate([square, [(2_000, 400), (0, 400), (0, 0)]]),
-    "far from the origin": np.stack([2 * i + 2**20 + 1, top + 2**20 - 1], 1),
-    "wide": np.stack([2**16 * i, top * 2**13], 1),
-    "in place": np.stack([(i % 2) * 50, (i % 2) * 70], 1),
+    "far from the origin": np.stack([2 * number + 2**20 + 1, top + 2**20 - 1], 1),
+    "wide": np.stack([2**16 * number, top * 2**13], 1),
+    "in place": np.stack([(number % 2) * 50, (number % 2) * 70], 1),
     "spiral": spiral(3.0),
     "tight spiral": spiral(0.4),
 }
 
 
 @pytest.mark.parametrize("outline", COMBS.values(), ids=COMBS)
-def test_comb_is_simplified_as_by_recursion(outline):
+def test_a_comb_is_simplified_as_by_the_plain_algorithm(outline):
     ring = list(map(tuple, outline.tolist()))
     fine = plain(ring, 1.0)
     assert list(at_both([ring])) == [[fine], [plain(fine, 16.0)]]
 
 
-def test_combs_in_one_block_are_simplified_as_each_by_itself():
+def test_combs_in_one_block_are_simplified_as_in_separate_blocks():
     combs = [list(map(tuple, outline.tolist())) for outline in COMBS.values()] * 3
     together = list(at_both(combs))
     for number, comb in enumerate(combs):
         assert [outlines[number] for outlines in together] == [outlines[0] for outlines in at_both([comb])]
 
 
-def test_comb_of_8000_vertices_is_within_the_work_allowed():
+def test_a_comb_of_8000_vertices_is_within_the_limit_of_the_work():
     n = np.arange(8_000)
     xy = np.stack([2 * n, 100 * (n % 2)], 1).astype(np.int32)
-    xy[-3:, 1] = 0  # two can go, which the very last distances show
-    left, offsets = simplify(xy, np.array([0, 8_000]), 1.0)
+    xy[-3:, 1] = 0  # two of them can be removed, which the very last distances show
+    simple, offsets = simplify(xy, np.array([0, 8_000]), 1.0)
     assert offsets.tolist() == [0, 7_998]
-    assert np.array_equal(left, np.delete(xy, [7_997, 7_998], axis=0))
+    assert np.array_equal(simple, np.delete(xy, [7_997, 7_998], axis=0))
 
 
-def test_beyond_the_work_allowed_every_vertex_between_the_splits_so_far_is_kept(monkeypatch):
-    monkeypatch.setattr(simplification, "DISTANCES_A_VERTEX", 2)
-    monkeypatch.setattr(simplification, "DISTANCES_TO_SPARE", 0)
+def test_beyond_the_limit_of_the_work_all_vertices_of_unfinished_chains_are_kept(monkeypatch):
+    monkeypatch.setattr(simplification, "DISTANCES_PER_VERTEX", 2)
+    monkeypatch.setattr(simplification, "SPARE_DISTANCES", 0)
     # 24 distances: 10 find (30, 90), another 9 find (20, 0) and (60, 90), the next 7 would be too many.
     line = [(x, 0) for x in range(0, 120, 10)]
     ring = [*line[:3], (30, 90), *line[4:6], (60, 90), *line[7:]]
@@ -174,29 +174,29 @@ def test_beyond_the_work_allowed_every_vertex_between_the_splits_so_far_is_kept(
     assert plain(ring, 1.0) == [(0, 0), (20, 0), (30, 90), (40, 0), (50, 0), (60, 90), (70, 0), (110, 0)]
 
 
-def test_vertices_that_the_larger_tolerance_has_done_with_are_not_brought_back_when_the_work_runs_out(monkeypatch):
-    monkeypatch.setattr(simplification, "DISTANCES_A_VERTEX", 1)
-    monkeypatch.setattr(simplification, "DISTANCES_TO_SPARE", 0)
+def test_beyond_the_limit_vertices_that_the_larger_tolerance_has_removed_stay_removed(monkeypatch):
+    monkeypatch.setattr(simplification, "DISTANCES_PER_VERTEX", 1)
+    monkeypatch.setattr(simplification, "SPARE_DISTANCES", 0)
     ring = [(0, 0), (10, 1), (20, 5), (30, 1), (40, 0), (50, 1)]
     fine, coarse = at_both([ring])
     assert (fine, coarse) == ([ring], [[(0, 0), (50, 1)]])
 
 
-def test_work_to_spare_goes_to_the_outlines_that_come_first(monkeypatch):
+def test_the_spare_work_goes_to_the_first_outlines(monkeypatch):
     monkeypatch.setattr(simplification, "BLOCK_VERTICES", 1)  # each outline is a block
-    monkeypatch.setattr(simplification, "DISTANCES_A_VERTEX", 8)
+    monkeypatch.setattr(simplification, "DISTANCES_PER_VERTEX", 8)
     n = np.arange(60)
     comb = list(map(tuple, np.stack([2 * n, 100 * (n % 2)], 1).tolist()))
-    comb[30:30] = [(58, 1), (58, 0)]  # something to leave out
+    comb[30:30] = [(58, 1), (58, 0)]  # a vertex that can be removed
     natural = [(0, 0), (10, 0), (20, 0), (20, 20)]
     exact = plain(comb, 1.0)
-    monkeypatch.setattr(simplification, "DISTANCES_TO_SPARE", 2_000)
+    monkeypatch.setattr(simplification, "SPARE_DISTANCES", 2_000)
     first, second, third = simplified([comb, comb, natural], 1.0)
     assert (first, second, third) == (exact, comb, plain(natural, 1.0))
     assert len(exact) < len(comb)
 
 
-def test_comb_is_simplified_in_memory_of_its_own_size():
+def test_the_memory_is_linear_in_the_vertices_of_a_comb():
     n = np.arange(4_000)
     xy = np.stack([4 * n, (n % 2) * (n + 10)], axis=1).astype(np.int32)
     tracemalloc.start()

@@ -1,4 +1,4 @@
-"""A slide's pixels, by either call, from servers that count their levels differently."""
+"""A slide's pixels through GetScreenshot and GetRawTile, from servers with different level numbers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def jpeg(width, height, grey=90):
 
 
 def field(box, step):
-    """Blue tells the column and green the row, in slide pixels; a JPEG of the box at that step."""
+    """A JPEG of a box, at `step` slide pixels per pixel. Blue is the column and green the row on the slide."""
     columns, rows = max(1, math.ceil(box.width / step)), max(1, math.ceil(box.height / step))
     picture = np.full((rows, columns, 3), 120, np.uint8)
     picture[..., 0] = (box.x + (np.arange(columns) + 0.5) * step) * 255 / WIDTH
@@ -32,20 +32,17 @@ def field(box, step):
     return reply(cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, 98))[1].tobytes())
 
 
-def where(query):
+def box_of(query):
     return Box(*(int(query[key]) for key in ("x", "y", "width", "height")))
 
 
-def screenshots(offset, most_px=None):
-    """A server whose full resolution is `offset` levels above ceil(log2(longest side))."""
+def screenshots(offset):
+    """Screenshots of a server whose full resolution is `offset` levels above ceil(log2(longest side))."""
 
-    def answer(asked):
-        assert asked.path == "/Api/GetScreenshot"
-        step = max(1.0, 2.0 ** (FULL + offset - int(asked.query["level"])))
-        longest = max(where(asked.query)[2:]) / step
-        if most_px and longest > most_px:
-            step *= longest / most_px
-        return field(where(asked.query), step)
+    def answer(request):
+        assert request.path == "/Api/GetScreenshot"
+        step = max(1.0, 2.0 ** (FULL + offset - int(request.query["level"])))
+        return field(box_of(request.query), step)
 
     outbound = Answering(answer)
     metadata = Metadata(WIDTH, HEIGHT, 0.25, 0.25)
@@ -53,9 +50,11 @@ def screenshots(offset, most_px=None):
 
 
 def raw_tiles(downsamples):
-    def answer(asked):
-        query = asked.query
-        assert asked.path == "/Api/GetRawTile"
+    """Raw tiles of a server with these levels."""
+
+    def answer(request):
+        query = request.query
+        assert request.path == "/Api/GetRawTile"
         size = int(query["width"]), int(query["height"])
         assert min(size) > 0
         assert max(size) <= PICTURE_PX
@@ -69,7 +68,7 @@ def raw_tiles(downsamples):
 
 
 def assert_shows(picture, box, downsample):
-    """To within two slide pixels' worth of the field's colours, and what a JPEG costs."""
+    """The picture shows the box, within two slide pixels and the losses of a JPEG."""
     assert picture.shape == (math.ceil(box.height / downsample), math.ceil(box.width / downsample), 3)
     assert picture.dtype == np.uint8
     for row, column in ((0, 0), (-1, -1)):
@@ -79,7 +78,7 @@ def assert_shows(picture, box, downsample):
         assert picture[row, column, 1] == pytest.approx(y * 255 / HEIGHT, abs=6)
 
 
-def test_size_and_resolution_are_the_slides():
+def test_size_and_resolution_are_those_of_the_slide():
     metadata = Metadata(WIDTH, HEIGHT, 0.25, 0.26)
     slide = Screenshots(Client(Answering(None), "token", give_up_token=False), 7, metadata)
     assert (slide.width, slide.height, slide.mpp) == (WIDTH, HEIGHT, pytest.approx(0.255))
@@ -89,103 +88,106 @@ def test_size_and_resolution_are_the_slides():
 
 
 @pytest.mark.parametrize("offset", [-2, -1, 0, 1, 2])
-@pytest.mark.parametrize("downsample", [1, 2, 4])
+@pytest.mark.parametrize("downsample", [1, 4])
 @pytest.mark.parametrize(
     "box",
-    [Box(100, 200, 900, 700), Box(0, 0, 4000, 3000), Box(4990, 2995, 10, 5), Box(3001, 17, 1999, 1501)],
-    ids=["middling", "large", "tiny", "odd"],
+    [
+        pytest.param(Box(0, 0, 4000, 3000), id="large", marks=pytest.mark.thorough),
+        pytest.param(Box(4990, 2995, 10, 5), id="tiny"),
+        pytest.param(Box(3001, 17, 1999, 1501), id="odd"),
+    ],
 )
-def test_picture_has_the_size_asked_for_however_the_server_counts_its_levels(offset, downsample, box):
+def test_a_picture_has_the_requested_size_whatever_the_servers_level_numbers(offset, downsample, box):
     slide, outbound = screenshots(offset)
     for _ in range(2):
         assert_shows(slide.picture(box, downsample), box, downsample)
-    level = int(outbound.asked[-1].query["level"])
+    level = int(outbound.requests[-1].query["level"])
     assert max(1, 2 ** (FULL + offset - level)) == downsample  # neither enlarged nor reduced on our side
 
 
-def test_level_is_measured_once_and_kept():
+def test_the_level_is_measured_once():
     slide, outbound = screenshots(2)
     for number in range(5):
         slide.picture(Box(500 * number, 0, 500, 500), 1)
-    assert [int(asked.query["level"]) for asked in outbound.asked] == [FULL, *[FULL + 2] * 5]
+    assert [int(request.query["level"]) for request in outbound.requests] == [FULL, *[FULL + 2] * 5]
 
 
-def test_level_that_is_right_at_once_costs_no_request():
+def test_an_offset_of_0_needs_no_further_request():
     slide, outbound = screenshots(0)
     slide.picture(Box(0, 0, 500, 500), 1)
-    assert len(outbound.asked) == 1
+    assert len(outbound.requests) == 1
 
 
-def test_threads_that_ask_at_once_measure_once():
+def test_several_threads_measure_the_level_once():
     slide, outbound = screenshots(1)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda x: slide.picture(Box(x, 0, 400, 400), 1), range(0, 4000, 400)))
-    assert [int(asked.query["level"]) for asked in outbound.asked].count(FULL) == 1
-    assert len(outbound.asked) == 11
+    assert [int(request.query["level"]) for request in outbound.requests].count(FULL) == 1
+    assert len(outbound.requests) == 11
 
 
-@pytest.mark.parametrize("size", [(300, 200), (900, 300), (450, 300), (1, 1), (1000, 600)])
-def test_picture_of_another_size_than_any_level_gives_is_refused_and_not_stretched(size):
-    outbound = Answering(lambda asked: jpeg(*size))
+@pytest.mark.parametrize("size", [(900, 300), (450, 300), (1, 1), (1000, 600)])
+def test_a_picture_of_another_size_than_any_level_has_is_refused(size):
+    outbound = Answering(lambda request: jpeg(*size))
     slide = Screenshots(Client(outbound, "token", give_up_token=False), 7, Metadata(WIDTH, HEIGHT))
-    with pytest.raises(Upstream, match=f"a picture of {size[0]} x {size[1]} pixels, where 900 x 600 were asked for"):
+    with pytest.raises(Upstream, match=f"a picture of {size[0]} x {size[1]} pixels instead of 900 x 600"):
         slide.picture(Box(0, 0, 900, 600), 1)
-    assert len(outbound.asked) <= 4
+    assert len(outbound.requests) <= 4
 
 
 @pytest.mark.parametrize("size", [(900, 600), (901, 599), (898, 602)])
-def test_picture_rounded_by_a_pixel_or_two_is_brought_to_the_size_asked_for(size):
+def test_a_picture_rounded_by_a_pixel_or_two_is_resized(size):
     slide = Screenshots(
-        Client(Answering(lambda asked: jpeg(*size)), "token", give_up_token=False), 7, Metadata(WIDTH, HEIGHT)
+        Client(Answering(lambda request: jpeg(*size)), "token", give_up_token=False), 7, Metadata(WIDTH, HEIGHT)
     )
     assert slide.picture(Box(0, 0, 900, 600), 1).shape == (600, 900, 3)
 
 
-def test_screenshot_is_asked_for_without_its_scale_bar():
+def test_a_screenshot_is_requested_without_a_scale_bar():
     slide, outbound = screenshots(0)
     slide.picture(Box(1, 2, 300, 400), 1)
     expected = {"imageid": "7", "x": "1", "y": "2", "width": "300", "height": "400", "showScalebar": "false"}
-    assert {key: value for key, value in outbound.asked[0].query.items() if key != "level"} == expected
+    assert {key: value for key, value in outbound.requests[0].query.items() if key != "level"} == expected
 
 
 # Raw tiles
 
 
-@pytest.mark.parametrize("downsamples", [[1.0, 2.0, 4.0], [1.0, 4.0, 16.0], [1.0, 4.00023], [1.0], []])
-@pytest.mark.parametrize("downsample", [1, 2, 4, 8])
-@pytest.mark.parametrize("box", [Box(100, 200, 900, 700), Box(3001, 17, 1999, 1501), Box(4990, 2995, 10, 5)])
-def test_raw_picture_has_the_size_asked_for_whatever_levels_there_are(downsamples, downsample, box):
+@pytest.mark.parametrize("downsamples", [[1.0, 4.0, 16.0], [1.0, 4.00023], []])
+@pytest.mark.parametrize("downsample", [1, 4, 8])
+@pytest.mark.parametrize("box", [Box(3001, 17, 1999, 1501), Box(4990, 2995, 10, 5)])
+def test_a_raw_picture_has_the_requested_size_whatever_the_levels(downsamples, downsample, box):
     slide, _ = raw_tiles(downsamples)
     assert_shows(slide.picture(box, downsample), box, downsample)
 
 
-def test_raw_picture_is_read_at_the_coarsest_level_that_is_fine_enough():
+def test_a_raw_picture_is_read_at_the_coarsest_level_that_is_fine_enough():
     slide, outbound = raw_tiles([1.0, 2.0, 4.0, 8.0])
     slide.picture(Box(0, 0, 800, 800), 4)
-    (asked,) = outbound.asked
-    assert (asked.query["level"], asked.query["width"], asked.query["studyid"]) == ("2", "200", "3")
+    (request,) = outbound.requests
+    assert (request.query["level"], request.query["width"], request.query["studyid"]) == ("2", "200", "3")
 
 
-def test_raw_picture_larger_than_the_server_makes_is_put_together():
+def test_a_large_raw_picture_is_composed_of_tiles():
     slide, outbound = raw_tiles([1.0])
     box = Box(100, 50, 4001, 2500)
     assert_shows(slide.picture(box, 2), box, 2)
-    assert len(outbound.asked) == 3 * 2
-    assert {(int(a.query["x"]), int(a.query["y"])) for a in outbound.asked} == {
+    assert len(outbound.requests) == 3 * 2
+    assert {(int(a.query["x"]), int(a.query["y"])) for a in outbound.requests} == {
         (x, y) for x in (100, 2100, 4100) for y in (50, 2050)
     }
 
 
 @pytest.mark.parametrize("downsamples", [[0.0], [1.0, -4.0], [1.0, float("inf")], [float("nan")]])
-def test_levels_no_slide_has_are_refused(downsamples):
-    with pytest.raises(Upstream, match="levels no slide has"):
+def test_impossible_levels_are_refused(downsamples):
+    with pytest.raises(Upstream, match="impossible levels"):
         raw_tiles(downsamples)
 
 
-def test_raw_tile_of_another_size_is_refused():
-    outbound = Answering(lambda asked: jpeg(300, 200))
+def test_a_raw_tile_of_another_size_is_refused():
+    outbound = Answering(lambda request: jpeg(300, 200))
     slide = RawTiles(Client(outbound, "token", give_up_token=False), 7, Metadata(WIDTH, HEIGHT), 3)
-    with pytest.raises(Upstream, match="where 900 x 600 were asked for"):
+    with pytest.raises(Upstream, match="instead of 900 x 600"):
         slide.picture(Box(0, 0, 900, 600), 1)
 
 
@@ -193,12 +195,12 @@ def test_raw_tiles_are_no_larger_than_the_deployment_allows():
     tiles, outbound = raw_tiles([1.0])
     small = RawTiles(tiles._client, 7, Metadata(WIDTH, HEIGHT, 0.25, 0.25), 1, picture_px=600)
     small.picture(Box(0, 0, 1500, 700), 1)
-    assert len(outbound.asked) == 3 * 2
-    assert all(max(int(asked.query["width"]), int(asked.query["height"])) <= 600 for asked in outbound.asked)
+    assert len(outbound.requests) == 3 * 2
+    assert all(max(int(request.query["width"]), int(request.query["height"])) <= 600 for request in outbound.requests)
 
 
-def test_no_raw_tile_is_asked_for_any_more_once_one_has_failed():
-    def answer(asked):
+def test_no_raw_tile_is_requested_after_a_failure():
+    def answer(request):
         raise Upstream("Slide Score answered with status 401 while reading the pixels.")
 
     outbound = Answering(answer)
@@ -207,4 +209,4 @@ def test_no_raw_tile_is_asked_for_any_more_once_one_has_failed():
     for _ in range(3):
         with pytest.raises(Upstream, match="401"):
             tiles.picture(Box(0, 0, 5000, 3000), 1)
-    assert len(outbound.asked) == 1
+    assert len(outbound.requests) == 1

@@ -1,1 +1,1 @@
-"""Slide Score's webhook: its request, its API, its results."""
+"""Slide Score's webhook: its request, the calls of its API, and its results."""

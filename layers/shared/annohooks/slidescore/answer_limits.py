@@ -1,4 +1,4 @@
-"""Of more outlines than an answer can hold, the largest."""
+"""Keeps the largest outlines when an answer cannot hold them all."""
 
 from __future__ import annotations
 
@@ -10,64 +10,67 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annohooks.imaging.findings import Findings
-from annohooks.imaging.outlines import Outlines
-from annohooks.slidescore.anno2 import MOST_MEMBERSHIPS
+from annohooks.imaging.outlines import BoolArray, Outlines
+from annohooks.slidescore.anno2 import MAX_TILE_ENTRIES
 from annohooks.slidescore.anno2.tiles import Boxes
 
 
-class Most(msgspec.Struct, frozen=True):
-    """What all outlines of an answer may amount to: outlines, as many as the viewer can take; their vertices; and how
-    often one touches a tile of anno2's index, where a few outlines as large as the slide take more than a million
-    nuclei. Holes count with the outline they lie in."""
+class AnswerLimits(msgspec.Struct, frozen=True):
+    """Limits for all outlines of an answer together. A hole counts with the outline it lies in.
+
+    outlines: as many as the viewer can show. vertices: of these outlines. tile_entries: of anno2's tile index, where a
+    few outlines as large as the slide need more entries than a million nuclei.
+    """
 
     outlines: int
     vertices: int = 16_000_000
-    memberships: int = MOST_MEMBERSHIPS
+    tile_entries: int = MAX_TILE_ENTRIES
 
 
-def largest(found: Iterable[Findings], most: Most) -> list[Findings]:
-    """The findings with the largest of their outlines, of all regions and classes, up to the first that no longer fits.
+def largest(findings: Iterable[Findings], limits: AnswerLimits) -> list[Findings]:
+    """The findings with their largest outlines, across all regions and classes, until the first that does not fit.
 
-    An outline that is too much by itself is left out and does not count as the first. Outlines that go stay counted,
-    in `object_counts` and `left_out`. found: may be made one by one; never more is in memory than fits, and the latest.
-    Which outlines stay does not depend on the order of the findings, but that of the same size the earlier ones do.
+    An outline that exceeds a limit by itself is left out, and smaller ones are still kept. Objects whose outlines are
+    left out still count, in `object_counts` and `left_out`. findings: may come from a generator; the memory then holds
+    no more than the outlines that fit, and the latest findings. The order of the findings does not change which
+    outlines are kept, except that the earlier one wins between two of the same size.
     """
-    limits = np.array([most.outlines, most.vertices, most.memberships])
-    kept: list[Findings] = []
-    cost, areas = np.empty((0, 3), np.int64), np.empty(0)
-    gone_px2 = -1.0  # the area of the largest that no longer fitted
-    for latest in found:
+    limit = np.array([limits.outlines, limits.vertices, limits.tile_entries])
+    selected: list[Findings] = []
+    cost, area_px2 = np.empty((0, 3), np.int64), np.empty(0)
+    largest_left_out_px2 = -1.0
+    for latest in findings:
         earlier = len(cost)
-        kept.append(latest)
+        selected.append(latest)
         cost = np.concatenate((cost, _cost(latest.outlines)))
-        areas = np.concatenate((areas, latest.outlines.areas()[latest.outlines.is_outer]))
-        del latest  # it is not needed whole while the next is made
-        keep = np.asarray((cost <= limits).all(axis=1))
-        keep[earlier:] &= areas[earlier:] > gone_px2
-        order = np.flatnonzero(keep)[np.argsort(-areas[keep], kind="stable")]
-        beyond = order[~(np.cumsum(cost[order], axis=0) <= limits).all(axis=1)]
+        area_px2 = np.concatenate((area_px2, latest.outlines.areas()[latest.outlines.is_outer]))
+        del latest  # its memory must be free while the next findings are made
+        keep = np.asarray((cost <= limit).all(axis=1))
+        keep[earlier:] &= area_px2[earlier:] > largest_left_out_px2
+        by_size = np.flatnonzero(keep)[np.argsort(-area_px2[keep], kind="stable")]
+        beyond = by_size[~(np.cumsum(cost[by_size], axis=0) <= limit).all(axis=1)]
         if beyond.size:
-            gone_px2 = areas[beyond[0]]
+            largest_left_out_px2 = area_px2[beyond[0]]
             keep[beyond] = False
-        ends = np.cumsum([int(each.outlines.is_outer.sum()) for each in kept])
-        kept = [_kept(each, part) for each, part in zip(kept, np.split(keep, ends[:-1]), strict=True)]
-        cost, areas = cost[keep], areas[keep]
-    return kept
+        ends = np.cumsum([int(part.outlines.is_outer.sum()) for part in selected])
+        selected = [_taken(part, outer) for part, outer in zip(selected, np.split(keep, ends[:-1]), strict=True)]
+        cost, area_px2 = cost[keep], area_px2[keep]
+    return selected
 
 
 def _cost(outlines: Outlines) -> NDArray[np.int64]:
-    """For each outer ring, int64 [outer, 3]: one, its vertices, the tiles it touches; those of its holes included."""
+    """What each outer outline counts against the limits, with its holes: int64 [outer, 3], in their order."""
     if not len(outlines):
         return np.empty((0, 3), np.int64)
     outer = outlines.is_outer
-    of = (np.cumsum(outer) - 1)[np.where(outer, np.arange(len(outlines)), outlines.parent)]
-    tiles = Boxes.around(outlines.xy, outlines.offsets).tile_counts()
-    amounts = (outer, outlines.counts, tiles)
-    return np.stack([np.bincount(of, weights=amount).astype(np.int64) for amount in amounts], axis=1)
+    owner = (np.cumsum(outer) - 1)[np.where(outer, np.arange(len(outlines)), outlines.parent)]
+    tile_counts = Boxes.around(outlines.xy, outlines.offsets).tile_counts()
+    amounts = (outer, outlines.counts, tile_counts)
+    return np.stack([np.bincount(owner, weights=amount).astype(np.int64) for amount in amounts], axis=1)
 
 
-def _kept(findings: Findings, outer: NDArray[np.bool_]) -> Findings:
-    """outer: which outer rings stay, in ring order; a hole stays with its own."""
+def _taken(findings: Findings, outer: BoolArray) -> Findings:
+    """The findings with some of their outer outlines and the holes in these. outer: bool, one per outer outline."""
     if outer.all():
         return findings
     keep = np.zeros(len(findings.outlines), np.bool_)

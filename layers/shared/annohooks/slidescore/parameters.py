@@ -1,4 +1,4 @@
-"""An analyzer's parameters as Slide Score questions, and the answers back as parameters."""
+"""An analyzer's parameters as Slide Score's questions, and the answers as the analyzer's parameters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from annohooks.core.errors import BadRequest
 from annohooks.imaging.analyzers import ANALYZERS, Analyzer, Parameters, Shown
 from annohooks.imaging.parameters import Parameter, parameters_of, read
 from annohooks.slidescore import regions
-from annohooks.slidescore.request import Webhook
+from annohooks.slidescore.request import Trigger
 
 ANALYSIS_QUESTION = "Analysis"
 SHOW_QUESTION = "Show"
@@ -25,7 +25,7 @@ _ROI_COLOR = "#FF0000"
 
 
 class Question(NamedTuple):
-    """One line of a questions string: name, Slide Score's type, and its specification (options, or a colour)."""
+    """One line of a questions string. type: Slide Score's name of it. specification: the options, or a colour."""
 
     name: str
     type: str
@@ -36,9 +36,9 @@ class Question(NamedTuple):
 
 
 def questions_string(analyzers: Iterable[Analyzer[Any, Any]]) -> str:
-    """The form for a webhook that offers these analyzers, one question a line, fields parted by tabs.
+    """The form of a webhook that offers these analyzers: one question per line, its fields separated by tabs.
 
-    Source: protocol reference, section 4 (questions string).
+    Source: the questions strings in the examples of slidescore-sdk 1.5.4.
     """
     analyzers = sorted(analyzers, key=lambda analyzer: analyzer.title.casefold())
     titles = ";;".join(analyzer.title for analyzer in analyzers)
@@ -53,19 +53,19 @@ def questions_string(analyzers: Iterable[Analyzer[Any, Any]]) -> str:
     return "\n".join(question.line() for question in questions) + "\n"
 
 
-def analyzer_for(webhook: Webhook, default: str) -> Analyzer[Any, Any]:
-    """The analyzer the body's `analyzer` key names, else the answer to "Analysis", else the deployment's default."""
-    wanted = webhook.analyzer or _text(webhook.answer(ANALYSIS_QUESTION)) or default
+def analyzer_for(trigger: Trigger, default: str) -> Analyzer[Any, Any]:
+    """The analyzer named by the body's key `analyzer`, else by the answer to "Analysis", else by the deployment."""
+    name = (trigger.analyzer or _text(trigger.answer(ANALYSIS_QUESTION)) or default).casefold()
     for analyzer in ANALYZERS.values():
-        if wanted.casefold() in (analyzer.name.casefold(), analyzer.title.casefold()):
+        if name in (analyzer.name.casefold(), analyzer.title.casefold()):
             return analyzer
     titles = ", ".join(analyzer.title for analyzer in ANALYZERS.values())
-    raise BadRequest(f'The answer to "{ANALYSIS_QUESTION}" is not an analysis this webhook has: {titles}.')
+    raise BadRequest(f'The answer to "{ANALYSIS_QUESTION}" has to be one of {titles}.')
 
 
-def shown_for(webhook: Webhook, analyzer: Analyzer[Any, Any]) -> tuple[Shown, ...]:
-    """What the answer to "Show" chooses; what suits the analyzer when nothing was answered."""
-    answers = (answer.value for answer in webhook.answers if _bare(answer.name) == _bare(SHOW_QUESTION))
+def shown_for(trigger: Trigger, analyzer: Analyzer[Any, Any]) -> tuple[Shown, ...]:
+    """What the answer to "Show" chooses. Without an answer, what the analyzer shows by default."""
+    answers = (answer.value for answer in trigger.answers if _key(answer.name) == _key(SHOW_QUESTION))
     text = next(filter(None, map(_text, answers)), "")
     if not text:
         return analyzer.shows
@@ -75,18 +75,18 @@ def shown_for(webhook: Webhook, analyzer: Analyzer[Any, Any]) -> tuple[Shown, ..
     raise BadRequest(f'The answer to "{SHOW_QUESTION}" has to be one of {", ".join(_SHOWN)}.')
 
 
-def parameters_for(webhook: Webhook, analyzer: Analyzer[Any, Any]) -> Parameters:
-    """The analyzer's parameters, defaults where nothing was answered. Raises BadRequest naming the question."""
-    answers = {_bare(answer.name): text for answer in webhook.answers if (text := _text(answer.value))}
-    questions = {_bare(_name(analyzer, parameter)) for parameter in parameters_of(analyzer.parameters)}
-    if any(name.startswith(_bare(f"{analyzer.title}:")) for name in answers.keys() - questions):
+def parameters_for(trigger: Trigger, analyzer: Analyzer[Any, Any]) -> Parameters:
+    """The analyzer's parameters from the answers, or their defaults. Raises BadRequest with the question's name."""
+    answers = {_key(answer.name): text for answer in trigger.answers if (text := _text(answer.value))}
+    questions = {_key(_name(analyzer, parameter)) for parameter in parameters_of(analyzer.parameters)}
+    if any(name.startswith(_key(f"{analyzer.title}:")) for name in answers.keys() - questions):
         raise BadRequest(
-            f'A question that begins with "{analyzer.title}:" is not a question of this analysis. Its questions '
+            f'A question that begins with "{analyzer.title}:" does not belong to this analysis. The questions '
             "may have changed: please ask your administrator to paste the questions string again."
         )
 
     def value_of(parameter: Parameter) -> str | float | None:
-        text = answers.get(_bare(_name(analyzer, parameter)))
+        text = answers.get(_key(_name(analyzer, parameter)))
         return _number(text) if text and parameter.is_number else text
 
     def refusal(parameter: Parameter) -> BadRequest:
@@ -99,20 +99,22 @@ def parameters_for(webhook: Webhook, analyzer: Analyzer[Any, Any]) -> Parameters
 
 
 def described(analyzer: Analyzer[Any, Any], parameters: Parameters) -> str:
-    """What differs from the defaults, for the person who chose it; empty when nothing does."""
-    chosen = []
+    """A sentence with the parameters that differ from their defaults, empty if there are none."""
+    changed = []
     for parameter in parameters_of(analyzer.parameters):
         value = getattr(parameters, parameter.field)
         if value != parameter.default:
             title = parameter.title.partition(",")[0]
-            chosen.append(f"{title} {value if isinstance(value, str) else f'{value:.12g}'}")
-    return f"Chosen: {'; '.join(chosen)}." if chosen else ""
+            changed.append(f"{title} {value if isinstance(value, str) else f'{value:.12g}'}")
+    return f"Changed parameters: {'; '.join(changed)}." if changed else ""
 
 
 def _show_question(analyzers: Iterable[Analyzer[Any, Any]]) -> str:
-    """With what is shown when it is left open, as far as all of them agree."""
-    defaults = {choice for each in analyzers for choice, shown in _SHOWN.items() if set(shown) == set(each.shows)}
-    default = f" {defaults.pop()}" if len(defaults) == 1 else ": what suits the analysis"
+    """The name of the question with its default, if all analyzers have the same one."""
+    defaults = {
+        choice for analyzer in analyzers for choice, shown in _SHOWN.items() if set(shown) == set(analyzer.shows)
+    }
+    default = f" {defaults.pop()}" if len(defaults) == 1 else ": depends on the analysis"
     return f"{SHOW_QUESTION} (default{default})"
 
 
@@ -132,7 +134,7 @@ def _name(analyzer: Analyzer[Any, Any], parameter: Parameter) -> str:
 
 
 def _number(text: str) -> str | float:
-    """A number that may have a decimal comma; the text itself if it is no number."""
+    """The number in a text, also with a decimal comma. The text itself if it is no number."""
     try:
         return float(text.replace(",", "."))
     except ValueError:
@@ -140,10 +142,10 @@ def _number(text: str) -> str | float:
 
 
 def _text(value: Any) -> str:
-    """What was answered, as text; empty for nothing, and for a drawing, which is no answer to such a question."""
+    """The answer as text. Empty if there is none, and for a drawing, which cannot answer such a question."""
     return str(value).strip() if isinstance(value, str | int | float) else ""
 
 
-def _bare(name: str) -> str:
-    """A question's name without its "(default ...)" ending, compared without case."""
+def _key(name: str) -> str:
+    """A question's name without its "(default ...)" ending, in lower case."""
     return name.partition("(default")[0].casefold().strip()

@@ -1,4 +1,4 @@
-"""A slide's pixels at any downsample, by either of the calls that give them."""
+"""A slide's pixels at any downsample, through GetScreenshot or GetRawTile."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from annohooks.imaging.decode import Picture
 from annohooks.imaging.region import Box
 from annohooks.slidescore.client import PICTURE_PX, PLATFORM, Client, Metadata
 
-_LEVEL_TRIES = 3
-_LEAST_TELLING_PX = 32  # below it, a size rounded by a pixel or two could pass for another level's
-_TELLING_PX = 256
+_LEVEL_ATTEMPTS = 3
+_LEAST_MEASURABLE_PX = 32  # rounding by a pixel or two could make a smaller picture look like another level's
+_MEASURABLE_PX = 256
 
 
 class _Pixels:
-    """A slide's size and resolution, and its pixels at any downsample; see segmentation.Slide."""
+    """What both kinds of pixels share of segmentation.Slide: the slide's size and resolution."""
 
     def __init__(self, client: Client, image_id: int, metadata: Metadata, picture_px: int = PICTURE_PX) -> None:
         self._client, self._image_id, self._picture_px = client, image_id, picture_px
@@ -29,56 +29,56 @@ class _Pixels:
 
 
 class Screenshots(_Pixels):
-    """Pixels through GetScreenshot, whose levels are counted differently from server to server.
+    """Pixels through GetScreenshot, whose level numbers differ between servers.
 
-    Full resolution is level ceil(log2(longest side)) plus an offset nobody documents: the first picture's size tells
-    it, and all later ones are asked for with it. A first picture too small to tell, or so large that at the wrong level
-    it could be more than the server makes, is preceded by one of its surroundings.
+    Full resolution is level ceil(log2(longest side)) plus an offset, which no document states. The size of the first
+    picture shows the offset, and all later requests use it. If the first picture is too small to show it, or so large
+    that the server might limit its size at a wrong level, a picture of its surroundings is measured first.
     """
 
     def __init__(self, client: Client, image_id: int, metadata: Metadata, picture_px: int = PICTURE_PX) -> None:
         super().__init__(client, image_id, metadata, picture_px)
-        self._full = math.ceil(math.log2(max(self.width, self.height, 2)))
-        self._offset: int | None = None
+        self._full_level = math.ceil(math.log2(max(self.width, self.height, 2)))
+        self._level_offset: int | None = None
         self._measuring = threading.Lock()
 
     def picture(self, box: Box, downsample: int) -> Picture:
         size = math.ceil(box.width / downsample), math.ceil(box.height / downsample)
         with self._measuring:
-            if self._offset is None:
-                telling = self._telling(box, downsample)
-                picture, self._offset = self._measured(telling, downsample)
-                if telling == box:
+            if self._level_offset is None:
+                measurable = self._measurable(box, downsample)
+                picture, self._level_offset = self._measured(measurable, downsample)
+                if measurable == box:
                     return _resized(_checked(picture, *size), *size)
-        return _resized(_checked(self._screenshot(box, downsample, self._offset), *size), *size)
+        return _resized(_checked(self._screenshot(box, downsample, self._level_offset), *size), *size)
 
-    def _telling(self, box: Box, downsample: int) -> Box:
-        """The box if its picture's size can tell the offset, else one at the same place whose picture's can."""
-        if _LEAST_TELLING_PX <= max(box.width, box.height) / downsample <= self._picture_px / 2:
+    def _measurable(self, box: Box, downsample: int) -> Box:
+        """The box if the size of its picture shows the offset, else a box at the same place whose picture does."""
+        if _LEAST_MEASURABLE_PX <= max(box.width, box.height) / downsample <= self._picture_px / 2:
             return box
-        width, height = (min(_TELLING_PX * downsample, side) for side in (self.width, self.height))
+        width, height = (min(_MEASURABLE_PX * downsample, side) for side in (self.width, self.height))
         return Box(min(box.x, self.width - width), min(box.y, self.height - height), width, height)
 
     def _measured(self, box: Box, downsample: int) -> tuple[Picture, int]:
-        """The picture, and the level offset that gave it its size; of the last try, when none gave the size wanted."""
-        wanted = math.ceil(max(box.width, box.height) / downsample)
-        offset = missing = 0
-        for _ in range(_LEVEL_TRIES):
-            offset += missing
+        """The picture, and the level offset that gave it the expected size. If none did, those of the last attempt."""
+        expected_px = math.ceil(max(box.width, box.height) / downsample)
+        offset = missing_levels = 0
+        for _ in range(_LEVEL_ATTEMPTS):
+            offset += missing_levels
             picture = self._screenshot(box, downsample, offset)
-            missing = round(math.log2(wanted / max(picture.shape[:2])))
-            if not missing:
+            missing_levels = round(math.log2(expected_px / max(picture.shape[:2])))
+            if not missing_levels:
                 break
         return picture, offset
 
     def _screenshot(self, box: Box, downsample: int, offset: int) -> Picture:
-        level = max(self._full + offset - round(math.log2(downsample)), 0)
-        where = {"imageid": self._image_id, "x": box.x, "y": box.y, "width": box.width, "height": box.height}
-        return self._client.picture("GetScreenshot", {**where, "level": level, "showScalebar": "false"})
+        level = max(self._full_level + offset - round(math.log2(downsample)), 0)
+        fields = {"imageid": self._image_id, "x": box.x, "y": box.y, "width": box.width, "height": box.height}
+        return self._client.picture("GetScreenshot", {**fields, "level": level, "showScalebar": "false"})
 
 
 class RawTiles(_Pixels):
-    """Pixels through GetRawTile: the level is an index into the slide's downsamples, the size is of that level."""
+    """Pixels through GetRawTile. A level is an index into the slide's downsamples, a size is in the level's pixels."""
 
     def __init__(
         self, client: Client, image_id: int, metadata: Metadata, study_id: object, picture_px: int = PICTURE_PX
@@ -88,13 +88,13 @@ class RawTiles(_Pixels):
         self._ids = {"studyid": study_id, "imageId": image_id}
         self._downsamples = metadata.downsamples or [1.0]
         if not all(1 <= downsample < math.inf for downsample in self._downsamples):
-            raise Upstream(f"{PLATFORM} gave the slide levels no slide has.")
+            raise Upstream(f"{PLATFORM} answered impossible levels for this slide.")
 
     def picture(self, box: Box, downsample: int) -> Picture:
         level = max((i for i, d in enumerate(self._downsamples) if d <= downsample * 1.01), default=0)
-        step = self._downsamples[level]
+        level_downsample = self._downsamples[level]
         whole = np.empty((math.ceil(box.height / downsample), math.ceil(box.width / downsample), 3), np.uint8)
-        side = max(1, int(self._picture_px * step / downsample))  # of the part that one tile of the level gives
+        side = max(1, int(self._picture_px * level_downsample / downsample))  # of one tile, in pixels of the picture
         for row in range(0, whole.shape[0], side):
             for column in range(0, whole.shape[1], side):
                 part = whole[row : row + side, column : column + side]
@@ -104,8 +104,8 @@ class RawTiles(_Pixels):
                     "level": level,
                     "x": box.x + left,
                     "y": box.y + top,
-                    "width": max(1, round(min(width * downsample, box.width - left) / step)),
-                    "height": max(1, round(min(height * downsample, box.height - top) / step)),
+                    "width": max(1, round(min(width * downsample, box.width - left) / level_downsample)),
+                    "height": max(1, round(min(height * downsample, box.height - top) / level_downsample)),
                     "jpegQuality": 90,
                 }
                 tile = self._tile(fields)
@@ -113,7 +113,7 @@ class RawTiles(_Pixels):
         return whole
 
     def _tile(self, fields: Mapping[str, int]) -> Picture:
-        """One tile. Once one has failed none is asked for any more, whichever thread needs it."""
+        """One tile. After a failure no thread sends another request: the same error is raised again."""
         if self._failure is not None:
             raise self._failure
         try:
@@ -124,16 +124,16 @@ class RawTiles(_Pixels):
 
 
 def _checked(picture: Picture, width: int, height: int) -> Picture:
-    """The picture, if its size is the one asked for but for rounding: any other would be stretched unnoticed."""
-    for side, wanted in zip(picture.shape, (height, width), strict=False):
-        if abs(side - wanted) > max(2, 0.02 * wanted):
-            sent = f"{picture.shape[1]} x {picture.shape[0]}"
-            raise Upstream(f"{PLATFORM} sent a picture of {sent} pixels, where {width} x {height} were asked for.")
+    """The picture if it has the requested size, within rounding. Any other picture would be stretched unnoticed."""
+    for side, requested in zip(picture.shape, (height, width), strict=False):
+        if abs(side - requested) > max(2, 0.02 * requested):
+            size = f"{picture.shape[1]} x {picture.shape[0]}"
+            raise Upstream(f"{PLATFORM} sent a picture of {size} pixels instead of {width} x {height}.")
     return picture
 
 
 def _resized(picture: Picture, width: int, height: int) -> Picture:
-    """The picture at that size, [height, width, 3]."""
+    """The picture at another size, [height, width, 3]."""
     if picture.shape[:2] == (height, width):
         return picture
     return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)

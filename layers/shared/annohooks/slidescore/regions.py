@@ -1,4 +1,4 @@
-"""What the user drew, as shapes on the slide."""
+"""The regions of interest that the user drew, as shapes on the slide."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from annohooks.imaging.region import Region, Shape, regions_of
 
 QUESTION = "ROI"
 _ELLIPSE_VERTICES = 90
-_MOST_SHAPES = 200
-_MOST_VERTICES = 50_000
-_AGAIN = "Please draw the region of interest again, press Done, and send."
-NO_AREA = f"The region of interest has no area: it is a point, a line, or too narrow for this analysis. {_AGAIN}"
+_MAX_SHAPES = 200
+_MAX_VERTICES = 50_000
+_DRAW_AGAIN = "Please draw the region of interest again, press Done, and send."
+NO_AREA = f"The region of interest has no area: it is a point, a line, or too narrow for this analysis. {_DRAW_AGAIN}"
 
 
 class _XY(msgspec.Struct):
@@ -24,8 +24,8 @@ class _XY(msgspec.Struct):
     y: float | None = None
 
 
-class _Drawn(msgspec.Struct, rename={"positive": "positivePolygons", "negative": "negativePolygons"}):
-    """One shape as the viewer stores it (anno1); which keys it has depends on its type."""
+class _Anno1(msgspec.Struct, rename={"positive": "positivePolygons", "negative": "negativePolygons"}):
+    """One shape as the viewer stores it (anno1). Its type decides which keys it has."""
 
     type: str
     corner: _XY | None = None
@@ -37,64 +37,64 @@ class _Drawn(msgspec.Struct, rename={"positive": "positivePolygons", "negative":
 
 
 def regions(answer: Any, width: int, height: int) -> list[Region]:
-    """The regions of an AnnoShapes answer on a slide of width x height pixels, overlapping ones joined.
+    """The regions of an AnnoShapes answer on a slide of width x height pixels. Overlapping regions are joined.
 
-    answer: JSON text, or already a list, of rect, ellipse, polygon or brush shapes. Shapes the user began and did not
-    finish (null corners) are left out as long as one is whole.
-    Raises BadRequest, in words for the person who drew, when nothing is left to look at.
+    answer: a list of rect, ellipse, polygon or brush shapes, or its JSON text. Unfinished shapes (null corners) are
+    left out if at least one shape is finished.
+    Raises BadRequest, in words for the user who drew, when no region is left to analyse.
     """
-    shapes = [shape for drawn in _drawn(answer) if (shape := _shape(drawn)) is not None]
+    shapes = [shape for anno1 in _anno1_shapes(answer) if (shape := _shape(anno1)) is not None]
     if not shapes:
-        raise BadRequest(f"The region of interest was not finished. {_AGAIN}")
-    solid = [shape for shape in shapes if min(shape.box.width, shape.box.height) > 0]
-    if not solid:
+        raise BadRequest(f"The region of interest was not finished. {_DRAW_AGAIN}")
+    with_area = [shape for shape in shapes if min(shape.box.width, shape.box.height) > 0]
+    if not with_area:
         raise BadRequest(NO_AREA)
-    found = regions_of(solid, width, height)
-    if not found:
-        raise BadRequest(f"The region of interest lies outside the slide. {_AGAIN}")
-    return found
+    on_slide = regions_of(with_area, width, height)
+    if not on_slide:
+        raise BadRequest(f"The region of interest lies outside the slide. {_DRAW_AGAIN}")
+    return on_slide
 
 
-def _drawn(answer: Any) -> list[_Drawn]:
+def _anno1_shapes(answer: Any) -> list[_Anno1]:
     if answer is None or answer == "" or answer == []:
-        raise BadRequest(f'No region of interest was drawn (question "{QUESTION}"). {_AGAIN}')
+        raise BadRequest(f'No region of interest was drawn (question "{QUESTION}"). {_DRAW_AGAIN}')
     try:
         if isinstance(answer, str):
-            drawn = msgspec.json.decode(answer, type=list[_Drawn])
+            shapes = msgspec.json.decode(answer, type=list[_Anno1])
         else:
-            drawn = msgspec.convert(answer, list[_Drawn])
+            shapes = msgspec.convert(answer, list[_Anno1])
     except (msgspec.MsgspecError, RecursionError, UnicodeEncodeError):
         raise BadRequest(
             f'The answer to "{QUESTION}" is not a list of shapes; the question has to be of type AnnoShapes.'
         ) from None
-    if not drawn:
-        raise BadRequest(f'No region of interest was drawn (question "{QUESTION}"). {_AGAIN}')
-    vertices = sum(len(d.points) + sum(map(len, d.positive)) + sum(map(len, d.negative)) for d in drawn)
-    if len(drawn) > _MOST_SHAPES or vertices > _MOST_VERTICES:
+    if not shapes:
+        raise BadRequest(f'No region of interest was drawn (question "{QUESTION}"). {_DRAW_AGAIN}')
+    vertices = sum(len(s.points) + sum(map(len, s.positive)) + sum(map(len, s.negative)) for s in shapes)
+    if len(shapes) > _MAX_SHAPES or vertices > _MAX_VERTICES:
         raise BadRequest(
-            f"The region of interest has {len(drawn)} shapes with {vertices} vertices; at most {_MOST_SHAPES} shapes "
-            f"with {_MOST_VERTICES} vertices can be analysed at once."
+            f"The region of interest has {len(shapes)} shapes with {vertices} vertices; at most {_MAX_SHAPES} shapes "
+            f"with {_MAX_VERTICES} vertices can be analysed at once."
         )
-    return drawn
+    return shapes
 
 
-def _shape(drawn: _Drawn) -> Shape | None:
-    """None for a shape that was begun and not finished."""
-    kind = drawn.type.lower()
+def _shape(anno1: _Anno1) -> Shape | None:
+    """The shape in slide pixels, None if it is unfinished."""
+    kind = anno1.type.lower()
     if kind in ("rect", "ellipse"):
-        origin, size = _pair(drawn.corner if kind == "rect" else drawn.center), _pair(drawn.size)
+        origin, size = _pair(anno1.corner if kind == "rect" else anno1.center), _pair(anno1.size)
         if origin is None or size is None:
             return None
         return Shape((_rectangle(origin, size) if kind == "rect" else _ellipse(origin, size),))
     if kind == "polygon":
-        ring = _ring(drawn.points)
+        ring = _ring(anno1.points)
         return None if ring is None else Shape((ring,))
     if kind == "brush":
-        rings = [ring for points in drawn.positive if (ring := _ring(points)) is not None]
-        holes = [ring for points in drawn.negative if (ring := _ring(points)) is not None]
+        rings = [ring for points in anno1.positive if (ring := _ring(points)) is not None]
+        holes = [ring for points in anno1.negative if (ring := _ring(points)) is not None]
         return Shape(tuple(rings), tuple(holes)) if rings else None
     raise BadRequest(
-        f"The region of interest has a shape of a type that encloses nothing. Please draw a rectangle, an ellipse, "
+        f"The region of interest has a shape that encloses no area. Please draw a rectangle, an ellipse, "
         f'a polygon, or use the brush for the question "{QUESTION}".'
     )
 
@@ -107,7 +107,7 @@ def _pair(point: _XY | None) -> FloatArray | None:
 
 
 def _ring(points: list[_XY]) -> FloatArray | None:
-    """float64 [k, 2]; None with fewer than three vertices, or a vertex without its coordinates."""
+    """float64 [k, 2]. None if there are fewer than three vertices, or a vertex lacks a coordinate."""
     pairs = [_pair(point) for point in points]
     ring: FloatArray = np.array([pair for pair in pairs if pair is not None])
     return ring if len(ring) == len(pairs) >= 3 else None

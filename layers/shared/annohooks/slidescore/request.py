@@ -1,4 +1,8 @@
-"""The body Slide Score posts, as far as it is used."""
+"""The body that Slide Score posts, as far as it is used.
+
+Source: Slide Score's manual, External Analyses (test3.slidescore.com/docs/analysis.html); the example
+webhook_slide_analysis of slidescore-sdk 1.5.4.
+"""
 
 from __future__ import annotations
 
@@ -17,25 +21,24 @@ _PERSONAL = ("apitoken", "secret", "email", "imagename", "casename")
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """One answered question. value is text, for drawn shapes JSON text; null when nothing was answered."""
+    """The answer to one question. value: text, JSON text for drawn shapes, or null if the user answered nothing."""
 
     name: str
     value: Any = None
 
 
 class Sender(msgspec.Struct, frozen=True, rename={"token": "apitoken"}):
-    """The server a trigger comes from, and the token it brought."""
+    """The server that a trigger comes from, and the token for its API."""
 
     host: Annotated[str, msgspec.Meta(min_length=1)]
     token: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
 
 
-class Webhook(msgspec.Struct, frozen=True, rename={"image_id": "imageid", "study_id": "studyid"}):
-    """What a trigger asks for.
+class Trigger(msgspec.Struct, frozen=True, rename={"image_id": "imageid", "study_id": "studyid"}):
+    """What a user asks for by pressing Send: the slide, the answers, and the analysis if the body template fixes it.
 
-    Keys that are not used (the names, the case, the email, the webhook's own id in either generation of the template)
-    are not looked at: an empty case or a renamed key cannot fail a request. `analyzer` is ours, for a body template
-    that fixes the analysis. Source: protocol reference, section 4.
+    All other keys are ignored (names, the case, the email, the webhook's own id under its old or new key), so an empty
+    case or a renamed key cannot make a request fail. `analyzer` is a key of annohooks, not of Slide Score.
     """
 
     image_id: int
@@ -43,25 +46,25 @@ class Webhook(msgspec.Struct, frozen=True, rename={"image_id": "imageid", "study
     study_id: Any = None
     analyzer: str | None = None
 
-    def answer(self, name: str) -> Any:
-        """The value answered to a question, its name compared without case; None when there is none."""
-        wanted = name.casefold().strip()
-        return next((answer.value for answer in self.answers if answer.name.casefold().strip() == wanted), None)
+    def answer(self, question: str) -> Any:
+        """The value answered to a question, None if there is none. The case of the question's name does not matter."""
+        name = question.casefold().strip()
+        return next((answer.value for answer in self.answers if answer.name.casefold().strip() == name), None)
 
 
 def decode(body: bytes) -> dict[str, Any]:
-    """The body's JSON object, its keys not yet looked at. Raises BadRequest saying where the text stops being JSON."""
+    """The body's JSON object, with unchecked keys. Raises BadRequest with the place where the text is not JSON."""
     return json_object(body, _HINT)
 
 
 def sender(fields: Mapping[str, Any]) -> Sender:
-    """Raises BadRequest naming the key that is missing or of the wrong type, never its value."""
+    """Raises BadRequest with the name, never the value, of a key that is missing or of the wrong type."""
     return _converted(fields, Sender)
 
 
-def parse(fields: Mapping[str, Any]) -> Webhook:
-    """Raises BadRequest naming the key that is missing or of the wrong type, never its value."""
-    return _converted(fields, Webhook)
+def trigger(fields: Mapping[str, Any]) -> Trigger:
+    """Raises BadRequest with the name, never the value, of a key that is missing or of the wrong type."""
+    return _converted(fields, Trigger)
 
 
 def _converted(fields: Mapping[str, Any], into: type[T]) -> T:
@@ -72,5 +75,5 @@ def _converted(fields: Mapping[str, Any], into: type[T]) -> T:
 
 
 def personal(fields: Mapping[str, Any]) -> list[str]:
-    """Values that must not reach a log: token, secret, and whatever names a person, a case or a slide."""
+    """Values that must not reach a log: the token, the secret, and the names of a person, a case and a slide."""
     return [value for key in _PERSONAL if isinstance(value := fields.get(key), str)]

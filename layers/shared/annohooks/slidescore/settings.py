@@ -1,4 +1,4 @@
-"""What a deployment chooses for Slide Score."""
+"""The settings of a deployment for Slide Score."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from annohooks.slidescore.client import PICTURE_PX
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Read from the environment variable of the same name in capitals; template.yaml says what each is for."""
+    """Read from environment variables of the same names in capitals. docs/slidescore.md explains them."""
 
     slidescore_secret_parameter: str
     staging_bucket: str

@@ -1,20 +1,20 @@
-"""A staged file to Slide Score, by TUS 1.0.0: in ranges, and on from where a broken upload stopped."""
+"""Uploads a staged file to Slide Score by TUS 1.0.0, in ranges. A broken upload continues where it stopped."""
 
 from __future__ import annotations
 
-import time
 from base64 import b64encode
 from collections.abc import Mapping
 
+from annohooks.core import retry
 from annohooks.core.errors import Upstream, UpstreamStatus
 from annohooks.core.http import Outbound
 from annohooks.core.observability import logger
+from annohooks.core.retry import Backoff
 from annohooks.core.staging import Staged, Staging
 from annohooks.slidescore.client import PLATFORM
 
 _CHUNK_BYTES = 8_000_000
-_MOST_BREAKS = 4
-_PAUSE_S = 0.2  # before going on, twice as long each time
+_BACKOFF = Backoff(first_s=0.2, attempts=5)
 _DOING = "uploading the anno2"
 _TUS = {"Tus-Resumable": "1.0.0"}
 
@@ -22,8 +22,8 @@ _TUS = {"Tus-Resumable": "1.0.0"}
 def upload(outbound: Outbound, staging: Staging, staged: Staged, metadata: Mapping[str, str]) -> str:
     """Uploads a staged file and returns the upload's id, the last part of its URL.
 
-    A range that breaks off is asked about (HEAD) and continued, at most four times in an upload. Raises Upstream when
-    the server names an upload URL on another origin, or none, or the upload stays broken.
+    After a broken connection the server is asked for its offset (HEAD), and the upload continues from there, four times
+    at most. Raises Upstream when the server names no upload URL, or one on another origin, or the upload stays broken.
     Source: tus.io protocol 1.0.0, core and creation.
     """
     encoded = ",".join(f"{key} {b64encode(value.encode()).decode()}" for key, value in metadata.items())
@@ -33,46 +33,51 @@ def upload(outbound: Outbound, staging: Staging, staged: Staged, metadata: Mappi
     if not location:
         raise Upstream(f"{PLATFORM} did not say where to upload the anno2.")
     path = outbound.locate(location)
-    offset, breaks = 0, 0
-    while offset < staged.size:
-        try:
-            offset = _patch(outbound, path, staging.read(staged, offset, _CHUNK_BYTES), offset)
-        except Upstream as error:
-            breaks += 1
-            if breaks > _MOST_BREAKS or not _may_go_on(error):
+    offset, is_broken = 0, False
+
+    def send_the_rest() -> None:
+        nonlocal offset, is_broken
+        if is_broken:
+            is_broken = False
+            offset = _server_offset(outbound, path, offset, staged.size)
+            logger.warning("a broken upload continues", extra={"offset": offset})
+        while offset < staged.size:
+            try:
+                offset = _patch(outbound, path, staging.read(staged, offset, _CHUNK_BYTES), offset)
+            except Upstream:
+                is_broken = True
                 raise
-            logger.warning("an upload broke off and goes on", extra={"offset": offset, "breaks": breaks})
-            time.sleep(_PAUSE_S * 2 ** (breaks - 1))
-            offset = _offset(outbound, path, offset, staged.size)
+
+    retry.call(send_the_rest, _BACKOFF, lambda error: is_broken and _is_repeatable(error))
     return path.partition("?")[0].rstrip("/").rpartition("/")[2]
 
 
 def _patch(outbound: Outbound, path: str, content: bytes, offset: int) -> int:
-    """Sends bytes from offset on; returns the offset the server has then."""
+    """Sends the bytes that begin at an offset. Returns the server's new offset."""
     headers = {**_TUS, "Upload-Offset": str(offset), "Content-Type": "application/offset+octet-stream"}
     reply = outbound.request("PATCH", path, doing=_DOING, headers=headers, body=content, accept=(200, 204))
     return _checked(reply.headers.get("Upload-Offset"), offset + 1, offset + len(content))
 
 
-def _offset(outbound: Outbound, path: str, last: int, size: int) -> int:
-    """How much the server has, by its own word; what was known before when it does not answer."""
+def _server_offset(outbound: Outbound, path: str, last: int, size: int) -> int:
+    """How many bytes the server has, as it says. The last known offset when it does not answer."""
     try:
         reply = outbound.request("HEAD", path, doing=_DOING, headers=_TUS, accept=(200, 204))
     except Upstream as error:
-        if not _may_go_on(error):
+        if not _is_repeatable(error):
             raise
         return last
     return _checked(reply.headers.get("Upload-Offset"), 0, size)
 
 
-def _checked(offset: str | None, least: int, most: int) -> int:
-    if offset is None or not offset.isdecimal() or not least <= int(offset) <= most:
-        raise Upstream(f"{PLATFORM} lost count of the bytes while {_DOING}.")
+def _checked(offset: str | None, lowest: int, highest: int) -> int:
+    if offset is None or not offset.isdecimal() or not lowest <= int(offset) <= highest:
+        raise Upstream(f"{PLATFORM} answered an impossible upload offset while {_DOING}.")
     return int(offset)
 
 
-def _may_go_on(error: Upstream) -> bool:
-    """A connection that broke, a time-out, a conflict of offsets or a fault of the server may pass; a refusal stays."""
+def _is_repeatable(error: Exception) -> bool:
+    """True for a broken connection, a time-out, a conflict of offsets, and a fault of the server."""
     if isinstance(error, UpstreamStatus):
         return error.reply_status in (409, 423) or error.reply_status >= 500
-    return True
+    return isinstance(error, Upstream)

@@ -1,4 +1,4 @@
-"""Brotli, from blocks, so that what is compressed need never be in memory as a whole."""
+"""Brotli compression of blocks, so that the whole content is never in memory."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterable
 import brotli  # type: ignore[import-untyped]
 
 QUALITY = 5
-"""Slide Score's own 8 takes about twice as long for the same size."""
+"""Slide Score's own quality 8 takes about twice as long for the same size."""
 WINDOW = 22
-"""Log2 of how many bytes back repeats are looked for: brotli's own default."""
+"""Base-2 logarithm of the window in bytes: brotli's own default."""
 
 
-def brotlied(blocks: Iterable[bytes], quality: int = QUALITY, window: int = WINDOW) -> bytes:
-    """The blocks, one after another, compressed together."""
+def brotli_compressed(blocks: Iterable[bytes], quality: int = QUALITY, window: int = WINDOW) -> bytes:
+    """The blocks, one after another, compressed as one stream."""
     compressor = brotli.Compressor(quality=quality, lgwin=window)
     parts = [compressor.process(block) for block in blocks]
     parts.append(compressor.finish())

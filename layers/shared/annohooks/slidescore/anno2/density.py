@@ -1,4 +1,4 @@
-"""The lookup tables of an anno2 zip: how crowded the slide is, as small grey pictures."""
+"""The lookup tables of an anno2 zip: small grey pictures of how many items lie in each tile."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ FINE_PX = 32
 COARSE_PX = 256
 RATIO = COARSE_PX // FINE_PX
 BAND_TILES = 1 << 17
-"""Fine tiles counted at a time, or RATIO rows of them if that is more. Bounds the memory, but for a slide wider than
-half a million px: there it grows with the width."""
+"""Fine tiles that are counted together, or RATIO rows of them if that is more. Limits the memory, except for a slide
+wider than half a million px, where the memory grows with the width."""
 
 
 def density_members(boxes: Boxes) -> list[tuple[str, bytes]]:
-    """density_32px.png and density_256px.png of what has these bounding boxes, none of them big; points are boxes too.
+    """density_32px.png and density_256px.png of items with these bounding boxes. A point is a box, too.
 
-    Each counts once in every 32 px tile its box touches; a 256 px tile has the sum of its 32 px tiles. The fullest tile
-    is white. A picture ends at the last tile that counts; up to there, every tile of a band that any box touches takes
-    time, empty or not.
+    boxes: none of them big. An item counts once in every 32 px tile that its box touches. A 256 px tile has the sum of
+    its 32 px tiles. The tile with the highest count is white. A picture ends at the last tile with an item. All tiles
+    of a band that a box touches take time, also empty ones.
     """
     counts = _Counts(boxes)
-    fullest = 1, 1
-    for _, *band in counts.bands():
-        fullest = max(fullest[0], int(band[0].max())), max(fullest[1], int(band[1].max()))
-    fine, coarse = _Picture(fullest[0]), _Picture(fullest[1])
+    fine_highest = coarse_highest = 1
+    for _, fine_counts, coarse_counts in counts.bands():
+        fine_highest = max(fine_highest, int(fine_counts.max()))
+        coarse_highest = max(coarse_highest, int(coarse_counts.max()))
+    fine, coarse = _Picture(fine_highest), _Picture(coarse_highest)
     for first, fine_counts, coarse_counts in counts.bands():
         fine.add(first, fine_counts)
         coarse.add(first // RATIO, coarse_counts)
@@ -40,30 +41,36 @@ def density_members(boxes: Boxes) -> list[tuple[str, bytes]]:
 
 
 class _Picture:
-    """A table being written, band by band. fullest: the count that is white."""
+    """A table as a picture, written band by band. highest: the count that is white."""
 
-    def __init__(self, fullest: int) -> None:
-        self._grey = np.rint(np.arange(fullest + 1) / fullest * 255).astype(np.uint8)
+    def __init__(self, highest: int) -> None:
+        self._grey = np.rint(np.arange(highest + 1) / highest * 255).astype(np.uint8)
         self._width = self._height = 0
         self._rows = Deflated()
 
     def add(self, first: int, counts: NDArray[np.int64]) -> None:
-        """counts: [rows, width]. first: the row they begin at; those since the last band are black."""
+        """counts: [rows, width]. first: their first row. The rows between the last band and this one are black."""
         rows, self._width = counts.shape
         self._rows.add_zeros((first - self._height) * (1 + self._width))
         self._rows.add(unfiltered(self._grey[counts]))
         self._height = first + rows
 
     def png(self) -> bytes:
-        return grey_png(self._width, self._height, 8, self._rows.finished())
+        return grey_png(self._width, self._height, 8, self._rows.stream())
 
 
 class _Counts:
-    """How many boxes touch each fine tile, band by band, from the corners of the boxes alone.
+    """The number of boxes that touch each fine tile, band by band, from the corners of the boxes.
 
-    A tile's count is the sum, over it and all tiles above it and to its left, of differences: 1 where a box begins and
-    just off its opposite corner, -1 just off its other two.
-    Source: Crow 1984, summed-area tables, the other way round.
+    Each box adds four differences around its tiles. A tile's count is the sum of the differences at this tile and at
+    all tiles above it and to its left:
+
+        +1  .  .  . -1      a box of 4 x 3 tiles
+         .  .  .  .
+         .  .  .  .
+        -1          +1
+
+    Source: Crow 1984, summed-area tables, applied in reverse.
     """
 
     def __init__(self, boxes: Boxes) -> None:
@@ -81,8 +88,8 @@ class _Counts:
         self._minus.sort()
 
     def bands(self) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int64]]]:
-        """From the top down: the first row of a band, the counts of its fine tiles [rows, width], and those of the
-        coarse tiles they make up. A band without any is left out, unless it is the last.
+        """From the top down: the first row of a band, the counts of its fine tiles [rows, width], and the counts of
+        its coarse tiles. A band without items is left out unless it is the last.
         """
         above = np.zeros(self._stride, np.int64)
         for first in range(0, self._height, self._band_rows):
@@ -102,7 +109,7 @@ class _Counts:
             yield first, fine, np.add.reduceat(down, np.arange(0, fine.shape[1], RATIO), axis=1)
 
     def _within(self, places: Integers, first: int, last: int) -> Integers:
-        """Of places, ascending, those in the rows first to last - 1, counted from where these begin."""
+        """The places in rows first to last - 1, relative to the start of these rows. places: ascending."""
         bounds = np.array((first, last)) * self._stride
         begin, end = np.searchsorted(places, bounds.astype(places.dtype))
         inside: Integers = places[begin:end] - places.dtype.type(bounds[0])

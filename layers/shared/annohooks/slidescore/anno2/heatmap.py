@@ -13,14 +13,14 @@ BLOCK_ROWS = 256
 
 
 def heatmap_png(levels: NDArray[np.uint8]) -> bytes:
-    """heatmap.png: levels, uint8 [rows, columns], as they are."""
+    """heatmap.png, whose grey values are the levels. levels: uint8 [rows, columns]."""
     rows, columns = levels.shape
     deflated = Deflated()
     for first in range(0, rows, BLOCK_ROWS):
         deflated.add(unfiltered(levels[first : first + BLOCK_ROWS]))
-    return grey_png(columns, rows, 8, deflated.finished())
+    return grey_png(columns, rows, 8, deflated.stream())
 
 
 def heatmap_metadata(x: int, y: int, cell_px: int) -> bytes:
-    """heatmap_metadata.json: where on the slide the first cell's corner is, and how many slide pixels a cell has."""
+    """heatmap_metadata.json: the place of the first cell's corner on the slide, and a cell's side in slide pixels."""
     return json.dumps({"x": x, "y": y, "sizePerPixel": cell_px}, indent=2).encode()

@@ -1,4 +1,4 @@
-"""Points as pictures, the member of an anno2 zip that holds them when they are many and close."""
+"""The member of an anno2 zip that stores points as pictures, when they are many and dense."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from annohooks.slidescore.anno2.tiles import TILE_PX, Tiles
 
 BLOCK_TILES = 64
 ROW_BYTES = 1 + TILE_PX // 8
-"""Of a tile, uncompressed: its filter type, 0, and a bit for each pixel."""
+"""Bytes in an uncompressed row of a tile: the filter type 0, and a bit per pixel."""
 TILE_BYTES = TILE_PX * ROW_BYTES
 GZIP_LEVEL = 1
-"""What is in the tar is compressed already, but for names and padding."""
+"""Low, because only names and padding are not compressed yet."""
 
 
 def masks_tar_gz(xy: IntArray) -> bytes:
-    """masks.tar.gz: for each tile with points a picture tile_x{column}_y{row}.png, its points white.
+    """masks.tar.gz: a picture tile_x{column}_y{row}.png with white points for each tile that has points.
 
-    xy: int32 [K, 2], K at least 1, none negative; duplicates become one. Tiles in the order of `Tiles`.
+    xy: int32 [K, 2], K at least 1, not negative. Duplicates become one pixel. The tiles are in the order of `Tiles`.
     """
-    gzip = zlib.compressobj(GZIP_LEVEL, wbits=16 + zlib.MAX_WBITS)  # whose header has no time
+    gzip = zlib.compressobj(GZIP_LEVEL, wbits=16 + zlib.MAX_WBITS)  # its header has no time stamp
     parts = [gzip.compress(block) for block in _tar(xy)]
     parts.append(gzip.flush())
     return b"".join(parts)
@@ -58,7 +58,7 @@ def _pictures(xy: IntArray, tiles: Tiles) -> Iterator[tuple[str, bytes]]:
 
 
 def tar_header(name: str, size: int) -> bytes:
-    """Of a file in a tar: what `tarfile` makes of a name of up to 100 characters and a size, in a sixth of the time.
+    """The tar header of a file, with a name of up to 100 characters. Six times as fast as `tarfile`, with equal bytes.
 
     Source: POSIX.1-1988, ustar.
     """

@@ -1,4 +1,4 @@
-"""Which outlines and points lie in which square tile of the slide."""
+"""The square tiles of the slide, and the outlines and points that lie in each of them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Integers = NDArray[np.signedinteger]
 
 TILE_PX = 256
 BIG_PX2 = 10_000
-"""An outline whose bounding box covers more than this is big: indexed apart, left out of the density tables."""
+"""An outline whose bounding box covers more is big: it has a separate index, and is not in the density tables."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Boxes:
-    """Bounding boxes of M outlines: low and high, int32 [M, 2] each, both inclusive."""
+    """Bounding boxes of M outlines. low, high: int32 [M, 2], both inclusive."""
 
     low: IntArray
     high: IntArray
@@ -36,8 +36,8 @@ class Boxes:
     def __len__(self) -> int:
         return len(self.low)
 
-    def __getitem__(self, keep: BoolArray) -> Boxes:
-        return Boxes(self.low[keep], self.high[keep])
+    def __getitem__(self, mask: BoolArray) -> Boxes:
+        return Boxes(self.low[mask], self.high[mask])
 
     @property
     def big(self) -> BoolArray:
@@ -46,16 +46,15 @@ class Boxes:
         return np.asarray(width * height > BIG_PX2)
 
     def tile_counts(self, tile_px: int = TILE_PX) -> NDArray[np.int64]:
-        """How many tiles each box touches, int64 [M]."""
+        """The number of tiles that each box touches, int64 [M]."""
         columns, rows = (self.high // tile_px - self.low // tile_px + 1).astype(np.int64).T
         return np.asarray(columns * rows)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tiles:
-    """What lies in each of G tiles, T members in all.
+    """The T members of G tiles, in Slide Score's order: rows by their first member, and columns in a row likewise.
 
-    Tiles are in Slide Score's order: rows as their first member comes, and within a row columns as theirs comes.
     column, row: [G]. offsets: int64 [G + 1]; tile g has members[offsets[g]:offsets[g + 1]], int64 [T], ascending.
     """
 
@@ -66,7 +65,7 @@ class Tiles:
 
     @classmethod
     def of(cls, column: Integers, row: Integers) -> Tiles:
-        """column, row: [T], T at least 1, the tile each of the members 0 to T - 1 lies in, none negative."""
+        """column, row: [T], T at least 1, not negative: the tile of each of the members 0 to T - 1."""
         members = np.lexsort((_narrow(column), _narrow(row)))
         column, row = column[members], row[members]
         begin = np.flatnonzero(changes(column) | changes(row))
@@ -88,19 +87,19 @@ class Tiles:
 
 
 def ranges(first: Integers, count: NDArray[np.int64]) -> tuple[IntArray, IntArray]:
-    """count[i] numbers from first[i] up, for every i in turn: whose i each is, and the number itself, int32 [T]."""
+    """For every i in turn, count[i] numbers from first[i] up: two arrays, the i and the numbers, int32 [T]."""
     owner = np.repeat(np.arange(len(count), dtype=np.int32), count)
     begin = (first - np.cumsum(count) + count).astype(np.int32)
     return owner, np.arange(len(owner), dtype=np.int32) + np.repeat(begin, count)
 
 
 def changes(values: Integers) -> BoolArray:
-    """Where a value is not the one before it, bool [T]; always at the first."""
+    """Mask of the values that differ from the value before them, bool [T]. The first value is one of them."""
     changed = np.ones(len(values), np.bool_)
     np.not_equal(values[1:], values[:-1], out=changed[1:])
     return changed
 
 
 def _narrow(numbers: Integers) -> NDArray[np.unsignedinteger]:
-    """In 16 bits if they fit: NumPy sorts those by radix, many times as fast."""
+    """The numbers in 16 bits if they fit, because NumPy sorts these by radix, many times as fast."""
     return numbers.astype(np.min_scalar_type(int(numbers.max())), copy=False)

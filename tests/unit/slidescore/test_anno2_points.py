@@ -1,0 +1,172 @@
+"""Points and masks as an anno2 zip: as text while they are few or sparse, as pictures otherwise."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import tarfile
+
+import numpy as np
+import pytest
+from anno2_zips import density, encode_points, item_count, member, member_names
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annohooks.slidescore import anno2
+from annohooks.slidescore.anno2 import points_zip
+from local.anno2 import decode
+
+AS_TEXT = "anno1_points.json.br"
+AS_PICTURES = "masks.tar.gz"
+METADATA_MEMBERS = ["system_metadata.json", "user_metadata.json"]
+DENSITY_MEMBERS = ["lookup-tables/density_32px.png", "lookup-tables/density_256px.png"]
+
+coordinates = st.integers(0, 700) | st.integers(250, 260)
+places = st.lists(st.tuples(coordinates, coordinates), min_size=1, max_size=200)
+text_or_mask = pytest.mark.parametrize("mask", [False, True], ids=["points", "mask"])
+
+
+@pytest.fixture
+def low_limits(monkeypatch):
+    """Ten points are many, three per tile are dense."""
+    monkeypatch.setattr(anno2, "FEW_POINTS", 10)
+    monkeypatch.setattr(anno2, "DENSE_POINTS_PER_TILE", 3)
+
+
+@given(places)
+def test_decoded_points_have_their_order_and_their_duplicates(points):
+    decoded = decode(encode_points(points))
+    assert decoded.type == "points"
+    assert decoded.points.tolist() == [list(point) for point in points]
+
+
+@given(places)
+def test_a_decoded_mask_has_each_place_once(points):
+    decoded = decode(encode_points(points, mask=True))
+    assert decoded.type == "mask"
+    assert len(decoded.points) == len(set(points))
+    assert set(map(tuple, decoded.points.tolist())) == set(points)
+
+
+def test_the_member_of_few_points_is_their_json():
+    zipped = encode_points([(7, 0), (10, 123456)], side=200_000)
+    assert member_names(zipped) == [*METADATA_MEMBERS, AS_TEXT]
+    assert member(zipped, AS_TEXT) == b'[{"x": 7, "y": 0}, {"x": 10, "y": 123456}]'
+
+
+def test_the_members_of_a_mask_are_its_density_and_its_tiles_in_slide_scores_order():
+    zipped = encode_points([(600, 300), (0, 600), (10, 310), (599, 301), (300, 700), (600, 700)], mask=True)
+    assert member_names(zipped) == [*METADATA_MEMBERS, *DENSITY_MEMBERS, AS_PICTURES]
+    with tarfile.open(fileobj=io.BytesIO(member(zipped, AS_PICTURES))) as tar:
+        names = tar.getnames()
+    assert names == [f"tile_x{x}_y{y}.png" for x, y in [(2, 1), (0, 1), (0, 2), (1, 2), (2, 2)]]
+    assert json.loads(member(zipped, "system_metadata.json")) == {"version": "0.2.0", "type": "mask", "numItems": 6}
+
+
+def test_any_reader_can_read_the_tar():
+    zipped = encode_points([(600, 300), (0, 600)], mask=True)
+    with tarfile.open(fileobj=io.BytesIO(member(zipped, AS_PICTURES))) as tar:
+        entries = tar.getmembers()
+    assert [(entry.isreg(), entry.mode, entry.uid, entry.gid, entry.mtime) for entry in entries] == [
+        (True, 0o644, 0, 0, 0)
+    ] * 2
+    assert entries[1].offset == tarfile.BLOCKSIZE * (1 + -(-entries[0].size // tarfile.BLOCKSIZE))
+
+
+def test_points_at_the_borders_of_tiles_are_in_the_right_tile():
+    points = [[255, 0], [256, 255], [511, 256]]
+    assert sorted(decode(encode_points(points, mask=True)).points.tolist()) == points
+
+
+def test_few_points_are_text_without_density_even_if_they_are_dense(low_limits):
+    assert member_names(encode_points([(1, 1)] * 9)) == [*METADATA_MEMBERS, AS_TEXT]
+
+
+def test_many_sparse_points_are_text_with_density(low_limits):
+    points = [(7, 7)] * 7 + [(260, 7), (7, 260), (520, 7), (1, 1)]
+    zipped = encode_points(points)
+    assert decode(zipped).points.tolist() == [list(point) for point in points]
+    assert density(zipped, 32) == [[255] + [0] * 7 + [32] + [0] * 7 + [32], *[[0] * 17] * 7, [32] + [0] * 16]
+    assert density(zipped, 256) == [[255, 32, 32], [32, 0, 0]]
+
+
+def test_many_dense_points_are_pictures(low_limits):
+    points = [(x, 10 * x) for x in range(12)]
+    zipped = encode_points([*points, *points])
+    decoded = decode(zipped)
+    assert decoded.type == "points"
+    assert decoded.points.tolist() == [list(point) for point in points]
+    assert item_count(zipped) == 24
+
+
+@pytest.mark.parametrize(("tiles", "form"), [(4, AS_PICTURES), (5, AS_TEXT)])
+def test_points_are_dense_from_the_limit_per_tile_that_has_points(low_limits, tiles, form):
+    zipped = encode_points([(256 * (number % tiles), 0) for number in range(12)])  # 3 and 2.4 per tile
+    assert form in member_names(zipped)
+
+
+def test_the_limits_are_those_of_slide_scores_encoder():
+    assert (anno2.FEW_POINTS, anno2.DENSE_POINTS_PER_TILE) == (500_000, 30)
+    xy = np.stack(np.divmod(np.arange(500_000, dtype=np.int32), 700), axis=1)
+    assert AS_PICTURES in member_names(encode_points(xy))
+    assert AS_TEXT in member_names(encode_points(xy[1:]))
+
+
+# Metadata of points
+
+
+def test_item_metadata_goes_by_the_place_of_its_point():
+    zipped = encode_points([(1, 2), (3, 4)], item_metadata={(3, 4): {"class": 7}})
+    assert decode(zipped).item_metadata == {"3,4": {"class": 7}}
+    assert zipped == encode_points([(1, 2), (3, 4)], item_metadata={(np.int32(3), np.int64(4)): {"class": 7}})
+
+
+@text_or_mask
+@pytest.mark.parametrize("place", [(2, 1), (-1, 2), (2**70, 2)])
+def test_metadata_of_a_place_without_a_point_is_refused(place, mask):
+    with pytest.raises(ValueError, match=f"^no point lies at {re.escape(str(place))}$"):
+        encode_points([(1, 2)], mask=mask, item_metadata={(1, 2): {}, place: {}})
+
+
+def test_metadata_that_is_no_json_object_or_has_no_place_is_refused():
+    with pytest.raises(TypeError, match="JSON object"):
+        encode_points([(1, 2)], item_metadata={(1, 2): [1]})
+    with pytest.raises(TypeError, match="JSON object"):
+        encode_points([(1, 2)], metadata=[("a", 1)])
+    with pytest.raises(TypeError):
+        encode_points([(0, 0)], item_metadata={(0, 0.5): {}})
+
+
+# Refused points
+
+
+@text_or_mask
+def test_no_points_are_refused(mask):
+    with pytest.raises(ValueError, match=r"^no points$"):
+        encode_points([], mask=mask)
+
+
+@text_or_mask
+def test_points_off_the_slide_are_refused_and_those_on_its_far_edges_are_not(mask):
+    corners = [(0, 0), (60, 0), (0, 40), (60, 40)]
+    zipped = points_zip(np.array(corners, np.int32), {}, width=60, height=40, mask=mask)
+    assert decode(zipped).points.tolist() == [list(corner) for corner in corners]
+    with pytest.raises(ValueError, match=r"^\(61, 0\) lies off the slide, 60 x 40 px$"):
+        points_zip(np.array([(1, 1), (61, 0)], np.int32), {}, width=60, height=40, mask=mask)
+
+
+@pytest.mark.parametrize("xy", [np.array([(np.nan, 2.0)]), np.array([(np.inf, 2.0)])], ids=["NaN", "infinity"])
+def test_points_that_are_no_integers_are_refused(xy):
+    with pytest.raises(ValueError, match=r"^vertices and points must be integers \[K, 2\], not "):
+        points_zip(xy, {}, width=60, height=40)
+
+
+@text_or_mask
+@pytest.mark.parametrize("dtype", [np.int8, ">i2", np.uint64])
+def test_other_integers_and_memory_orders_give_the_same_bytes(dtype, mask):
+    xy = np.array([(10, 100), (60, 20), (127, 0)], np.int32)
+    other = np.asfortranarray(xy.astype(dtype))
+    assert points_zip(other, {}, width=999, height=999, mask=mask) == points_zip(
+        xy, {}, width=999, height=999, mask=mask
+    )

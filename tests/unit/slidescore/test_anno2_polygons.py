@@ -1,0 +1,247 @@
+"""Outlines as an anno2 zip: read back by the plain decoder, and checked member by member."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+
+import numpy as np
+import pytest
+from anno2_zips import (
+    SIDE_PX,
+    SQUARE,
+    encode,
+    encode_heatmap,
+    encode_points,
+    item_count,
+    member,
+    member_names,
+    outlines,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annohooks.imaging.outlines import Outlines
+from annohooks.slidescore.anno2 import polygons_zip
+from annohooks.slidescore.anno2.simplification import simplify
+from local.anno2 import decode
+
+offsets_px = st.integers(0, 700) | st.integers(250, 260)
+
+
+@st.composite
+def rings_anywhere(draw):
+    """One ring of up to 30 vertices, at most a few tiles wide, anywhere on the slide."""
+    x, y = draw(st.tuples(*2 * [st.integers(0, SIDE_PX - 700)]))
+    return [(x + dx, y + dy) for dx, dy in draw(st.lists(st.tuples(offsets_px, offsets_px), min_size=1, max_size=30))]
+
+
+@given(st.lists(rings_anywhere(), min_size=1, max_size=20))
+def test_the_decoded_outlines_are_the_outlines_simplified_to_one_pixel(rings):
+    originals = Outlines.from_rings(rings)
+    xy, offsets = simplify(originals.xy, originals.offsets, 1.0)
+    assert outlines(encode(*rings)) == [part.tolist() for part in np.split(xy, offsets[1:-1])]
+
+
+def test_the_vendors_worked_example_has_these_bytes():
+    rings = [(1, 1), (1, 2), (300, 300), (3, 3)], [(400, 400), (200, 200), (5, 5), (3, 3), (0, 0)]
+    assert member(encode(*rings), "polygon_container/encoded_polygons.bin.br") == bytes.fromhex(
+        "00010000 02000000 02000000"
+        "08000000 06000000 04000000"
+        "02000000 4d30"
+        "02000000 4d30"
+        "01000000 00"
+        "0a000000 01012c2c03039090 0000"
+    )
+
+
+def test_the_members_are_uncompressed_and_in_slide_scores_order():
+    zipped = encode(SQUARE, labels=[(0, {})], item_metadata={0: {"a": 1}})
+    assert member_names(zipped) == [
+        "system_metadata.json",
+        "user_metadata.json",
+        "lookup-tables/density_32px.png",
+        "lookup-tables/density_256px.png",
+        "items_metadata.json.br",
+        "polygon_container/tile_polygons_i.msgpack.br",
+        "polygon_container/big_tile_polygons_i.msgpack.br",
+        "polygon_container/encoded_polygons.bin.br",
+        "polygon_container/simpl_encoded_polygons.bin.br",
+        "polygon_container/negative_polygons.json",
+        "labels.json",
+    ]
+    with zipfile.ZipFile(io.BytesIO(zipped)) as archive:
+        assert {entry.compress_type for entry in archive.infolist()} == {zipfile.ZIP_STORED}
+
+
+def test_the_same_input_gives_the_same_bytes_at_any_time(monkeypatch):
+    def zips():
+        return (
+            encode(SQUARE, metadata={"a": 1}, labels=[(0, {"text": "b"})], item_metadata={0: {"c": 2}}),
+            encode_points([(1, 2)]),
+            encode_points([(1, 2), (300, 2)], mask=True),
+            encode_heatmap(np.eye(3, dtype=np.uint8)),
+        )
+
+    first = zips()
+    monkeypatch.setattr("time.time", lambda: 2_000_000_000.0)
+    monkeypatch.setattr("time.localtime", lambda *_: (2033, 5, 18, 3, 33, 20, 2, 138, 0))
+    assert zips() == first
+
+
+def test_the_callers_arrays_are_not_changed():
+    originals = Outlines.from_rings([SQUARE, [(10, 10), (20, 20), (10, 20)]], [-1, 0])
+    before = originals.xy.copy(), originals.offsets.copy(), originals.parent.copy()
+    polygons_zip(originals, {}, width=50, height=50)
+    assert all(map(np.array_equal, before, (originals.xy, originals.offsets, originals.parent)))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, ">i2", np.int64, np.uint64])
+def test_other_integers_and_memory_orders_give_the_same_bytes(dtype):
+    originals = Outlines.from_rings([SQUARE, [(10, 200), (60, 20), (250, 250)]])
+    other = Outlines(np.asfortranarray(originals.xy.astype(dtype)), originals.offsets, originals.parent)
+    assert polygons_zip(other, {}, width=999, height=999) == polygons_zip(originals, {}, width=999, height=999)
+
+
+@pytest.mark.parametrize(
+    ("ring", "expected"),
+    [
+        pytest.param([(5, 6)], [[5, 6]], id="one vertex"),
+        pytest.param([(5, 6), (5, 7)], [[5, 6], [5, 7]], id="two vertices a pixel apart"),
+        pytest.param([(5, 6), (5, 6)], [[5, 6]], id="two identical vertices"),
+        pytest.param([(0, 0), (5, 5), (10, 10)], [[0, 0], [10, 10]], id="three vertices in line"),
+        pytest.param([(0, 0), (1, 0), (0, 1)], [[0, 0], [0, 1]], id="a triangle of one pixel"),
+        pytest.param([*SQUARE, (0, 0)], [*map(list, SQUARE), [0, 0]], id="a closing vertex"),
+        pytest.param(
+            [(0, 0), (SIDE_PX, 0), (SIDE_PX, SIDE_PX)],
+            [[0, 0], [SIDE_PX, 0], [SIDE_PX, SIDE_PX]],
+            id="the far edges of the slide",
+        ),
+    ],
+)
+def test_an_unusual_outline_has_these_vertices(ring, expected):
+    assert outlines(encode(ring)) == [expected]
+
+
+def test_no_outlines_are_refused():
+    with pytest.raises(ValueError, match="no outlines"):
+        encode()
+
+
+def test_an_outline_without_vertices_is_refused_with_its_number():
+    with pytest.raises(ValueError, match=r"^outline 1 has no vertices$"):
+        encode(SQUARE, np.empty((0, 2), np.int32), SQUARE)
+
+
+# Holes
+
+
+def test_holes_are_linked_to_their_outline_and_count_as_items():
+    inner = [(10, 10), (20, 10), (20, 20), (10, 20)]
+    far = [(x + 500, y) for x, y in SQUARE]
+    zipped = encode(inner, SQUARE, far, [(30, 30), (40, 30), (40, 40)], parent=[1, -1, -1, 1])
+    assert decode(zipped).negatives == {1: [0, 3]}
+    assert item_count(zipped) == 4
+
+
+@pytest.mark.parametrize("parent", [[-1, 1], [-1, 2], [1, 0]], ids=["itself", "nothing", "a hole"])
+def test_a_hole_outside_an_outer_outline_is_refused(parent):
+    with pytest.raises(ValueError, match="not an outer outline"):
+        encode(SQUARE, SQUARE, parent=parent)
+
+
+# Labels and metadata of outlines
+
+
+def test_labels_and_item_metadata_name_their_outline():
+    labels = [(1, {"label": "tumour", "x": 5}), (0, {"label": "\u00b5"}), (1, {})]
+    decoded = decode(encode(SQUARE, SQUARE, labels=labels, item_metadata={1: {"class": "\u00b5"}}))
+    assert decoded.labels == [
+        {"label": "tumour", "x": 5, "polygon_i": 1},
+        {"label": "\u00b5", "polygon_i": 0},
+        {"polygon_i": 1},
+    ]
+    assert decoded.item_metadata == {"1": {"class": "\u00b5"}}
+    assert labels[0][1] == {"label": "tumour", "x": 5}
+
+
+def test_the_index_of_an_outline_may_be_numpys():
+    numpys = {"labels": [(np.int64(1), {})], "item_metadata": {np.uint8(1): {"a": 1}}}
+    assert encode(SQUARE, SQUARE, **numpys) == encode(SQUARE, SQUARE, labels=[(1, {})], item_metadata={1: {"a": 1}})
+
+
+def both(index, content):
+    """The same content as a label and as metadata of an outline."""
+    return {"labels": [(index, content)]}, {"item_metadata": {index: content}}
+
+
+@pytest.mark.parametrize("index", [-1, 2])
+def test_labels_and_metadata_of_an_outline_that_does_not_exist_are_refused(index):
+    for described in both(index, {}):
+        with pytest.raises(ValueError, match=f"^outline {index} does not exist$"):
+            encode(SQUARE, SQUARE, **described)
+
+
+@pytest.mark.parametrize("index", [0.5, "0", None])
+def test_an_index_that_is_no_integer_is_refused(index):
+    for described in both(index, {}):
+        with pytest.raises(TypeError):
+            encode(SQUARE, **described)
+
+
+@pytest.mark.parametrize("content", ["text", [("a", 1)], None, {"a": object()}])
+def test_content_that_is_no_json_object_is_refused(content):
+    for described in ({"metadata": content},) if content else (), both(0, content):
+        for named in described:
+            with pytest.raises(TypeError):
+                encode(SQUARE, **named)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_number_that_json_cannot_hold_is_refused(number):
+    for described in {"metadata": {"a": number}}, *both(0, {"a": number}):
+        with pytest.raises(ValueError, match="JSON"):
+            encode(SQUARE, **described)
+
+
+def test_the_metadata_of_every_kind_of_annotation_comes_back():
+    metadata = {"name": "Kern \u2713", "count": 2, "nested": {"a": [1.5, None, True]}}
+    for zipped in (
+        encode(SQUARE, metadata=metadata),
+        encode_points([(1, 1)], metadata),
+        encode_points([(1, 1)], metadata, mask=True),
+        encode_heatmap(np.zeros((1, 1), np.uint8), metadata),
+    ):
+        assert decode(zipped).metadata == metadata
+
+
+# Places
+
+
+@pytest.mark.parametrize("place", [(-1, 0), (0, -1), (61, 0), (0, 41), (2**31 - 1, 0), (0, -(2**31))])
+def test_a_vertex_off_the_slide_is_refused_with_its_place(place):
+    message = f"^{re.escape(str(place))} lies off the slide, 60 x 40 px$"
+    with pytest.raises(ValueError, match=message):
+        polygons_zip(Outlines.from_rings([SQUARE[:1], [(1, 1), place]]), {}, width=60, height=40)
+
+
+@pytest.mark.parametrize(
+    "xy",
+    [
+        pytest.param(np.array([(1.5, 2.0)]), id="fractions"),
+        pytest.param(np.array([(None, 2)]), id="None"),
+        pytest.param(np.array([("1", "2")]), id="text"),
+        pytest.param(np.array([1, 2], np.int32), id="one dimension"),
+        pytest.param(np.array([(1, 2, 3)], np.int32), id="three coordinates"),
+    ],
+)
+def test_vertices_that_are_no_pairs_of_integers_are_refused(xy):
+    with pytest.raises(ValueError, match=r"^vertices and points must be integers \[K, 2\], not "):
+        polygons_zip(Outlines(xy, np.array([0, 1]), np.array([-1], np.int32)), {}, width=60, height=40)
+
+
+@pytest.mark.parametrize(("width", "height"), [(2**31, 5), (5, 2**31)])
+def test_a_slide_beyond_32_bits_is_refused(width, height):
+    with pytest.raises(ValueError, match=f"^a slide of {width} x {height} px is too large$"):
+        polygons_zip(Outlines.from_rings([SQUARE]), {}, width=width, height=height)
