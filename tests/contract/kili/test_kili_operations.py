@@ -37,7 +37,7 @@ from local.simulators.kili import Kili, samples
 from local.template import ROOT
 
 PROJECT, ASSET = "p1", "a1"
-TEAM_PLUGIN = ROOT / "tests" / "integration" / "kili" / "team_plugin.py"
+TEAM_PLUGIN = ROOT / "tests" / "integration" / "kili" / "plugins" / "team_plugin.py"
 CONTENT = samples.WITH_TWO_MISTAKES
 ENDPOINT = Endpoint.parse("https://kili.example.org/graphql")
 

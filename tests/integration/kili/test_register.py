@@ -45,7 +45,7 @@ def run(server: Kili, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple
     return run
 
 
-def test_a_webhook_is_registered_and_activated_on_every_project(server, run):
+def test_webhook_is_registered_and_activated_on_every_project(server, run):
     code, out, _ = run("--project", "one", "--project", "two")
     assert code == 0
     assert server.webhooks == {
@@ -61,12 +61,12 @@ def test_a_webhook_is_registered_and_activated_on_every_project(server, run):
 
 
 @pytest.mark.parametrize("projects", [["--project", "one,two"], ["--project", "one, two", "--project", "two"]])
-def test_projects_may_stand_together(server, run, projects):
+def test_one_argument_may_name_several_projects(server, run, projects):
     assert run(*projects)[0] == 0
     assert server.webhooks["annohooks"]["projects"] == ["one", "two"]
 
 
-def test_a_webhook_without_a_project_is_told_to_be_active_on_none(server, run):
+def test_output_says_that_a_webhook_without_a_project_is_not_active(server, run):
     _, planned, _ = run(environ={})
     assert "Without --project a new webhook is not active on any project." in planned
     _, first, _ = run()
@@ -77,7 +77,7 @@ def test_a_webhook_without_a_project_is_told_to_be_active_on_none(server, run):
     assert server.webhooks["annohooks"]["projects"] == ["one"]
 
 
-def test_a_second_run_changes_the_webhook_and_minds_no_activation(server, run):
+def test_second_run_updates_the_webhook_and_accepts_earlier_activations(server, run):
     run("--project", "one")
     code, out, _ = run("--project", "one", "--project", "two", "--events", "label.workflow.*,asset.skipped")
     assert code == 0
@@ -86,7 +86,7 @@ def test_a_second_run_changes_the_webhook_and_minds_no_activation(server, run):
     assert "existed already and is updated.\nIt was already active on project one.\n" in out
 
 
-def test_it_says_exactly_what_it_sends_with_the_secret_masked(server, run):
+def test_output_has_every_request_with_the_secret_masked(server, run):
     _, out, _ = run("--project", "one", "--name", "w", "--handlers", "onSubmit")
     sent = [call for call in server.calls if call.operation != "viewer"]
     assert [call.operation for call in sent] == ["createWebhook", "activatePluginOnProject"]
@@ -100,7 +100,7 @@ def test_it_says_exactly_what_it_sends_with_the_secret_masked(server, run):
     ) in out
 
 
-def test_without_a_key_it_only_says_what_it_would_do(server, run):
+def test_nothing_is_sent_without_a_key(server, run):
     code, out, _ = run("--project", "one", environ={})
     assert code == 0
     assert out.endswith("\nNothing was sent: KILI_API_KEY is not set.\n")
@@ -108,21 +108,21 @@ def test_without_a_key_it_only_says_what_it_would_do(server, run):
 
 
 @pytest.mark.parametrize("secret", ["", "too-short", "two words, and long enough", "newline-0123456789\n", "ä" * 20])
-def test_a_secret_that_the_function_would_not_accept_is_not_registered(server, run, secret):
+def test_secret_that_the_function_would_not_accept_is_not_registered(server, run, secret):
     code, _, err = run(environ={"KILI_API_KEY": KEY, "KILI_WEBHOOK_SECRET": secret})
     assert code == 1
     assert "16 characters or more, no spaces" in err
     assert server.calls == []
 
 
-def test_a_wrong_key_is_told_before_anything_is_changed(server, run):
+def test_wrong_key_is_reported_before_anything_is_changed(server, run):
     code, _, err = run(environ=ENVIRONMENT | {"KILI_API_KEY": "canary-wrong"})
     assert code == 1
     assert err == "\nKili refused the API key while asking whose API key it is.\n"
     assert server.webhooks == {}
 
 
-def test_a_project_that_is_not_there_is_told_in_kilis_words(server, run):
+def test_unknown_project_is_reported_with_the_text_of_kili(server, run):
     code, _, err = run("--project", "none")
     assert code == 1
     assert "Kili refused what was asked of it while activating the webhook" in err
@@ -130,7 +130,7 @@ def test_a_project_that_is_not_there_is_told_in_kilis_words(server, run):
     assert server.webhooks["annohooks"]["projects"] == []
 
 
-def test_an_answer_that_never_came_is_not_taken_for_done(server, run):
+def test_lost_answer_is_an_error(server, run):
     server.faults.add("unknown_outcome")
     code, _, err = run()
     assert code == 1
@@ -138,14 +138,14 @@ def test_an_answer_that_never_came_is_not_taken_for_done(server, run):
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8301/v1/kili", "http://localhost:8301/", "http://[::1]:8301/"])
-def test_a_webhook_on_this_machine_needs_no_https(server, run, url):
+def test_webhook_on_this_machine_needs_no_https(server, run, url):
     assert run("--url", url)[0] == 0
     assert server.webhooks["annohooks"]["url"] == url
 
 
 @pytest.fixture
 def silent_address() -> Iterator[str]:
-    """Takes connections and never answers."""
+    """An address that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield f"127.0.0.1:{listener.getsockname()[1]}"
 
@@ -156,7 +156,7 @@ def closed_address() -> str:
         return f"127.0.0.1:{listener.getsockname()[1]}"
 
 
-def test_a_port_where_nobody_listens_is_told_once_and_in_one_sentence(run, monkeypatch, closed_address):
+def test_closed_port_is_reported_once_in_one_sentence(run, monkeypatch, closed_address):
     pauses: list[float] = []
     monkeypatch.setattr(graphql, "time", SimpleNamespace(sleep=pauses.append))
     endpoint = f"http://{closed_address}/graphql"
@@ -169,7 +169,7 @@ def test_a_port_where_nobody_listens_is_told_once_and_in_one_sentence(run, monke
     assert "trying again" not in out
 
 
-def test_a_server_that_does_not_answer_is_waited_for_no_longer_than_the_run_may_take(run, monkeypatch, silent_address):
+def test_server_that_does_not_answer_ends_the_run_in_time(run, monkeypatch, silent_address):
     monkeypatch.setattr(register, "_TIMEOUT_S", 0.2)
     endpoint = f"http://{silent_address}/graphql"
     code, _, err = run("--endpoint", endpoint)
@@ -177,7 +177,7 @@ def test_a_server_that_does_not_answer_is_waited_for_no_longer_than_the_run_may_
     assert err.endswith(f" while asking whose API key it is. Is {endpoint} the right endpoint?\n")
 
 
-def test_the_log_is_left_as_it_was(run):
+def test_log_level_is_restored(run):
     level = logger.log_level
     try:
         logger.setLevel(logging.WARNING)
@@ -188,7 +188,7 @@ def test_the_log_is_left_as_it_was(run):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "problem"),
     [
         (["--handlers", "onSubmit,onSkip"], "handlers are onSubmit, onReview, "),
         (["--handlers", ""], "handlers are onSubmit, onReview, "),
@@ -208,11 +208,11 @@ def test_the_log_is_left_as_it_was(run):
         (["--url", "http://localhost.example.org/"], "not https"),
     ],
 )
-def test_arguments_that_make_no_sense_are_refused(server, run, capsys, arguments, said):
+def test_wrong_arguments_are_refused(server, run, capsys, arguments, problem):
     with pytest.raises(SystemExit) as raised:
         run(*arguments)
     assert raised.value.code == 2
-    assert said in capsys.readouterr().err
+    assert problem in capsys.readouterr().err
     assert server.calls == []
 
 
@@ -224,7 +224,7 @@ def ssm(embedded_aws: None) -> Callable[[str, str], None]:
     return put
 
 
-def test_key_and_secret_may_be_those_of_the_deployment(server, run, ssm):
+def test_key_and_secret_of_the_deployment_can_be_used(server, run, ssm):
     ssm("/annohooks/kili/api-key", KEY)
     ssm("/team/secret", f"{SECRET} canary-old-secret-0123")
     code, _, _ = run("--from-ssm", environ={"KILI_SECRET_PARAMETER": "/team/secret"})
@@ -233,24 +233,24 @@ def test_key_and_secret_may_be_those_of_the_deployment(server, run, ssm):
 
 
 @pytest.mark.parametrize(
-    ("held", "missing"),
+    ("parameters", "unusable"),
     [
         ({}, "/annohooks/kili/api-key"),
         ({"/annohooks/kili/api-key": KEY}, "/annohooks/kili/secret"),
         ({"/annohooks/kili/api-key": KEY, "/annohooks/kili/secret": "short"}, "/annohooks/kili/secret"),
     ],
 )
-def test_parameters_that_do_not_hold_what_they_should_are_told(server, run, ssm, held, missing):
-    for name, value in held.items():
+def test_unusable_parameter_is_named(server, run, ssm, parameters, unusable):
+    for name, value in parameters.items():
         ssm(name, value)
     code, _, err = run("--from-ssm", environ=ENVIRONMENT)
     assert code == 1
-    what = "does not exist, or does not hold 16 characters or more without spaces"
-    assert err == f"\nThe SSM parameter {missing} {what}.\n"
+    problem = "does not exist, or does not hold 16 characters or more without spaces"
+    assert err == f"\nThe SSM parameter {unusable} {problem}.\n"
     assert server.calls == []
 
 
-def test_parameters_that_may_not_be_read_are_told(run, ssm, monkeypatch):
+def test_parameter_that_may_not_be_read_is_named(run, ssm, monkeypatch):
     def refuse(name: str, **_: object) -> None:
         raise GetParameterError(name)
 
@@ -260,7 +260,7 @@ def test_parameters_that_may_not_be_read_are_told(run, ssm, monkeypatch):
     assert err.startswith("\nThe SSM parameter /annohooks/kili/api-key cannot be read. Are there AWS credentials ")
 
 
-def test_a_shell_without_a_region_is_told(run, ssm, monkeypatch):
+def test_missing_region_is_reported(run, ssm, monkeypatch):
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
@@ -268,7 +268,7 @@ def test_a_shell_without_a_region_is_told(run, ssm, monkeypatch):
     assert (code, err) == (1, "\nNo region: set AWS_DEFAULT_REGION, or run `aws configure`.\n")
 
 
-def test_a_profile_that_is_not_there_is_told(run, ssm, monkeypatch):
+def test_missing_profile_is_reported(run, ssm, monkeypatch):
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)

@@ -12,13 +12,13 @@ def too_many(label: dict) -> list[dict]:
 
 
 def too_large(json_response: dict) -> list[dict]:
-    found = []
+    issues = []
     for annotation in json_response["JOB_0"]["annotations"]:
         corners = annotation["boundingPoly"][0]["normalizedVertices"]
         xs, ys = [corner["x"] for corner in corners], [corner["y"] for corner in corners]
         if (max(xs) - min(xs)) * (max(ys) - min(ys)) > LARGEST:
-            found.append({"text": "This box is too large", "mid": annotation["mid"]})
-    return found
+            issues.append({"text": "This box is too large", "mid": annotation["mid"]})
+    return issues
 
 
 class PluginHandler(PluginCore):
