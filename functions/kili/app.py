@@ -9,10 +9,10 @@ from annohooks.core.observability import logger
 from annohooks.core.settings import from_env
 from annohooks.kili import events
 from annohooks.kili.settings import Settings
-from annohooks.kili.webhook import Webhook
+from annohooks.kili.webhook import LabelWebhook
 
 settings = from_env(Settings)
-webhook = Webhook(settings, folder=Path(__file__).parent)
+webhook = LabelWebhook(settings, folder=Path(__file__).parent)
 
 
 def check(call: web.Call) -> web.Answer:

@@ -13,10 +13,10 @@ from annohooks.core.observability import logger, metrics
 from annohooks.core.settings import from_env
 from annohooks.kili.reconcile import reconcile
 from annohooks.kili.settings import Settings
-from annohooks.kili.webhook import Webhook
+from annohooks.kili.webhook import LabelWebhook
 
 settings = from_env(Settings)
-webhook = Webhook(settings, folder=Path(__file__).parent)
+webhook = LabelWebhook(settings, folder=Path(__file__).parent)
 
 
 def check_missed(event: Any, context: Any) -> dict[str, int]:

@@ -26,10 +26,10 @@ from kili_formats.tool.annotations_to_json_response import AnnotationsToJsonResp
 from annohooks.core.deadline import Deadline
 from annohooks.core.http import Origins, Reply
 from annohooks.kili import events, plugins
-from annohooks.kili.api import client as client_module
+from annohooks.kili.api import cache
 from annohooks.kili.api import documents, llm_labels
 from annohooks.kili.api.client import Client
-from annohooks.kili.api.graphql import Refused, Session, _Failed
+from annohooks.kili.api.graphql import Refused, Session, _Failure
 from annohooks.kili.api.records import NewIssue, NewLabel
 from annohooks.kili.plugins import sdk_client, sdk_exceptions
 from annohooks.kili.settings import Endpoint, Settings
@@ -55,7 +55,7 @@ def client_of(kili: Kili) -> Client:
 
 @pytest.fixture
 def client(kili: Kili) -> Iterator[Client]:
-    client_module.projects.forget()
+    cache.projects.clear()
     with client_of(kili) as client:
         yield client
 
@@ -296,7 +296,7 @@ def test_what_is_sent_again_and_how_often_is_what_the_sdk_decides(mutation):
         error.__cause__ = requests.HTTPError(response=response)
         allowed = retry.attempts_allowed(error, mutation)
         answer = session._result(Reply(status, {}, body.encode()), "asking", mutation)
-        assert isinstance(answer, _Failed)
+        assert isinstance(answer, _Failure)
         attempts = 1 if mutation and answer.uncertain else answer.attempts
         if status == 401:  # the SDK tries for two minutes; a wrong key would cost every event all its time
             assert (allowed, attempts) == (None, 3)

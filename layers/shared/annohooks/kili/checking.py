@@ -1,4 +1,4 @@
-"""From an event to what becomes of it: the label is read, checked, and Kili brought to what the rules say."""
+"""Handles an event: reads the label, checks it, and changes in Kili what the rules ask for."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from annohooks.kili.events import Event
 from annohooks.kili.issues import Undecided
 from annohooks.kili.label.model import Fault, Reading
 from annohooks.kili.label.reader import read
-from annohooks.kili.once import Once
+from annohooks.kili.memory import Memory
 from annohooks.kili.rules import Ruleset, Verdict
 from annohooks.kili.rules.base import Finding, Handler, NotApplicable
 from annohooks.kili.settings import Settings
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
     from annohooks.kili.plugins import Plugin
 
 _WRITING_S = 6.0
-"""Kept free after the checks, to raise what they found."""
+"""Seconds kept free after the checks, to write the issues."""
 _HANDLERS: dict[str, Handler] = {"DEFAULT": "submit", "REVIEW": "review"}
 
 
 class Outcome(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What became of an event, as it is answered.
+    """What was done about an event. It is the answer to Kili.
 
     ignored: why nothing was done. unchecked: rules that could not be applied, and why. left_out: parts of the label
-    that are not as Kili writes them. over: findings beyond the most issues a label may get, which raise none.
-    done: what was changed in Kili, or would have been.
+    that are not in Kili's format. over: how many findings raise no issue because the label has too many. done: what was
+    changed in Kili, or would have been in a dry run.
     """
 
     ignored: str | None = None
@@ -53,18 +53,18 @@ class Outcome(msgspec.Struct, kw_only=True, omit_defaults=True):
     done: Account | None = None
 
     def log_keys(self) -> dict[str, Any]:
-        """The outcome for the log line of the answer. A finding's text may quote a labeller: only their number."""
+        """The outcome for the log line. It only counts the findings, because their text may quote a labeller."""
         return {**msgspec.to_builtins(self), "findings": len(self.findings)}
 
 
-def unhandled(event: Event, plugin: Plugin | None, settings: Settings) -> str | None:
-    """Why nothing will be done about an event, as far as can be told without asking Kili."""
+def reason_to_ignore(event: Event, plugin: Plugin | None, settings: Settings) -> str | None:
+    """Why nothing is done about an event, as far as the event itself tells. None if it must be handled."""
     if event.handler is None and not (plugin and plugin.handles(event)):
         return event.ignored or "neither the rules nor a plugin handle this event"
     if event.project_id is None:
-        return "it is about no project"
+        return "the event belongs to no project"
     if not settings.kili_projects.serve(event.project_id):
-        return "this deployment is for other projects"
+        return "this deployment checks other projects"
     return None
 
 
@@ -78,29 +78,29 @@ def handle(
     *,
     unless_checked: bool = False,
 ) -> Outcome:
-    """What the rules and the plugin make of an event that is handled.
+    """Applies the rules and the plugin to an event for which there is no reason_to_ignore.
 
-    It may be called for the same event any number of times, also at once: the asset is held meanwhile, and only what
-    is missing in Kili is written. unless_checked: leaves alone what these rules have seen in the end, so that nobody's
-    later changes are undone. Raises AnnohooksError; what was not done then, the next delivery does.
+    It may run for the same event any number of times, also at the same time: it holds the asset, and writes only what
+    is missing in Kili. unless_checked: ignores a label that the same rules have checked before, so that later changes
+    by people stay. Raises AnnohooksError. The next delivery then does the rest.
     """
-    assert event.project_id is not None  # or it is unhandled
-    once = Once(settings.kili_table, deadline)
+    assert event.project_id is not None  # see reason_to_ignore
+    memory = Memory(settings.kili_table, deadline)
     asset_id = event.asset_id
     if asset_id is None and event.label_id:
         asset_id = client.label(event.project_id, event.label_id).asset_id
-    with once.held(asset_id) if asset_id and not settings.kili_dry_run else nullcontext():
+    with memory.held(asset_id) if asset_id and not settings.kili_dry_run else nullcontext():
         label = client.label(event.project_id, event.label_id) if event.label_id else None
         if label and label.asset_id != asset_id:
             raise BadRequest("The label and the asset in the event do not belong together.")
         outcome = Outcome(label_id=event.label_id, asset_id=asset_id, dry_run=settings.kili_dry_run)
-        outcome.ignored = _ignored(event, label, client, once if plugin else None)
-        note = {"content": label.content, "rules": rules.digest} if label and event.handler else None
-        if unless_checked and note and once.noted({"checked": event.label_id or ""}) == note:
+        outcome.ignored = _reason_to_ignore_label(event, label, client, memory if plugin else None)
+        checked = {"content": label.content, "rules": rules.digest} if label and event.handler else None
+        if unless_checked and checked and memory.noted({"checked": event.label_id or ""}) == checked:
             outcome.ignored = "it was checked before"
         if outcome.ignored:
             return outcome
-        writes = Writes(client, once, deadline, event.project_id, label, dry_run=settings.kili_dry_run)
+        writes = Writes(client, memory, deadline, event.project_id, label, dry_run=settings.kili_dry_run)
         outcome.done = writes.account
         if event.handler and label:
             case = _Case(label, client, deadline.earlier(_WRITING_S))
@@ -108,27 +108,27 @@ def handle(
         if plugin and plugin.handles(event):
             plugin.run(event, label, client, writes)
             outcome.plugin = True
-        if note and not settings.kili_dry_run:
-            once.note({"checked": event.label_id or ""}, note)
+        if checked and not settings.kili_dry_run:
+            memory.note({"checked": event.label_id or ""}, checked)
     return outcome
 
 
-def _ignored(event: Event, label: Label | None, client: Client, once: Once | None) -> str | None:
-    """Why nothing is done about an event that somebody handles. once: given where there may be labels of our own."""
+def _reason_to_ignore_label(event: Event, label: Label | None, client: Client, memory: Memory | None) -> str | None:
+    """Why nothing is done about an event, as far as Kili tells. memory: None if no plugin can have added the label."""
     if event.handler and label:
         if label.label_type not in _HANDLERS:
             return f"labels of type {label.label_type} are not checked"
         if label.superseded:
-            return "a newer label has taken its place"
-        if once and once.noted({"own_label": label.id}):
-            return "this webhook made the label itself"
+            return "a newer label replaces it"
+        if memory and memory.noted({"own_label": label.id}):
+            return "this webhook created the label itself"
     elif event.user_id and event.user_id == client.viewer_id():
-        return "this webhook's own doing"
+        return "this webhook caused the event itself"
     return None
 
 
 class _Case:
-    """A label with what the checks ask Kili for, once."""
+    """A label, and what the checks need from Kili. It asks Kili once."""
 
     def __init__(self, label: Label, client: Client, deadline: Deadline) -> None:
         self.label = label
@@ -151,23 +151,23 @@ class _Case:
 
 
 def _check(case: _Case, rules: Ruleset, writes: Writes, most_issues: int, outcome: Outcome) -> None:
-    """Applies the rules, carries out what they say, and puts it into the outcome.
+    """Applies the rules, does what they ask for, and writes it into the outcome.
 
-    Raises DeadlineExceeded, once what was found is carried out, when there was no time for all of the rules.
+    Raises DeadlineExceeded when there was no time for all rules, after it has dealt with the findings of the others.
     """
     verdict = rules.find(case)
-    in_time = not verdict.unchecked or case.deadline.remaining_s() > 0
+    is_complete = not verdict.unchecked or case.deadline.remaining_s() > 0
     outcome.handler = case.handler
     outcome.left_out = case.reading.faults
     outcome.unchecked = verdict.unchecked
-    raising = [finding for finding in verdict.findings if finding.action.startswith("issue")]
+    with_issue = [finding for finding in verdict.findings if finding.action.startswith("issue")]
     plan = writes.settle(
-        case.label.asset_id, issues.of_findings(raising, case.label, _undecided(case, rules, verdict), most_issues)
+        case.label.asset_id, issues.of_findings(with_issue, case.label, _undecided(case, rules, verdict), most_issues)
     )
     outcome.over = plan.over
     outcome.findings = [finding for finding in verdict.findings if finding not in plan.dismissed]
     for finding in outcome.findings:
-        # A text may quote what a labeller wrote.
+        # A text may quote a labeller.
         text = {"text": finding.text} if finding.action == "log" else {}
         logger.info("finding", extra={"rule": finding.rule, "mid": finding.mid, "action": finding.action, **text})
     actions = {finding.action for finding in outcome.findings}
@@ -177,19 +177,19 @@ def _check(case: _Case, rules: Ruleset, writes: Writes, most_issues: int, outcom
         writes.add_to_review(case.label.asset_id)
     for issue_id in plan.obsolete:
         writes.resolve(issue_id)
-    if not in_time:
+    if not is_complete:
         raise DeadlineExceeded("The time for this request ran out while checking the label.")
 
 
 def _undecided(case: _Case, rules: Ruleset, verdict: Verdict) -> Undecided:
-    """Issues of rules that were not applied are undecided, and those on what cannot be read of the label."""
+    """Issues of rules that were not applied are undecided, and so are issues on objects that cannot be read."""
     not_applied = verdict.unchecked.keys() | verdict.not_now
-    known = {rule.id for rule in rules.rules}
+    rule_ids = {rule.id for rule in rules.rules}
     unread = {fault.mid for fault in case.reading.faults}
 
     def undecided(rule: str, mid: str | None) -> bool:
         if rule in not_applied:
             return True
-        return rule in known and bool(unread) and (mid is None or mid in unread or None in unread)
+        return rule in rule_ids and bool(unread) and (mid is None or mid in unread or None in unread)
 
     return undecided

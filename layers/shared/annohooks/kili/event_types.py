@@ -1,4 +1,4 @@
-"""The events Kili has, by subject, and the patterns that subscribe to them. Source: kili-events 26.2.1."""
+"""Kili's events, by subject, and the patterns that subscribe to them. Source: the package kili-events 26.2.1."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _full(families: dict[str, str]) -> frozenset[str]:
 
 
 SYSTEM = _full(_SYSTEM)
-"""What Kili tells itself."""
+"""Events for Kili's own services."""
 
 OF_NO_PROJECT = _full(_OF_NO_PROJECT)
 
@@ -47,24 +47,24 @@ SUBJECTS = _full(_EVENTS) | OF_NO_PROJECT | SYSTEM
 
 
 def goes_to_plugins(subject: str) -> bool:
-    """Whether Kili sends an event to plugins and webhooks; one that this list does not know may be newer than it."""
+    """Whether Kili sends an event to plugins and webhooks. An unknown event may be newer than this list."""
     return subject not in SYSTEM and subject not in OF_NO_PROJECT
 
 
 def matches(subject: str, pattern: str) -> bool:
     """Whether a pattern of a webhook's event_matcher subscribes to an event.
 
-    A pattern is names with dots between them; * stands for one or more names, and is never the first. Raises ValueError
-    when it is anything else. Source: kili-events, matches_subject.
+    A pattern is names with dots between them. A * stands for one or more names, and is never the first. Raises
+    ValueError for an invalid pattern. Source: matches_subject of the package kili-events.
     """
     tokens = pattern.split(".")
     if tokens[0] == "*" or not all(map(_TOKEN.fullmatch, tokens)):
         raise ValueError(f"{pattern!r} is not a pattern of events such as label.workflow.*")
     names = subject.split(".")
-    reached = {0}  # how many names may be used up by the tokens so far
+    reached = {0}  # how many names the tokens so far may match
     for token in tokens:
         if token == "*":
             reached = set(range(min(reached) + 1, len(names) + 1)) if reached else reached
         else:
-            reached = {at + 1 for at in reached if at < len(names) and names[at] == token}
+            reached = {number + 1 for number in reached if number < len(names) and names[number] == token}
     return len(names) in reached

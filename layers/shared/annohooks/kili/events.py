@@ -1,7 +1,8 @@
-"""What Kili posts, in its three generations: which event it is, whose rules run on it, and the ids it carries.
+"""Kili's events, in three generations: which event it is, which rules run on it, and the ids in it.
 
-Nothing public says how Kili wraps an event for a webhook, so everything is looked for wherever it may stand.
-Source: protocol reference, section 1.2.
+Kili does not document how it wraps an event for a webhook, so every field is looked for in each possible place.
+Source: docstrings of create_webhook and PluginCore in the package `kili` (25.2.10 to 26.2.4), and the package
+kili-events 26.2.1.
 """
 
 from __future__ import annotations
@@ -27,26 +28,26 @@ _HANDLERS: dict[str, Literal["submit", "review", "by_label_type"]] = {
 }
 
 HANDLED = tuple(subject for subject in _HANDLERS if "." in subject)
-"""The subjects that rules run on, as Kili's own record of events has them."""
+"""The subjects that rules run on, as Kili's audit log names them."""
 
-_OWN_DOING = "it tells of what this webhook may have done itself: "
+_MAY_HAVE_SENT_BACK = "this webhook itself may have sent the asset back"
 _IGNORED = {
-    "asset.issue.*": f"{_OWN_DOING}raise, resolve or cancel an issue",
-    "asset.updated": f"{_OWN_DOING}write an asset's metadata",
-    "asset.workflow.currentStep.*": f"{_OWN_DOING}send an asset back or add it to review",
-    "asset.workflow.setToNextStep": f"{_OWN_DOING}add an asset to review",
-    "label.workflow.rejected": f"{_OWN_DOING}send an asset back",
-    "label.workflow.revisionStarted": f"{_OWN_DOING}send an asset back",
-    "project.workflow.bulkAction.sendBackToQueue.started": f"{_OWN_DOING}send assets back",
-    "onSendBackToQueue": f"{_OWN_DOING}send an asset back",
+    "asset.issue.*": "this webhook itself may have changed the issue",
+    "asset.updated": "this webhook itself may have written the asset's metadata",
+    "asset.workflow.currentStep.*": "this webhook itself may have sent the asset back or added it to review",
+    "asset.workflow.setToNextStep": "this webhook itself may have added the asset to review",
+    "label.workflow.rejected": _MAY_HAVE_SENT_BACK,
+    "label.workflow.revisionStarted": _MAY_HAVE_SENT_BACK,
+    "project.workflow.bulkAction.sendBackToQueue.started": _MAY_HAVE_SENT_BACK,
+    "onSendBackToQueue": _MAY_HAVE_SENT_BACK,
     "label.workflow.created.prediction": "a prediction is not a submitted label",
     "label.workflow.created.inference": "an inference is not a submitted label",
-    "label.workflow.created.honeypot": "a honeypot is what labels are compared with",
+    "label.workflow.created.honeypot": "a honeypot is the label that others are compared with",
     "onCustomInterfaceClick": "a click in a custom interface is not a submitted label",
     "onProjectUpdated": "no label was submitted",
 }
 
-# In the event itself, which may stand in the payload of another envelope.
+# Paths in the event, which may itself be the payload of an envelope.
 _LABEL = ("label", "payload.label")
 _LABEL_ID = ("label.id", "labelId", "payload.label.id", "payload.labelId")
 _ASSET_ID = (
@@ -66,13 +67,13 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """One event.
 
-    subject: such as label.workflow.created.default, or onSubmit of the first generation. handler: which rules run on
-    it; by_label_type when only the label tells. ignored: why none do, in words; None when there is a handler.
-    user_id: who did it; the first generation does not say. label: what the event itself carried of its label. raw: the
-    event as it came, out of any envelope around it. generation: legacy (eventType), flat (its fields beside `event`) or
-    whole (its fields in a payload); events of the audit log are whole.
+    subject: such as label.workflow.created.default, or onSubmit of the first generation. handler: the rules that run;
+    by_label_type when it depends on the label. ignored: why no rules run; None when there is a handler. user_id: who
+    caused the event; the first generation does not say. label: the label's fields in the event itself. raw: the event
+    without an envelope. generation: legacy (eventType), flat (fields beside `event`) or whole (fields in a payload).
+    Events of the audit log are whole.
 
-    An event with a handler has a project_id and a label_id. Every id is text fit for a log and a query's variables.
+    An event with a handler has a project_id and a label_id. Every id is safe for a log and for a query's variables.
     """
 
     subject: str
@@ -90,15 +91,15 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse(body: bytes) -> Event:
-    """The event in a request's body. Raises BadRequest saying what is wrong, never quoting a value."""
+    """The event in a request's body. Raises BadRequest, whose message quotes no value."""
     return read(json_object(body, decode=any_json))
 
 
 def read(fields: dict[str, Any]) -> Event:
-    """The event in a JSON object: a body, or one of the audit log.
+    """The event in a JSON object: a request's body, or an entry of the audit log.
 
-    An event that no rules run on is never refused: ids that cannot be used are left out. Raises BadRequest naming the
-    field when there is no event at all, or when rules would run on it and its project, label or asset cannot be told.
+    Leaves out invalid ids of an event that no rules run on. Raises BadRequest, which names the field, when there is no
+    event, or when rules would run on it and the id of its project, label or asset is missing or invalid.
     """
     inner = fields.get("payload")
     event, prefixes = fields, [""]
@@ -112,7 +113,7 @@ def read(fields: dict[str, Any]) -> Event:
         raise BadRequest(f"The event cannot be used: `{prefixes[0]}{named}` is not the name of an event.")
     handler = _HANDLERS.get(subject)
 
-    def found(paths: Iterable[str], *, needed: bool) -> str | None:
+    def id_at(paths: Iterable[str], *, needed: bool) -> str | None:
         for path in (prefix + path for prefix in prefixes for path in paths):
             value = _at(fields, path, needed)
             if isinstance(value, str) and _ID.fullmatch(value):
@@ -122,7 +123,7 @@ def read(fields: dict[str, Any]) -> Event:
         return None
 
     handled = handler is not None
-    project_id, label_id = found(_PROJECT_ID, needed=handled), found(_LABEL_ID, needed=handled)
+    project_id, label_id = id_at(_PROJECT_ID, needed=handled), id_at(_LABEL_ID, needed=handled)
     if handled and project_id is None:
         raise BadRequest("The event cannot be used: it has neither `projectId` nor `logPayload.projectId`.")
     if handled and label_id is None:
@@ -135,17 +136,17 @@ def read(fields: dict[str, Any]) -> Event:
         handler=handler,
         ignored=None if handled else _reason(subject),
         project_id=project_id,
-        asset_id=found(_ASSET_ID, needed=handled),
+        asset_id=id_at(_ASSET_ID, needed=handled),
         label_id=label_id,
-        user_id=found(["userId"], needed=False),
-        organization_id=found(["organizationId"], needed=False),
-        run_id=found(["logPayload.runId"], needed=False),
+        user_id=id_at(["userId"], needed=False),
+        organization_id=id_at(["organizationId"], needed=False),
+        run_id=id_at(["logPayload.runId"], needed=False),
         label=next((label for label in labels if isinstance(label, dict)), None),
     )
 
 
 def _at(fields: dict[str, Any], path: str, needed: bool) -> Any:
-    """What stands at a path; None if nothing does. Raises BadRequest when it is needed and leads through no object."""
+    """The value at a path; None if there is none. Raises BadRequest if it is needed and a parent is not an object."""
     *parents, last = path.split(".")
     for depth, name in enumerate(parents):
         parent = fields.get(name)
@@ -158,7 +159,7 @@ def _at(fields: dict[str, Any], path: str, needed: bool) -> Any:
 
 
 def _is_whole(event: dict[str, Any]) -> bool:
-    """Events of a project as such have no payload, but say whose they are."""
+    """Whether an event is of the third generation. Events about a project have no payload, but an organization."""
     return "payload" in event or "organizationId" in event
 
 
@@ -168,5 +169,5 @@ def _reason(subject: str) -> str:
         if matches(subject, pattern):
             return reason
     if not goes_to_plugins(subject):
-        return "Kili does not mean it for plugins and webhooks"
-    return "no label was submitted" if subject in SUBJECTS else "this version does not know it"
+        return "Kili does not send it to plugins and webhooks"
+    return "no label was submitted" if subject in SUBJECTS else "this version does not know the event"

@@ -1,9 +1,9 @@
-"""Which issues an asset should have, and what has to change for that.
+"""Which issues an asset should have, and which changes that takes.
 
-Every issue that a rule raises begins with a tag, `[qa:RULE#SUBJECT-TEXT.OWNER]`, by which alone it is known again: the
-rule's id, digests of what the violation is about and of what is said, and whose label it is on: a digest of the
-labeller, or `review`. Kili keeps no such thing itself, its issues do not say on which label they are, and nothing says
-that it keeps a text as it was sent.
+Every issue of a rule begins with a tag, `[qa:RULE#SUBJECT-TEXT.OWNER]`, by which the webhook recognises it later: the
+rule's id, a digest of the subject of the violation, a digest of the text, and whose label it is on: a digest of the
+author's id, or `review`. Kili stores no such data with an issue, does not say which label an issue is on, and does not
+promise to keep a text unchanged.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ _REVIEW = "review"
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What has to change.
+    """The changes that an asset's issues need.
 
-    missing: issues to create. obsolete, kept: ids of open issues that are no longer wanted, and that are. dismissed:
-    findings whose issue a person has cancelled before. over: how many issues are wanted beyond the most there may be.
+    missing: issues to create. obsolete: ids of open issues to resolve. unchanged: ids of open issues that stay.
+    dismissed: findings whose issue a person has cancelled. over: how many missing issues exceed the limit.
     """
 
     missing: list[NewIssue]
     obsolete: list[str] = []
-    kept: list[str] = []
+    unchanged: list[str] = []
     dismissed: list[Finding] = []
     over: int = 0
 
 
 Planner = Callable[[Sequence[Issue]], Plan]
-
+"""Compares the present issues of an asset with what they should be."""
 
 Undecided = Callable[[str, str | None], bool]
-"""Whether nothing is known, this time, of what a rule's issue on an object (a mid, or None) is about."""
+"""Whether this check says nothing about the issues of a rule (by its id) on an object (a mid, or None)."""
 
 
 def of_findings(
@@ -47,53 +47,54 @@ def of_findings(
 ) -> Planner:
     """Plans for one checked label.
 
-    An open issue of the same rule, subject and text is kept, one of each. Others on labels of the same author, or on a
-    review, are obsolete: this newer label no longer violates that, or says it differently; unless it is undecided. A
-    review speaks for the whole asset, so it goes for the issues of every author. One that was cancelled is not raised
-    again, whatever its text: only people cancel. most: issues that a label may have.
+    An open issue with the same rule, subject and text is unchanged; duplicates of it are obsolete. Other issues on
+    labels of the same author or on a review are obsolete, unless they are undecided: this newer label no longer has
+    the violation, or its text has changed. A review counts for the whole asset, so it decides on the issues of every
+    author. A cancelled issue is not created again, even with another text, because only people cancel issues. most:
+    the most issues of a label.
     """
     owner = _REVIEW if label.label_type == "REVIEW" else _digest(label.author_id or "")[:6]
-    wanted = {}
+    expected = {}
     for finding in findings:
         subject = _digest(f"{finding.subject}\0{finding.mid or ''}")[:8]
         wording = _digest(finding.text)[:4]
         text = f"[qa:{finding.rule}#{subject}-{wording}.{owner}] {finding.text}"
-        new = NewIssue(label_id=label.id, text=text, mid=_sendable(finding.mid))
-        wanted[finding.rule, subject, wording] = finding, new
+        issue = NewIssue(label_id=label.id, text=text, mid=_sendable(finding.mid))
+        expected[finding.rule, subject, wording] = finding, issue
 
     def plan(issues: Sequence[Issue]) -> Plan:
-        missing = dict(wanted)
-        kept: list[str] = []
+        missing = dict(expected)
+        unchanged: list[str] = []
         obsolete: list[str] = []
         cancelled = set()
         for issue in issues:
-            found = _TAG.match(issue.text)
-            if found is None or not (owner == _REVIEW or found[4] in (owner, _REVIEW)):
+            tag = _TAG.match(issue.text)
+            if tag is None or not (owner == _REVIEW or tag[4] in (owner, _REVIEW)):
                 continue
-            rule, subject, wording = found[1], found[2], found[3]
+            rule, subject, wording = tag[1], tag[2], tag[3]
             if issue.status == "CANCELLED":
                 cancelled.add((rule, subject))
             elif issue.status == "OPEN":
                 if missing.pop((rule, subject, wording), None):
-                    kept.append(issue.id)
-                elif (rule, subject, wording) in wanted or not undecided(rule, issue.mid):
+                    unchanged.append(issue.id)
+                elif (rule, subject, wording) in expected or not undecided(rule, issue.mid):
                     obsolete.append(issue.id)
-        raised = [new for key, (_, new) in missing.items() if key[:2] not in cancelled]
+        to_create = [issue for key, (_, issue) in missing.items() if key[:2] not in cancelled]
         dismissed = [finding for key, (finding, _) in missing.items() if key[:2] in cancelled]
-        room = max(0, most - len(kept))
-        return Plan(raised[:room], obsolete, kept, dismissed, len(raised[room:]))
+        room = max(0, most - len(unchanged))
+        return Plan(to_create[:room], obsolete, unchanged, dismissed, len(to_create[room:]))
 
     return plan
 
 
-def of_texts(wanted: Sequence[NewIssue]) -> Planner:
-    """Plans for issues that a plugin raises: one of the same text on the same object is kept, none is obsolete."""
+def of_texts(texts: Sequence[NewIssue]) -> Planner:
+    """Plans for the issues of a plugin. An open issue with the same text on the same object is unchanged."""
 
     def plan(issues: Sequence[Issue]) -> Plan:
-        missing = {(new.text.strip(), new.mid): new for new in wanted}
-        open_ones = [issue for issue in issues if issue.status == "OPEN"]
-        kept = [issue.id for issue in open_ones if missing.pop((issue.text.strip(), issue.mid), None)]
-        return Plan(list(missing.values()), kept=kept)
+        missing = {(issue.text.strip(), issue.mid): issue for issue in texts}
+        open_issues = [issue for issue in issues if issue.status == "OPEN"]
+        unchanged = [issue.id for issue in open_issues if missing.pop((issue.text.strip(), issue.mid), None)]
+        return Plan(list(missing.values()), unchanged=unchanged)
 
     return plan
 
@@ -103,5 +104,5 @@ def _digest(text: str) -> str:
 
 
 def _sendable(mid: str | None) -> str | None:
-    """A label may hold half a surrogate pair; no request can."""
+    """The mid, or None if a request cannot hold it: a label may contain half a surrogate pair."""
     return mid if mid is not None and mid.isprintable() else None

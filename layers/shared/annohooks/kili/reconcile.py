@@ -1,4 +1,4 @@
-"""Events that never came: Kili's own record of the last hour is read, and what was not checked is handled now."""
+"""Handles events that never arrived: reads Kili's audit log, and checks the labels that were not checked."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from annohooks.core.observability import logger
 from annohooks.kili import events
 from annohooks.kili.events import HANDLED, Event
 from annohooks.kili.settings import Settings
-from annohooks.kili.webhook import Webhook
+from annohooks.kili.webhook import LabelWebhook
 
 _ONE_EVENT_S = 30.0
 
 
 class Tally(msgspec.Struct):
-    """How many labels were found, and what became of them. missed: those whose event was handled now. failed: labels,
-    and projects whose record could not be read. left: labels that there was no time for."""
+    """Counts of labels. missed: handled now. failed: labels that could not be checked, and projects whose audit log
+    could not be read. left: not handled for lack of time."""
 
     found: int = 0
     missed: int = 0
@@ -27,11 +27,11 @@ class Tally(msgspec.Struct):
     left: int = 0
 
 
-def reconcile(webhook: Webhook, settings: Settings, deadline: Deadline) -> Tally:
-    """Handles each label of the projects served that Kili has recorded in the last KILI_RECONCILE_MINUTES, unless the
-    same rules have checked the same content before.
+def reconcile(webhook: LabelWebhook, settings: Settings, deadline: Deadline) -> Tally:
+    """Handles each label that the audit log of the last KILI_RECONCILE_MINUTES names, in each project of KILI_PROJECTS.
 
-    What fails is logged and counted, and the next is taken. Raises SettingsError when no projects are named.
+    Leaves out a label whose content the same rules have checked before. Logs and counts each failure, and continues.
+    Raises SettingsError when KILI_PROJECTS is empty.
     """
     if not settings.kili_projects.ids:
         raise SettingsError("KILI_PROJECTS is not set")
@@ -43,7 +43,9 @@ def reconcile(webhook: Webhook, settings: Settings, deadline: Deadline) -> Tally
             recorded |= _recorded(webhook, project_id, since.isoformat(timespec="milliseconds"), deadline)
         except AnnohooksError as error:
             tally.failed += 1
-            logger.error("a project's events cannot be read", extra={"project": project_id, "reason": error.message})
+            logger.error(
+                "the audit log of a project could not be read", extra={"project": project_id, "reason": error.message}
+            )
     tally.found = len(recorded)
     for number, event in enumerate(recorded.values()):
         if deadline.remaining_s() < _ONE_EVENT_S:
@@ -54,17 +56,17 @@ def reconcile(webhook: Webhook, settings: Settings, deadline: Deadline) -> Tally
             tally.missed += outcome.ignored is None
         except AnnohooksError as error:
             tally.failed += 1
-            logger.warning("an event failed", extra={"label_id": event.label_id, "reason": error.message})
+            logger.warning("an event could not be handled", extra={"label_id": event.label_id, "reason": error.message})
     return tally
 
 
-def _recorded(webhook: Webhook, project_id: str, since: str, deadline: Deadline) -> dict[str, Event]:
+def _recorded(webhook: LabelWebhook, project_id: str, since: str, deadline: Deadline) -> dict[str, Event]:
     """The last event of each label, by the label's id."""
-    found = {}
+    last = {}
     with webhook.client(deadline) as client:
         for subject in HANDLED:
             for fields in client.events(project_id, subject, since):
                 event = events.read(fields)
                 if event.label_id:
-                    found[event.label_id] = event
-    return found
+                    last[event.label_id] = event
+    return last

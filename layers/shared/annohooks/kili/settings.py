@@ -26,7 +26,7 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 
 class Projects(msgspec.Struct, frozen=True):
-    """Ids of the projects that are served; none stands for all of them."""
+    """Ids of the projects that this deployment serves. No ids: all projects."""
 
     ids: tuple[str, ...] = ()
 
@@ -40,10 +40,10 @@ class Projects(msgspec.Struct, frozen=True):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Read from the environment variable of the same name in capitals; template.yaml says what most are for.
+    """Each is read from the environment variable of the same name in capitals. template.yaml describes most of them.
 
-    The others: seconds that a request to Kili may take without a byte, bytes of a label and of a request's body, issues
-    on a label, and seconds that the API waits.
+    Not in the template are: kili_read_timeout_s, the most seconds between two bytes of an answer; kili_max_label_bytes;
+    kili_max_issues of a label; max_body_bytes of a request; api_timeout_s, how long API Gateway waits.
     """
 
     kili_endpoint: Endpoint

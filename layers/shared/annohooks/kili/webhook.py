@@ -1,4 +1,4 @@
-"""One deployment's webhook: its rules, its plugin, and its key to Kili."""
+"""The webhook of one deployment: its rules, its plugin and its API key."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from annohooks.kili.plugins import Plugin
 
 
-class Webhook:
-    """Made when a function starts. folder: where its rules.yaml and its plugin are.
+class LabelWebhook:
+    """Checks the labels of events. A function creates it when it starts. folder: has the rules file and the plugin.
 
-    Raises SettingsError when the packaged rules are wrong, naming every mistake and its line, or the plugin is.
+    Raises SettingsError when the plugin cannot be loaded, or the packaged rules are wrong; then the message lists every
+    mistake with its line.
     """
 
     def __init__(self, settings: Settings, folder: Path) -> None:
@@ -35,11 +36,11 @@ class Webhook:
         self._plugin = _plugin(folder / settings.kili_plugin) if settings.kili_plugin else None
 
     def handle(self, event: Event, deadline: Deadline, *, unless_checked: bool = False) -> Outcome:
-        """What becomes of one event; it may come any number of times. unless_checked: see `checking.handle`.
+        """Handles one event, which may arrive any number of times. unless_checked: see `checking.handle`.
 
         Raises AnnohooksError.
         """
-        if reason := checking.unhandled(event, self._plugin, self._settings):
+        if reason := checking.reason_to_ignore(event, self._plugin, self._settings):
             return Outcome(ignored=reason)
         try:
             rules = self._rulebook.current()
@@ -53,7 +54,7 @@ class Webhook:
 
     @contextmanager
     def client(self, deadline: Deadline) -> Iterator[Client]:
-        """Kili, with the key from SSM, which no line logged meanwhile holds. Raises Unavailable when there is none."""
+        """A client with the API key from SSM, which the log does not show. Raises Unavailable when there is no key."""
         keys = secrets_from_ssm(self._settings.kili_api_key_parameter)
         if not keys:
             raise Unavailable("The Kili API key of this webhook is not configured.")
@@ -62,7 +63,7 @@ class Webhook:
 
 
 def _plugin(path: Path) -> Plugin:
-    """Most deployments have none, and need not import what runs it."""
+    """Loads a plugin. The import is here because most deployments have no plugin and need not pay for it."""
     from annohooks.kili import plugins
 
     return plugins.load(path)

@@ -112,7 +112,7 @@ def test_label_that_the_plugin_appended_does_not_call_it_again(
     for _ in range(3):
         start.check(label_id)
     (appended,) = set(kili.assets[asset_id]["labels"]) - {label_id}
-    assert "made the label itself" in start.check(appended)["ignored"]
+    assert "created the label itself" in start.check(appended)["ignored"]
     assert len(kili.assets[asset_id]["labels"]) == 2
 
 
@@ -155,7 +155,7 @@ def test_event_about_a_change_of_the_webhook_itself_does_not_reach_the_plugin(
 ) -> None:
     asset_id, _ = submitted()
     answer = with_plugin(LISTENING).post(event("asset.issue.created", asset_id, kili.bot_id))
-    assert answer.json["ignored"] == "this webhook's own doing"
+    assert answer.json["ignored"] == "this webhook caused the event itself"
     assert kili.assets[asset_id]["metadata"] == {}
 
 

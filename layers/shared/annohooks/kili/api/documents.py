@@ -1,6 +1,6 @@
-"""The documents sent to Kili, each named and aliased as in the vendor's SDK.
+"""The GraphQL documents sent to Kili, with the operation names and the alias `data` of Kili's SDK.
 
-Source: protocol reference, section 2.1.
+Source: the requests of the package `kili` 26.2.4; tests/contract/kili compares them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _OUTCOME_FIELDS = (
 
 
 def listing(field: str, where: str, fields: str) -> str:
-    """The document that reads one page of a root field, as the SDK writes it. where: the type of its filter."""
+    """The document that reads one page of a root field. where: the type of its filter."""
     return (
         f"query {field}($where: {where}!, $first: PageSize!, $skip: Int!) {{\n"
         f"  data: {field}(where: $where, first: $first, skip: $skip) {{ {fields} }}\n}}"
@@ -26,7 +26,7 @@ def listing(field: str, where: str, fields: str) -> str:
 
 
 def counting(field: str, where: str) -> str:
-    """The document that counts what a filter finds."""
+    """The document that counts the rows that a filter selects."""
     return f"query {field}($where: {where}!) {{\n  data: {field}(where: $where)\n}}"
 
 

@@ -1,18 +1,18 @@
 """GraphQL over HTTP: one operation at a time, sent again only when that can do no harm.
 
-Source: protocol reference, sections 2 and 2.3.
+Which failures are retried, and how often, is the policy of Kili's SDK, whose package `kili` 26.2.4 has it in
+kili/core/graphql/retry.py.
 """
 
 from __future__ import annotations
 
-import random
 import re
-import time
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import msgspec
 
+from annohooks.core import retry
 from annohooks.core.deadline import Deadline
 from annohooks.core.errors import AnnohooksError, BadRequest, DeadlineExceeded, Forbidden, Unavailable
 from annohooks.core.http import (
@@ -30,10 +30,10 @@ from annohooks.kili.settings import Endpoint
 
 PLATFORM = "Kili"
 ANSWER_S = 1.0
-"""Kept free at the end of a request's time to answer: no pause before another attempt goes into it."""
+"""Seconds kept free at the end of a request's time for the answer. No pause before another attempt uses them."""
 
 REPLY_BYTES = 10_000_000
-"""Of one answer, at most, unless more is expected."""
+"""The most bytes of an answer, unless the caller expects more."""
 
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _KEY = re.compile(r"[\x21-\x7e]+")
@@ -41,8 +41,8 @@ _ANY_STATUS = range(200, 600)
 _CODE = re.compile(r"\[([A-Za-z0-9_.:-]{1,60})\]")
 _DETAIL = 500
 
-# Attempts by what the failure says of the operation. Not processed: whatever it is, it may be sent again; the deadline
-# is the real bound. A key that is refused is wrong far more often than Kili is confused, and every event would wait.
+# Attempts, by what the failure says about the operation. An operation that Kili has not processed may always be sent
+# again; the deadline is then the real limit. A refused key is nearly always wrong, and would make every event wait.
 _NOT_PROCESSED = 20
 _KEY_REFUSED = 3
 _UNCERTAIN = 5
@@ -53,12 +53,13 @@ _NOT_PROCESSED_STATUS = {401: _KEY_REFUSED, 429: _NOT_PROCESSED, 521: _NOT_PROCE
 _UNCERTAIN_STATUS = {500: _ONCE, 504: _HEAVY, 524: _HEAVY}
 _NOT_FORWARDED = re.compile(rb"no healthy upstream|reset reason: (?:overflow|(?:remote )?connection failure)")
 _TRANSIENT = re.compile("Failed to fetch data connection|Invalid request made to Flagsmith API")
-_LONGEST_PAUSE_S = 30.0
+# Full jitter: clients that fail together do not come back together.
+_BACKOFF = retry.Backoff(first_s=1, longest_s=30, jitter=1)
 _LONGEST_RETRY_AFTER_S = 60.0
 
 
 def fragment(fields: Iterable[str]) -> str:
-    """The selection of fields such as "id" and "author.email". Raises ValueError for what is not a field's name."""
+    """The GraphQL selection of fields such as "id" and "author.email". Raises ValueError for an invalid name."""
     tree: dict[str, Any] = {}
     for field in fields:
         branch = tree
@@ -70,19 +71,19 @@ def fragment(fields: Iterable[str]) -> str:
 
 
 def _selection(tree: dict[str, Any]) -> str:
-    return " ".join(f"{name} {{ {_selection(below)} }}" if below else name for name, below in tree.items())
+    return " ".join(f"{name} {{ {_selection(fields)} }}" if fields else name for name, fields in tree.items())
 
 
 class OutcomeUnknown(Upstream):
-    """A mutation may have been carried out, or not. It is not sent again: look in Kili before doing so."""
+    """Kili may have carried a mutation out, or not. Read the state from Kili before sending it again."""
 
 
 class Refused(Upstream):
-    """Kili answered with GraphQL errors, of which `texts` are the messages.
+    """Kili answered with GraphQL errors. texts: their messages.
 
-    code: the token in brackets that the first one begins with, "" if none. detail: the first one, cut short, for
-    whoever runs the deployment: it may quote what was sent. unknown_field: the operation asks for what this Kili does
-    not have. transient: an error that passes.
+    code: the token in brackets at the start of the first message, "" if there is none. detail: the first message,
+    shortened. It may quote what was sent, so it is for the operator alone. unknown_field: the operation uses a field
+    that this version of Kili does not have. transient: the same query may succeed later.
     """
 
     def __init__(self, texts: list[str], doing: str) -> None:
@@ -94,8 +95,11 @@ class Refused(Upstream):
         super().__init__(f"{PLATFORM} refused what was asked of it while {doing}{f' ({self.code})' * bool(code)}.")
 
 
-class _Failed(NamedTuple):
-    """An attempt without a result. attempts: how many an operation gets that fails so. uncertain: it may be done."""
+class _Failure(NamedTuple):
+    """An attempt without a result.
+
+    attempts: the most attempts after such a failure. uncertain: Kili may have carried the operation out.
+    """
 
     error: AnnohooksError
     attempts: int
@@ -106,7 +110,7 @@ class _Failed(NamedTuple):
 class Session:
     """Operations on one GraphQL endpoint with one key, all before one deadline; close it when done.
 
-    read_timeout_s: for one attempt. Raises Unavailable if the key is not one that can be sent.
+    read_timeout_s: for one attempt. Raises Unavailable if a header cannot hold the key.
     """
 
     def __init__(self, endpoint: Endpoint, api_key: str, deadline: Deadline, read_timeout_s: float) -> None:
@@ -119,7 +123,7 @@ class Session:
         self._outbound: Outbound | None = None
 
     def close(self) -> None:
-        """Closes the connection; another operation would open a new one."""
+        """Closes the connection. Another operation opens a new one."""
         if self._outbound is not None:
             self._outbound.close()
             self._outbound = None
@@ -133,12 +137,12 @@ class Session:
         mutation: bool = False,
         max_bytes: int = REPLY_BYTES,
     ) -> Any:
-        """What Kili answered: the value of the only root field, or all of them in a dict if there are several.
+        """The value of the only root field, or all of them in a dict if there are several.
 
-        doing: what messages say was under way. max_bytes: of the reply. A mutation is sent again only if Kili cannot
-        have carried it out. Raises OutcomeUnknown when a mutation may have been; Refused; DeadlineExceeded for a query;
-        Upstream (UpstreamStatus, UpstreamTimeout) for everything else that goes wrong, Forbidden, and BadRequest for
-        variables that cannot be sent.
+        doing: what messages say was going on. max_bytes: the most bytes of the reply. A mutation is sent again only if
+        Kili cannot have carried it out. Raises OutcomeUnknown when Kili may have carried a mutation out; Refused;
+        DeadlineExceeded for a query; Forbidden; BadRequest for variables that cannot be sent; and Upstream
+        (UpstreamStatus, UpstreamTimeout) for everything else.
         """
         try:
             body = msgspec.json.encode({"query": document, "variables": variables})
@@ -148,20 +152,17 @@ class Session:
         while True:
             attempt += 1
             answer = self._attempt(body, doing, mutation, max_bytes)
-            if not isinstance(answer, _Failed):
+            if not isinstance(answer, _Failure):
                 return answer
             if answer.uncertain and mutation:
                 raise OutcomeUnknown(f"{answer.error.message} It may be done all the same, so it is not repeated.")
-            pause_s = answer.retry_after_s
-            if pause_s is None:  # full jitter: clients that fail together do not come back together
-                pause_s = random.uniform(0, min(_LONGEST_PAUSE_S, 2.0 ** (attempt - 1)))
-            if attempt >= answer.attempts or self._deadline.remaining_s() < pause_s + ANSWER_S:
+            pause_s = _BACKOFF.pause_s(attempt) if answer.retry_after_s is None else answer.retry_after_s
+            if attempt >= answer.attempts or not retry.pause(pause_s, self._deadline, ANSWER_S):
                 raise answer.error
             logger.info("trying again", extra={"reason": answer.error.message, "attempt": attempt, "pause_s": pause_s})
-            time.sleep(pause_s)
 
     def _attempt(self, body: bytes, doing: str, mutation: bool, max_bytes: int) -> Any:
-        """The answer's value, or _Failed."""
+        """Sends the operation once. Returns the answer's value, or a _Failure."""
         self._deadline.check(doing)
         try:
             if self._outbound is None:
@@ -180,13 +181,13 @@ class Session:
                 accept=_ANY_STATUS,
             )
         except NotConnected as error:
-            return _Failed(error, _NOT_PROCESSED)
+            return _Failure(error, _NOT_PROCESSED)
         except UpstreamTimeout as error:
-            return _Failed(error, _HEAVY, uncertain=True)
+            return _Failure(error, _HEAVY, uncertain=True)
         except ConnectionFailed as error:
-            return _Failed(error, _UNCERTAIN, uncertain=True)
+            return _Failure(error, _UNCERTAIN, uncertain=True)
         except (Upstream, DeadlineExceeded) as error:
-            return _Failed(error, _ONCE, uncertain=True)
+            return _Failure(error, _ONCE, uncertain=True)
         return self._result(reply, doing, mutation)
 
     def _connect(self) -> Outbound:
@@ -200,17 +201,17 @@ class Session:
             )
         except Forbidden:
             raise
-        except Upstream as error:  # the name is not known, or the name server does not answer
+        except Upstream as error:  # the name server does not know the host, or does not answer
             raise NotConnected(error.message) from None
 
     def _result(self, reply: Reply, doing: str, mutation: bool) -> Any:
-        """The value in a reply, or _Failed; raises Refused. Who answers with GraphQL errors has seen the operation."""
+        """The value in a reply, or a _Failure. Raises Refused for GraphQL errors: they mean that Kili has decided."""
         status = reply.status
         if status in _NOT_PROCESSED_STATUS or (status == 503 and _not_forwarded(reply.body)):
-            what = "refused the API key" if status == 401 else f"answered with status {status}"
-            failure = UpstreamStatus(f"{PLATFORM} {what} while {doing}.", status)
+            verdict = "refused the API key" if status == 401 else f"answered with status {status}"
+            failure = UpstreamStatus(f"{PLATFORM} {verdict} while {doing}.", status)
             attempts = _NOT_PROCESSED_STATUS.get(status, _NOT_PROCESSED)
-            return _Failed(failure, attempts, retry_after_s=_retry_after_s(reply.headers.get("Retry-After")))
+            return _Failure(failure, attempts, retry_after_s=_retry_after_s(reply.headers.get("Retry-After")))
         try:
             answer = any_json(reply.body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -220,13 +221,15 @@ class Session:
             refused = self._refused(errors, doing)
             if mutation or not refused.transient:
                 raise refused
-            return _Failed(refused, _UNCERTAIN)
+            return _Failure(refused, _UNCERTAIN)
         if status >= 300:
             return _refused_by_status(reply, doing)
         data = fields.get("data")
         if isinstance(data, dict) and data:
             return next(iter(data.values())) if len(data) == 1 else data
-        return _Failed(Upstream(f"{PLATFORM} answered something unexpected while {doing}."), _UNCERTAIN, uncertain=True)
+        return _Failure(
+            Upstream(f"{PLATFORM} answered something unexpected while {doing}."), _UNCERTAIN, uncertain=True
+        )
 
     def _refused(self, errors: Any, doing: str) -> Refused:
         listed = errors if isinstance(errors, list) else []
@@ -236,24 +239,24 @@ class Session:
 
 
 def _not_forwarded(body: bytes) -> bool:
-    """Whether a proxy wrote this 503 without having reached Kili, now or on an attempt of its own before."""
+    """Whether the proxy in front of Kili (Envoy) wrote this 503 and none of its own attempts reached Kili."""
     return b"retried" not in body and _NOT_FORWARDED.search(body) is not None
 
 
-def _refused_by_status(reply: Reply, doing: str) -> _Failed:
+def _refused_by_status(reply: Reply, doing: str) -> _Failure:
     status = reply.status
     if status < 400:
         message = f"{PLATFORM} answered with a redirect while {doing}; redirects are not followed."
-        return _Failed(UpstreamStatus(message, status), _ONCE)
+        return _Failure(UpstreamStatus(message, status), _ONCE)
     failure = UpstreamStatus(f"{PLATFORM} answered with status {status} while {doing}.", status)
     if status < 500:
-        return _Failed(failure, _ONCE)
+        return _Failure(failure, _ONCE)
     attempts = _UNCERTAIN_STATUS.get(status, _UNCERTAIN)
-    return _Failed(failure, attempts, uncertain=True, retry_after_s=_retry_after_s(reply.headers.get("Retry-After")))
+    return _Failure(failure, attempts, uncertain=True, retry_after_s=_retry_after_s(reply.headers.get("Retry-After")))
 
 
 def _retry_after_s(header: str | None) -> float | None:
-    """What the server asks for, in seconds; a date, or anything else, is not followed."""
+    """Seconds that the server asks for, within limits. None for a date, and for anything else."""
     try:
         seconds = float(header or "")
     except ValueError:

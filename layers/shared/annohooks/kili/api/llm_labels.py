@@ -1,8 +1,8 @@
-"""The jsonResponse of a label in an LLM project, which Kili keeps as annotations only.
+"""The jsonResponse of a label in an LLM project, which Kili stores as annotations only.
 
-Source: protocol reference, section 2.1. The result is what the vendor's SDK makes of the same annotations, but that
-what was answered about several chat items is told apart, a category that was given twice stands once, and a child job
-of two categories has under each what was answered there.
+Source: AnnotationsToJsonResponseConverter of the package kili-formats, which Kili's SDK uses. The result differs from
+it in three ways. Answers about several chat items are also listed for each item. A category that was chosen twice
+appears once. A child job of two categories has, under each category, the answer that was given there.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FIELDS = """annotations {
     ... on ComparisonAnnotation { annotationValue { choice { code firstId secondId } } chatItemId }
     ... on TranscriptionAnnotation { annotationValue { text } chatItemId }
   }"""
-"""What has to be asked for of a label."""
+"""The fields to ask for."""
 
 
 class _Value(msgspec.Struct):
@@ -30,7 +30,7 @@ class _Value(msgspec.Struct):
 
 
 class _Annotation(msgspec.Struct, rename={"kind": "__typename", "value": "annotationValue", "chat_item": "chatItemId"}):
-    """path: the annotations and categories it is a child of, outermost first; empty at the top."""
+    """path: the annotations and categories that contain it, outermost first; empty at the top."""
 
     kind: str
     id: str
@@ -45,11 +45,11 @@ _Jobs = dict[str, dict[str, Any]]
 
 
 def json_response(annotations: Any) -> _Jobs:
-    """Job name to answer, with the child jobs within the categories they belong to.
+    """Answers by job name. A category holds the answers of its child jobs.
 
-    annotations: as Kili answers FIELDS. A job that was answered about several chat items (a turn, a completion) has
-    its answers together, and under chatItems each with its chatItemId. One that was answered in a way that is not
-    known has its __typename only. Raises msgspec.ValidationError when they are something else.
+    annotations: Kili's answer for FIELDS. When a job has answers about several chat items (a turn, a completion), its
+    entry holds all of them, and `chatItems` lists them with their chatItemId. An answer of an unknown type keeps its
+    __typename only. Raises msgspec.ValidationError for another shape.
     """
     children: defaultdict[_Path, list[_Annotation]] = defaultdict(list)
     for annotation in msgspec.convert(annotations or [], list[_Annotation]):
@@ -75,8 +75,8 @@ def _answer(children: dict[_Path, list[_Annotation]], path: _Path, annotation: _
     if annotation.kind == "ClassificationAnnotation":
         categories = []
         for name in dict.fromkeys(value.categories):
-            within = _jobs(children, (*path, (annotation.id, name)))
-            categories.append({"name": name, "children": within} if within else {"name": name})
+            child_jobs = _jobs(children, (*path, (annotation.id, name)))
+            categories.append({"name": name, "children": child_jobs} if child_jobs else {"name": name})
         return {"categories": categories}
     if annotation.kind == "ComparisonAnnotation":
         return {"choice": value.choice}
@@ -86,9 +86,9 @@ def _answer(children: dict[_Path, list[_Annotation]], path: _Path, annotation: _
 
 
 def _add(job: dict[str, Any], answer: dict[str, Any]) -> None:
-    """Categories come after those that are there already; of anything else the first stands."""
-    for key, said in answer.items():
+    """Adds an answer to a job: categories are appended, and the first text or choice stays."""
+    for key, value in answer.items():
         if key == "categories":
-            job.setdefault(key, []).extend(said)
+            job.setdefault(key, []).extend(value)
         else:
-            job.setdefault(key, said)
+            job.setdefault(key, value)

@@ -1,4 +1,4 @@
-"""A label and its project, as Kili's API gives them."""
+"""What is read from Kili and sent to it: labels, projects, issues."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import msgspec
 
 
 class Label(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """One label of one asset, by its id.
+    """One label of one asset.
 
-    json_response: decoded; whatever Kili stored, so not always an object. label_type: DEFAULT, REVIEW, AUTOSAVE,
-    PREDICTION or INFERENCE. superseded: a newer one has taken its place, of the same author, or before or after a
-    review. sent_back: the asset was sent back to the queue since, because of this label or for another reason.
+    json_response: decoded. It is what Kili stored, so not always an object. label_type: DEFAULT, REVIEW, AUTOSAVE,
+    PREDICTION or INFERENCE. superseded: a newer label replaces it (see LabelRow.is_superseded). sent_back: the asset
+    has been sent back to the queue since, for whatever reason.
     """
 
     id: str
@@ -32,7 +32,7 @@ class Label(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def content(self) -> str:
-        """A digest of what the label says. A label may be edited in place, and keeps its id."""
+        """A digest of json_response. A label that is edited keeps its id."""
         try:
             text = json.dumps(self.json_response, sort_keys=True)
         except RecursionError:
@@ -49,7 +49,7 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Issue(msgspec.Struct, frozen=True, kw_only=True):
-    """status: OPEN, SOLVED or CANCELLED. text: of its first comment. mid: of the object it is on, if it is on one."""
+    """status: OPEN, SOLVED or CANCELLED. text: of its first comment. mid: of its object; None for the whole label."""
 
     id: str
     status: str
@@ -58,7 +58,7 @@ class Issue(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewIssue(msgspec.Struct, frozen=True, kw_only=True):
-    """An issue to be raised on a label, on one of its objects if mid is given."""
+    """An issue to create on a label, or on one of its objects if there is a mid."""
 
     label_id: str
     text: str
@@ -66,7 +66,7 @@ class NewIssue(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewLabel(msgspec.Struct, frozen=True, kw_only=True):
-    """A label to be added to an asset. referenced_label_id: of the label that a REVIEW is about."""
+    """A label to add to an asset. referenced_label_id: the label that a REVIEW is about."""
 
     asset_id: str
     json_response: dict[str, Any]
