@@ -26,8 +26,7 @@ from kili_formats.tool.annotations_to_json_response import AnnotationsToJsonResp
 from annohooks.core.deadline import Deadline
 from annohooks.core.http import Origins, Reply
 from annohooks.kili import events, plugins
-from annohooks.kili.api import cache
-from annohooks.kili.api import documents, llm_labels
+from annohooks.kili.api import cache, documents, llm_labels
 from annohooks.kili.api.client import Client
 from annohooks.kili.api.graphql import Refused, Session, _Failure
 from annohooks.kili.api.records import NewIssue, NewLabel

@@ -6,17 +6,16 @@ import dataclasses
 import itertools
 import json
 import sys
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import urllib3
 
-from annohooks.kili import writes
-from annohooks.kili.api import client, graphql
+from annohooks.core import retry
 from local import stack, template
 from local.gateway import Gateway
 from local.lambdas import Handler, load
@@ -30,7 +29,7 @@ _NUMBERS = itertools.count()
 
 @dataclasses.dataclass
 class Answer:
-    """What a webhook answered. json: None when it is none."""
+    """What the webhook answered."""
 
     status: int
     text: str
@@ -41,7 +40,7 @@ class Answer:
 
 
 @dataclasses.dataclass
-class Webhook:
+class KiliFunction:
     """The function behind a socket."""
 
     url: str
@@ -65,7 +64,7 @@ class Webhook:
         return self.kili.redeliver(label_id, url=self.url, header=KILI_SECRET, times=times, **how)
 
     def check(self, label_id: str, **how: Any) -> Json:
-        """What the webhook answers to a label's event."""
+        """The webhook's answer to a label's event."""
         (delivery,) = self.deliver(label_id, **how)
         assert delivery.status == 200, delivery.text
         answer: Json = delivery.json()
@@ -73,11 +72,11 @@ class Webhook:
 
 
 @pytest.fixture
-def webhook(running_stack: Stack, kili: Kili) -> Iterator[Callable[..., Webhook]]:
+def webhook(running_stack: Stack, kili: Kili) -> Iterator[Callable[..., KiliFunction]]:
     """webhook(KILI_DRY_RUN="true", ...): the function with other settings than the template's defaults."""
     with ExitStack() as gateways:
 
-        def start(**environment: str) -> Webhook:
+        def start(**environment: str) -> KiliFunction:
             parameters = {
                 "KiliEndpoint": kili.endpoint,
                 "KiliStorageOrigins": kili.storage,
@@ -90,22 +89,26 @@ def webhook(running_stack: Stack, kili: Kili) -> Iterator[Callable[..., Webhook]
             ]
             gateway = gateways.enter_context(Gateway(functions, running_stack.environment))
             named = {function.name: function for function in functions}
-            return Webhook(f"{gateway.origin}/kili", kili, named, running_stack.environment)
+            return KiliFunction(f"{gateway.origin}/kili", kili, named, running_stack.environment)
 
         yield start
 
 
+@pytest.fixture
+def function(webhook: Callable[..., KiliFunction]) -> KiliFunction:
+    """The function with the template's defaults."""
+    return webhook()
+
+
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is waited for is not the machine's pleasure, but a pause before asking Kili again."""
-    monkeypatch.setattr(writes, "_PAUSE_S", 0.05)
-    monkeypatch.setattr(client, "_LAGS_S", (0.01, 0.02))
-    monkeypatch.setattr(graphql, "random", SimpleNamespace(uniform=lambda low, high: min(high, 0.02)))
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses before another attempt are short."""
+    monkeypatch.setattr(retry, "sleep", lambda seconds: time.sleep(min(seconds, 0.05)))
 
 
 @pytest.fixture
 def imports_as_they_were() -> Iterator[None]:
-    """A process of the function has one plugin; this one has many."""
+    """Undoes the imports of a plugin. A process of the function has one plugin; this process has many."""
     modules, path = dict(sys.modules), list(sys.path)
     yield
     for name in sys.modules.keys() - modules.keys():
@@ -116,7 +119,7 @@ def imports_as_they_were() -> Iterator[None]:
 
 @pytest.fixture
 def submitted(kili: Kili) -> Callable[..., tuple[str, str]]:
-    """submitted(json_response, ...): ids of a new asset and of its label, of which no webhook is told."""
+    """submitted(json_response, ...): ids of a new asset and its label. Kili posts no event."""
 
     def submit(content: object = samples.WITH_TWO_MISTAKES, **of_label: Any) -> tuple[str, str]:
         asset_id = kili.add_asset(samples.PROJECT, f"asset-{next(_NUMBERS)}-{uuid.uuid4().hex[:8]}")
@@ -130,8 +133,7 @@ def raised(kili: Kili) -> Callable[..., list[Json]]:
     """raised(asset_id, status=None): the issues of an asset."""
 
     def of(asset_id: str, status: str | None = None) -> list[Json]:
-        return [
-            issue for issue in kili.issues if issue["asset"] == asset_id and status in (None, issue["status"])
-        ]  # fmt: skip
+        issues = (issue for issue in kili.issues if issue["asset"] == asset_id)
+        return [issue for issue in issues if status in (None, issue["status"])]
 
     return of

@@ -1,4 +1,4 @@
-"""Neither the API key nor the webhook's secret in anything the function prints, logs, answers or writes into Kili."""
+"""Neither the API key nor the secret is in anything that the function prints, logs, answers or writes into Kili."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ IMPATIENT = {"KILI_READ_TIMEOUT_S": "0.2", "API_TIMEOUT_S": "12"}
 
 
 class Ending(NamedTuple):
-    """How a request ends: what leads there."""
+    """How a request ends, and what makes it end so."""
 
     name: str
     faults: tuple[str, ...] = ()
@@ -68,9 +68,7 @@ def written(kili: Kili) -> str:
 
 
 @pytest.mark.parametrize("ending", ENDINGS, ids=[ending.name for ending in ENDINGS])
-def test_nothing_tells_when_an_event_ends_with(
-    start: Start, kili: Kili, submitted: Submit, said: Any, ending: Ending
-) -> None:
+def test_nothing_tells_when_an_event_ends_with(start, kili, submitted, said, ending):
     _, label_id = submitted()
     kili.faults = set(ending.faults)
     answer = start(**ending.environment).post(ending.body or kili.event(label_id), ending.secret)
@@ -85,9 +83,7 @@ def test_nothing_tells_when_an_event_ends_with(
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyError, RuntimeError])
-def test_nothing_tells_when_the_unforeseen_happens(
-    start: Start, kili: Kili, submitted: Submit, said: Any, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
-) -> None:
+def test_nothing_tells_when_the_unforeseen_happens(start, kili, submitted, said, monkeypatch, error):
     def fails(*_: object, **__: object) -> None:
         raise error(KEY + SECRET)
 
@@ -98,7 +94,7 @@ def test_nothing_tells_when_the_unforeseen_happens(
     assert_nothing_tells(spoken, answer.text)
 
 
-def test_nothing_tells_when_reconciling(start: Start, kili: Kili, submitted: Submit, said: Any) -> None:
+def test_nothing_tells_when_reconciling(start, kili, submitted, said):
     submitted()
     kili.faults.plan("http_500", on="createIssues")
     handler = start(KILI_PROJECTS=samples.PROJECT).handler("KiliReconcileFunction")
@@ -107,7 +103,7 @@ def test_nothing_tells_when_reconciling(start: Start, kili: Kili, submitted: Sub
     assert_nothing_tells(said.text(), json.dumps(tally), written(kili))
 
 
-def test_what_is_looked_for_would_be_found() -> None:
+def test_what_is_looked_for_would_be_found():
     for value in (SECRET, KEY):
         with pytest.raises(AssertionError):
             assert_nothing_tells(f"before {json.dumps(value)} after")

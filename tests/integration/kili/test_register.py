@@ -5,16 +5,14 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Callable, Iterator
-from types import SimpleNamespace
 
 import boto3
 import pytest
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
-from annohooks.core import auth
+from annohooks.core import auth, retry
 from annohooks.core.observability import logger
 from annohooks.kili import register
-from annohooks.kili.api import graphql
 from local.simulators.kili import Kili
 
 KEY = "canary-key-0123456789"
@@ -158,7 +156,7 @@ def closed_address() -> str:
 
 def test_closed_port_is_reported_once_in_one_sentence(run, monkeypatch, closed_address):
     pauses: list[float] = []
-    monkeypatch.setattr(graphql, "time", SimpleNamespace(sleep=pauses.append))
+    monkeypatch.setattr(retry, "sleep", pauses.append)
     endpoint = f"http://{closed_address}/graphql"
     code, out, err = run("--endpoint", endpoint)
     assert (code, err) == (
