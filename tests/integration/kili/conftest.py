@@ -16,6 +16,10 @@ import pytest
 import urllib3
 
 from annohooks.core import retry
+from annohooks.core.deadline import Deadline
+from annohooks.core.http import Origins
+from annohooks.kili.api.client import Client
+from annohooks.kili.settings import Endpoint, Settings
 from local import stack, template
 from local.gateway import Gateway
 from local.lambdas import Handler, load
@@ -121,8 +125,10 @@ def imports_as_they_were() -> Iterator[None]:
 def submitted(kili: Kili) -> Callable[..., tuple[str, str]]:
     """submitted(json_response, ...): ids of a new asset and its label. Kili posts no event."""
 
-    def submit(content: object = samples.WITH_TWO_MISTAKES, **of_label: Any) -> tuple[str, str]:
-        asset_id = kili.add_asset(samples.PROJECT, f"asset-{next(_NUMBERS)}-{uuid.uuid4().hex[:8]}")
+    def submit(
+        content: object = samples.WITH_TWO_MISTAKES, project: str = samples.PROJECT, **of_label: Any
+    ) -> tuple[str, str]:
+        asset_id = kili.add_asset(project, f"asset-{next(_NUMBERS)}-{uuid.uuid4().hex[:8]}")
         return asset_id, kili.submit(asset_id, content, **of_label)
 
     return submit
@@ -137,3 +143,34 @@ def raised(kili: Kili) -> Callable[..., list[Json]]:
         return [issue for issue in issues if status in (None, issue["status"])]
 
     return of
+
+
+@pytest.fixture
+def server() -> Iterator[Kili]:
+    """A Kili of its own for a test of the client, with one project and one asset."""
+    with Kili(api_key="canary-key-of-a-bot") as kili:
+        kili.retry_after = "0"
+        kili.add_project("project", json_interface=samples.INTERFACE)
+        kili.add_asset("project", "asset", external_id="a.png", width=640, height=480)
+        yield kili
+    assert kili.violations == []
+
+
+@pytest.fixture
+def connect(server: Kili) -> Iterator[Callable[..., Client]]:
+    """connect(kili_max_label_bytes=..., ...): a client of that Kili."""
+    with ExitStack() as clients:
+
+        def open_client(**settings: Any) -> Client:
+            defaults = {
+                "kili_endpoint": Endpoint.parse(server.endpoint),
+                "kili_storage_origins": Origins.parse(server.storage),
+                "kili_api_key_parameter": "/key",
+                "kili_secret_parameter": "/secret",
+                "kili_table": "table",
+            }
+            return clients.enter_context(
+                Client(Settings(**{**defaults, **settings}), server.api_key, Deadline.after(20))
+            )
+
+        yield open_client
