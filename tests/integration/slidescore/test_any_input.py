@@ -1,4 +1,4 @@
-"""Whatever is posted, there is an answer: results that can be shown, or an error of the caller's or the platform's."""
+"""Any request has an answer: results that the viewer can show, or an error of the caller or of Slide Score."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from webhooks import through_api, through_url, webhook
+from triggers import through_api, through_url, trigger_body
 
 from annohooks.imaging.analyzers import ANALYZERS, Analyzer
 from annohooks.slidescore.parameters import questions_string
@@ -22,14 +22,13 @@ from local.stack import Stack
 WIDTH, HEIGHT = 120, 90
 SHIPPED = [ANALYZERS[name] for name in ("dab_positivity", "dark_regions", "density", "nuclei", "tissue")]
 TITLES = [analyzer.title for analyzer in SHIPPED]
-MANY = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 words = st.text(max_size=12)
 numbers = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)
 values = st.recursive(
     numbers | words, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(words, inner, max_size=4), max_leaves=8
 )
-left_out = st.just(...)
+removed = st.just(...)
 
 coordinates = (
     st.integers(-200, 300)
@@ -67,7 +66,7 @@ shapes = st.one_of(
 
 
 class Function:
-    """The function with a Slide Score of a small slide, called as Lambda calls it."""
+    """The function with a Slide Score that has a small slide, called as Lambda calls it."""
 
     def __init__(self, handler: Handler, slidescore: SlideScore) -> None:
         self._handler, self.slidescore = handler, slidescore
@@ -76,10 +75,10 @@ class Function:
         answer = self._handler(event(body), Context("SlideScoreFunction", 300.0))
         return answer["statusCode"], answer["body"]
 
-    def asked(self, **body: Any) -> int:
-        """The status of a trigger of ours whose token works; results must be fit to show."""
+    def status(self, **body: Any) -> int:
+        """The status of a trigger with a valid token. Results must be such as the viewer can show."""
         token = self.slidescore.token()
-        filled = webhook(**{"host": self.slidescore.origin, "apitoken": token, **body})
+        filled = trigger_body(**{"host": self.slidescore.origin, "apitoken": token, **body})
         status, text = self.status_and_text(json.dumps(filled))
         if status == 200:
             check(json.loads(text))
@@ -105,20 +104,18 @@ def function(running_stack: Stack) -> Iterator[Function]:
         functions = template.functions({"SlideScoreOrigins": slidescore.origin}, stack.RESOURCES)
         (chosen,) = (function for function in functions if function.folder.name == "slidescore")
         yield Function(load(chosen, running_stack.environment), slidescore)
-        assert [said for said in slidescore.violations if not re.fullmatch(r"image -?\d+ does not exist", said)] == []
+        assert [text for text in slidescore.violations if not re.fullmatch(r"image -?\d+ does not exist", text)] == []
 
 
-@MANY
 @given(body=st.binary(max_size=300), event=st.sampled_from([through_api, through_url]))
-def test_bytes_are_refused(function: Function, body: bytes, event: Callable[..., dict[str, Any]]) -> None:
+def test_any_bytes_are_refused(function: Function, body: bytes, event: Callable[..., dict[str, Any]]) -> None:
     status, text = function.status_and_text(body, event)
     assert status in (400, 401)
     assert text
 
 
-@MANY
 @given(body=values, event=st.sampled_from([through_api, through_url]))
-def test_json_without_the_secret_is_refused(
+def test_any_json_without_the_secret_is_refused(
     function: Function, body: object, event: Callable[..., dict[str, Any]]
 ) -> None:
     assert function.status_and_text(json.dumps(body), event)[0] == (401 if isinstance(body, dict) else 400)
@@ -127,23 +124,20 @@ def test_json_without_the_secret_is_refused(
 FIELDS = ("host", "apitoken", "secret", "studyid", "imageid", "answers", "analyzer", "email", "casename")
 
 
-@MANY
-@given(fields=st.dictionaries(st.sampled_from(FIELDS) | words, values | left_out, min_size=1, max_size=3))
+@given(fields=st.dictionaries(st.sampled_from(FIELDS) | words, values | removed, min_size=1, max_size=3))
 def test_a_field_may_be_anything(function: Function, fields: dict[str, Any]) -> None:
-    assert function.asked(**fields) in (200, 400, 401, 403, 502)
+    assert function.status(**fields) in (200, 400, 401, 403, 502)
 
 
-@MANY
 @given(answer=st.lists(shapes, max_size=3), as_text=st.booleans(), analysis=st.sampled_from(TITLES))
 def test_a_region_may_be_any_shapes(function: Function, answer: list[Any], as_text: bool, analysis: str) -> None:
     roi = json.dumps(answer) if as_text else answer
-    assert function.asked(answered={"ROI": roi, "Analysis": analysis, "Show": ...}) in (200, 400)
+    assert function.status(answered={"ROI": roi, "Analysis": analysis, "Show": ...}) in (200, 400)
 
 
-@MANY
 @given(answer=values | st.builds(json.dumps, values) | st.text())
 def test_a_region_may_be_anything(function: Function, answer: object) -> None:
-    assert function.asked(answered={"ROI": answer}) == 400
+    assert function.status(answered={"ROI": answer}) == 400
 
 
 likely = st.sampled_from(
@@ -152,45 +146,44 @@ likely = st.sampled_from(
 
 
 def questions(analyzer: Analyzer[Any, Any]) -> list[str]:
-    """What is asked beside the region."""
+    """The names of the questions, without that of the region."""
     return [line.partition("\t")[0] for line in questions_string([analyzer]).splitlines()[1:]]
 
 
 @st.composite
 def answers(draw: st.DrawFn) -> dict[str, Any]:
-    """To the questions of one analyzer."""
+    """Answers to the questions of one analyzer."""
     analyzer = draw(st.sampled_from(SHIPPED))
     names = st.sampled_from(questions(analyzer))
     return {"Analysis": analyzer.title, **draw(st.dictionaries(names, likely | values | numbers.map(str), max_size=5))}
 
 
-@MANY
 @given(answered=answers())
 def test_answers_may_be_anything(function: Function, answered: dict[str, Any]) -> None:
-    assert function.asked(answered={"Nuclei: stain": ..., "Show": ..., **answered}) in (200, 400)
+    assert function.status(answered={"Nuclei: stain": ..., "Show": ..., **answered}) in (200, 400)
 
 
 @pytest.mark.parametrize("question", ["ROI", "Analysis", "Show", "Nuclei: stain", "Comment"])
 def test_answers_may_be_nested_to_any_depth(function: Function, question: str) -> None:
-    body = webhook(answered={question: "NESTED"}, host=function.slidescore.origin)
-    for depth in [*range(0, 1100, 50), *range(900, 1000, 7), 20_000, 200_000]:
+    body = trigger_body(answered={question: "NESTED"}, host=function.slidescore.origin)
+    for depth in [0, 1, 500, *range(900, 1000, 14), 1_000, 200_000]:
         nested = "[" * depth + "]" * depth
         for value in (nested, json.dumps(nested)):
             status, _ = function.status_and_text(json.dumps(body).replace('"NESTED"', value or "null"))
             assert status in (400, 502), depth
 
 
-@pytest.mark.parametrize("text", ["\ud800", "a\udc00b", "\x00", "\u202e", "e\u0301", "\U0001f9ec" * 99, "\r\nHost: x"])
 @pytest.mark.parametrize("key", ["secret", "host", "apitoken", "studyid", "analyzer", "email", "casename"])
 @pytest.mark.parametrize("event", [through_api, through_url])
-def test_text_may_be_unusual(function: Function, event: Callable[..., dict[str, Any]], key: str, text: str) -> None:
-    body = webhook(**{"host": function.slidescore.origin, key: text})
-    for content in (json.dumps(body), json.dumps(body, ensure_ascii=False).encode(errors="surrogatepass")):
-        status, _ = function.status_and_text(content, event)
-        assert status in (400, 401, 403, 502)
+def test_text_may_be_unusual(function: Function, event: Callable[..., dict[str, Any]], key: str) -> None:
+    for text in ("\ud800", "a\udc00b", "\x00", "\u202e", "e\u0301", "\U0001f9ec" * 99, "\r\nHost: x"):
+        body = trigger_body(**{"host": function.slidescore.origin, key: text})
+        for content in (json.dumps(body), json.dumps(body, ensure_ascii=False).encode(errors="surrogatepass")):
+            status, _ = function.status_and_text(content, event)
+            assert status in (400, 401, 403, 502), text
 
 
-@pytest.mark.parametrize("size", [1e9, 2e8, 1.4e8, 1e6])
+@pytest.mark.parametrize("size", [1e9, 1e6])
 def test_a_region_far_larger_than_the_slide_is_the_whole_slide(function: Function, size: float) -> None:
     corner, far = -size / 2, size / 2
     square = [{"x": x, "y": y} for x, y in [(corner, corner), (far, corner), (far, far), (corner, far)]]
@@ -201,9 +194,9 @@ def test_a_region_far_larger_than_the_slide_is_the_whole_slide(function: Functio
         {"type": "polygon", "points": square},
         {"type": "brush", "positivePolygons": [square]},
     ):
-        body = webhook(shape, host=function.slidescore.origin, apitoken=function.slidescore.token())
+        body = trigger_body(shape, host=function.slidescore.origin, apitoken=function.slidescore.token())
         status, text = function.status_and_text(json.dumps(body))
         assert status == 200
         texts.append(json.loads(text)[-1]["value"])
-    assert "of the region (2,701 um2)" in texts[0]  # all of it
+    assert "of the region (2,701 um2)" in texts[0]  # the whole slide
     assert len(set(texts)) == 1

@@ -1,4 +1,4 @@
-"""What Slide Score posts, and what a Lambda function is called with when it does."""
+"""Request bodies of Slide Score, the events that Lambda makes of them, and what the tests read in an answer."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
+from local.simulators.slidescore import Viewed
 from local.stack import SECRET
 
 Shape = dict[str, Any]
@@ -18,13 +19,13 @@ def rect(x: float | None, y: float | None, width: float | None, height: float | 
 
 
 REGION = rect(20, 30, 420, 440)
-"""On slide 1: some hundred nuclei, and dark regions with holes."""
+"""A region of slide 1, with some hundred nuclei, and dark regions with holes."""
 
 
-def webhook(*shapes: Shape, answered: Mapping[str, object] | None = None, **fields: object) -> dict[str, object]:
-    """The body of a trigger on slide 1: nuclei in REGION or in these shapes. answered, fields: others, or in addition.
+def trigger_body(*shapes: Shape, answered: Mapping[str, object] | None = None, **fields: object) -> dict[str, object]:
+    """The body of a trigger on slide 1: nuclei in REGION, or in these shapes.
 
-    A field or answer that is ... is left out.
+    answered, fields: further answers and keys, or other values. The value ... removes an answer or a key.
     """
     answers = {
         "ROI": json.dumps(list(shapes or [REGION])),
@@ -52,11 +53,11 @@ def webhook(*shapes: Shape, answered: Mapping[str, object] | None = None, **fiel
 
 
 WITH_HOLES = {"Analysis": "Dark regions"}
-"""Answers whose result is an anno2 at any size."""
+"""Answers with an anno2 as their result."""
 
 
 def through_api(body: str | bytes, *, waited_s: float = 0.0) -> dict[str, Any]:
-    """The event of the REST API. waited_s: how long ago the request arrived there."""
+    """The event of the REST API. waited_s: the time since the request arrived there."""
     return {
         "resource": "/slidescore",
         "path": "/slidescore",
@@ -99,3 +100,20 @@ def _body(body: str | bytes) -> dict[str, object]:
     if isinstance(body, str):
         return {"body": body, "isBase64Encoded": False}
     return {"body": b64encode(body).decode(), "isBase64Encoded": True}
+
+
+def refusal(viewed: Viewed) -> tuple[int, str]:
+    """The status and the text of an answer without results."""
+    assert viewed.results == []
+    return viewed.status, viewed.text
+
+
+def accepted(viewed: Viewed) -> list[list[object]]:
+    """The types and names of the results of an answer that the viewer can show."""
+    assert (viewed.status, viewed.problems) == (200, [])
+    return [[result["type"], result["name"]] for result in viewed.results]
+
+
+def text_of(viewed: Viewed) -> str:
+    (text,) = (result["value"] for result in viewed.results if result["type"] == "text")
+    return str(text)
