@@ -1,4 +1,4 @@
-"""Rules as a team writes them, applied to labels that are in no Kili."""
+"""Labels read without Kili, and rules as a team writes them applied to such labels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from annohooks.core.deadline import Deadline
 from annohooks.kili.api.records import Label, Project
-from annohooks.kili.label.model import Reading
+from annohooks.kili.label.model import Object, Reading
 from annohooks.kili.label.reader import read
 from annohooks.kili.rules import Ruleset, Verdict, load
 from annohooks.kili.rules.base import Finding, Handler, NotApplicable
@@ -56,6 +56,19 @@ class InMemory:
         if self._size_px is None:
             raise NotApplicable("no resolution")
         return self._size_px
+
+
+def reading_of(*annotations: Any) -> Reading:
+    """A label with these annotations in JOB_0, read."""
+    return read({"JOB_0": {"annotations": list(annotations)}})
+
+
+def only_object(*annotations: Any) -> Object:
+    """The one object of these annotations, which have no fault."""
+    reading = reading_of(*annotations)
+    assert reading.faults == ()
+    (obj,) = reading.objects
+    return obj
 
 
 def objects(*drawn: dict[str, Any], job: str = "JOB_0", **others: Any) -> dict[str, Any]:
