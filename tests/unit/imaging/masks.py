@@ -67,7 +67,7 @@ def _everything(random, height, width):
 
 
 @st.composite
-def _made(draw):
+def _generated(draw):
     make = draw(st.sampled_from([_noise, _blobs, _specks, _holes, _comb, _lines, _rings, _spiral, _everything]))
     random = np.random.default_rng(draw(st.integers(0, 2**32)))
     return make(random, draw(st.integers(1, SIDE)), draw(st.integers(1, SIDE))) * np.uint8(255)
@@ -75,15 +75,15 @@ def _made(draw):
 
 masks = (
     arrays.arrays(np.bool_, st.tuples(st.integers(1, 16), st.integers(1, 16))).map(lambda a: a * np.uint8(255))
-    | _made()
+    | _generated()
 )
 
 cuts = st.lists(st.integers(1, 12), min_size=SIDE, max_size=SIDE)
-"""How far it is from each cut to the next."""
+"""The distance from each cut to the next."""
 
 
 def parts(height, width, row_cuts, column_cuts):
-    """(row, column, height, width) of what a picture is cut into."""
+    """(row, column, height, width) of each part of a picture that is cut."""
     rows, columns = (
         [0, *itertools.takewhile(lambda at, side=side: at < side, itertools.accumulate(steps)), side]
         for side, steps in ((height, row_cuts), (width, column_cuts))

@@ -1,9 +1,10 @@
-"""Pictures of any format, their size known first."""
+"""Pictures of any format: their size is known first, and damaged or very large ones are refused."""
 
 from __future__ import annotations
 
 import io
 import struct
+from contextlib import suppress
 
 import cv2
 import numpy as np
@@ -58,53 +59,47 @@ CLOSE = {
 EVERY = EXACT | CLOSE
 
 
-def content(kinds):
+def contents(kinds):
     return pytest.mark.parametrize("content", kinds.values(), ids=kinds)
 
 
-@content(EXACT)
+@contents(EXACT)
 def test_picture_is_decoded_to_its_pixels(content):
     assert np.array_equal(decode.picture(content, WIDTH * HEIGHT), SCENE)
 
 
-@content(CLOSE)
+@contents(CLOSE)
 def test_picture_of_a_lossy_format_is_decoded_to_nearly_its_pixels(content):
     picture = decode.picture(content, WIDTH * HEIGHT)
-    assert picture.shape == SCENE.shape
-    assert picture.dtype == np.uint8
+    assert (picture.shape, picture.dtype) == (SCENE.shape, np.uint8)
     assert np.abs(picture.astype(int) - SCENE).mean() < 12
 
 
-@content(EVERY)
-def test_size_is_read_from_the_head(content):
+@contents(EVERY)
+def test_size_is_read_from_the_header_and_limited_without_decoding(content, undecoded):
     assert decode.is_picture(content[:12])
     assert decode.picture_size(content) == (WIDTH, HEIGHT)
-
-
-@content(EVERY)
-def test_size_limit_is_the_largest_size_allowed(content, monkeypatch):
-    monkeypatch.setattr("cv2.imdecode", lambda *_: pytest.fail("decoded"))
     with pytest.raises(NotAPicture, match="61 x 43 pixels is over the limit of 2622 pixels"):
         decode.picture(content, WIDTH * HEIGHT - 1)
 
 
-@content(EVERY)
+@contents(EVERY)
 def test_picture_that_is_cut_off_is_refused_unless_the_cut_is_behind_it(content):
     whole = decode.picture(content, 10_000)
     refused = 0
-    for length in range(0, len(content), max(1, len(content) // 50)):
+    for length in range(0, len(content), max(1, len(content) // 30)):
         try:
             assert np.array_equal(decode.picture(content[:length], 10_000), whole)
         except NotAPicture:
             refused += 1
-    assert refused > 12
+    assert refused > 7
 
 
-@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
-def test_picture_is_turned_as_its_camera_was_held(suffix):
+@pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP"])
+def test_picture_is_rotated_by_its_exif_orientation(name):
     exif = Image.Exif()
     exif[0x0112] = 6
-    content = by_pillow({".jpg": "JPEG", ".png": "PNG", ".webp": "WEBP"}[suffix], exif=exif, quality=95)
+    content = by_pillow(name, exif=exif, quality=95)
     picture = decode.picture(content, WIDTH * HEIGHT)
     assert picture.shape == (WIDTH, HEIGHT, 3)
     assert np.abs(picture.astype(int) - cv2.rotate(SCENE, cv2.ROTATE_90_CLOCKWISE)).mean() < 12
@@ -122,40 +117,17 @@ def test_bmp_stored_from_the_top_and_that_of_os2_have_their_size():
     assert decode.picture(os2, 8)[0].ravel().tolist() == list(row)
 
 
-def test_tiff_of_two_sizes_or_of_none_is_refused():
-    content = bytearray(EXACT["TIFF without compression"])
-    (directory,) = struct.unpack_from("<I", content, 4)
-    tags = {struct.unpack_from("<H", content, directory + 2 + 12 * each)[0]: each for each in range(10)}
-    width = directory + 2 + 12 * tags[256]
-    other = directory + 2 + 12 * tags[258]
-    for tag, at, message in ((256, other, "a TIFF that gives its size twice"), (254, width, "a TIFF without a size")):
-        changed = content.copy()
-        struct.pack_into("<HHI", changed, at, tag, 4, 1)
-        with pytest.raises(NotAPicture, match=message):
-            decode.picture(bytes(changed), 10_000)
-
-
-BOMBS = {
-    "PNG": (16, ">II"),
-    "GIF": (6, "<HH"),
-    "BMP": (18, "<ii"),
-}
-
-
-@pytest.mark.parametrize("kind", BOMBS)
-def test_picture_that_claims_to_be_enormous_is_refused_undecoded(kind, monkeypatch):
-    monkeypatch.setattr("cv2.imdecode", lambda *_: pytest.fail("decoded"))
-    at, form = BOMBS[kind]
+@pytest.mark.parametrize(("kind", "at", "form"), [("PNG", 16, ">II"), ("GIF", 6, "<HH"), ("BMP", 18, "<ii")])
+def test_picture_that_claims_to_be_enormous_is_refused_undecoded(kind, at, form, undecoded):
     content = bytearray(EVERY[kind])
     struct.pack_into(form, content, at, 60_000, 60_000)
     with pytest.raises(NotAPicture, match="60000 x 60000 pixels is over the limit of 16000000 pixels"):
         decode.picture(bytes(content), 16_000_000)
 
 
-NO_PICTURES = {
+NOT_PICTURES = {
     "nothing": b"",
     "one byte": b"\xff",
-    "a login page": b"<!DOCTYPE html><html><body>Please log in</body></html>",
     "an SVG": b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>',
     "a PDF": b"%PDF-1.7\n",
     "a video": b"\0\0\0\x18ftypmp42" + bytes(40),
@@ -163,16 +135,16 @@ NO_PICTURES = {
 }
 
 
-@content(NO_PICTURES)
-def test_what_is_no_picture_is_refused(content):
+@contents(NOT_PICTURES)
+def test_content_that_is_not_a_picture_is_refused(content):
     assert not decode.is_picture(content[:12])
-    for read in (decode.picture_size, lambda each: decode.picture(each, 10_000)):
+    for read in (decode.picture_size, lambda content: decode.picture(content, 10_000)):
         with pytest.raises(NotAPicture, match="not a JPEG, PNG, WebP, BMP, TIFF or GIF"):
             read(content)
 
 
-@content(EVERY)
-def test_what_only_begins_like_a_picture_is_refused(content):
+@contents(EVERY)
+def test_content_that_only_begins_like_a_picture_is_refused(content):
     with pytest.raises(NotAPicture):
         decode.picture(content[:12] + b"and then something else " * 20, 10**10)
     with pytest.raises(NotAPicture, match="too early"):
@@ -184,27 +156,26 @@ def test_damaged_picture_is_decoded_at_its_size_or_refused(kind, data):
     damaged = bytearray(EVERY[kind])
     for at in data.draw(st.lists(st.integers(0, min(len(damaged), 600) - 1), min_size=1, max_size=5)):
         damaged[at] = data.draw(st.integers(0, 255))
-    try:
+    with suppress(NotAPicture):
         picture = decode.picture(bytes(damaged), 100_000)
-    except NotAPicture:
-        return
-    assert picture.ndim == 3
-    assert picture.size <= 300_000
-    assert sorted(picture.shape[:2]) == sorted(decode.picture_size(bytes(damaged)))
+        assert picture.ndim == 3
+        assert picture.size <= 300_000
+        assert sorted(picture.shape[:2]) == sorted(decode.picture_size(bytes(damaged)))
 
 
-def tiff(*tags, after=b""):
-    """The directory of a TIFF: its tags as (tag, type, count, value)."""
-    entries = b"".join(struct.pack("<HHII", *each) for each in sorted(tags))
-    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + after
+def tiff(*tags):
+    """The directory of a TIFF. tags: (tag, type, count, value)."""
+    entries = b"".join(struct.pack("<HHII", *tag) for tag in sorted(tags))
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4)
 
 
 SIDES = [(256, 3, 1, 100), (257, 3, 1, 100)]
 
 
 @pytest.mark.parametrize(
-    ("tags", "told"),
+    ("tags", "message"),
     [
+        (SIDES[1:], "a TIFF without a size"),
         ([*SIDES, (256, 16, 1, 20_000)], "a TIFF (that gives its size twice|whose size is not valid)"),
         ([(256, 4, 1, 100), *SIDES], "a TIFF that gives its size twice"),
         ([(256, 9, 1, 20_000), SIDES[1]], "a TIFF whose size is not valid"),
@@ -212,9 +183,8 @@ SIDES = [(256, 3, 1, 100), (257, 3, 1, 100)]
         ([*SIDES, (322, 4, 1, 16_384), (323, 4, 1, 16_384)], "16384 x 16384 pixels a tile"),
         ([*SIDES, (258, 3, 1, 64), (277, 3, 1, 4)], "100 x 100 pixels of 256 bits"),
     ],
-    ids=["another type", "twice", "signed", "two values", "large tiles", "pixels of many bits"],
+    ids=["no size", "another type", "twice", "signed", "two values", "large tiles", "pixels of many bits"],
 )
-def test_tiff_that_takes_more_memory_than_its_size_says_is_refused_undecoded(tags, told, monkeypatch):
-    monkeypatch.setattr("cv2.imdecode", lambda *_: pytest.fail("decoded"))
-    with pytest.raises(NotAPicture, match=told):
+def test_tiff_of_unclear_size_or_more_memory_than_its_size_is_refused_undecoded(tags, message, undecoded):
+    with pytest.raises(NotAPicture, match=message):
         decode.picture(tiff(*tags), 20_000)

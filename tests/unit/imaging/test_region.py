@@ -1,4 +1,4 @@
-"""What is looked at: boxes joined where they overlap, and shapes drawn as masks."""
+"""Regions: shapes whose boxes overlap, and the masks of shapes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def boxes(shapes):
 
 
 def centres_inside(ring, height, width, downsample):
-    """Pixels whose centre an odd number of edges lies left of; bool [height, width]."""
+    """Pixels with an odd number of edges to the left of their centre; bool [height, width]."""
     inside = np.zeros((height, width), np.bool_)
     x, y = (np.arange(width) + 0.5) * downsample, (np.arange(height) + 0.5) * downsample
     for (x0, y0), (x1, y1) in zip(ring, np.roll(ring, -1, axis=0), strict=True):
@@ -47,22 +47,19 @@ def centres_inside(ring, height, width, downsample):
     return inside
 
 
-def test_shapes_that_overlap_are_one_region_that_holds_both():
-    (region,) = regions_of([shape(10, 10, 50, 40), shape(40, 30, 100, 20)], *SLIDE)
-    assert region.box == Box(10, 10, 130, 40)
-    assert len(region.shapes) == 2
-
-
-def test_shapes_apart_or_side_by_side_are_regions_of_their_own():
-    assert boxes([shape(0, 0, 10, 10), shape(10, 0, 10, 10), shape(50, 50, 5, 5)]) == [
-        (0, 0, 10, 10),
-        (10, 0, 10, 10),
-        (50, 50, 5, 5),
-    ]
-
-
-def test_shape_that_bridges_two_regions_joins_all_three():
-    assert boxes([shape(0, 0, 10, 10), shape(20, 0, 10, 10), shape(5, 2, 20, 3)]) == [(0, 0, 30, 10)]
+@pytest.mark.parametrize(
+    ("shapes", "expected"),
+    [
+        ([(10, 10, 50, 40), (40, 30, 100, 20)], [(10, 10, 130, 40)]),
+        ([(0, 0, 10, 10), (10, 0, 10, 10), (50, 50, 5, 5)], [(0, 0, 10, 10), (10, 0, 10, 10), (50, 50, 5, 5)]),
+        ([(0, 0, 10, 10), (20, 0, 10, 10), (5, 2, 20, 3)], [(0, 0, 30, 10)]),
+        ([(-20, 700, 100, 500)], [(0, 700, 80, 100)]),
+        ([(-50, 10, 50, 10), (1000, 10, 50, 10), (10, -5, 5, 5), (10, 800, 5, 5), (5000, 5000, 9, 9)], []),
+    ],
+    ids=["overlap", "side by side", "a bridge", "partly off the slide", "off the slide"],
+)
+def test_shapes_that_overlap_form_one_region_on_the_slide(shapes, expected):
+    assert boxes(shape(*box) for box in shapes) == expected
 
 
 @given(st.lists(st.tuples(*2 * [st.integers(-50, 1000)], *2 * [st.integers(1, 200)]), max_size=12))
@@ -77,28 +74,14 @@ def test_no_two_regions_overlap_and_every_shape_on_the_slide_is_in_one(drawn):
     assert sorted(members) == sorted(id(s) for s in shapes if s.box.within(*SLIDE))
 
 
-def test_part_of_a_shape_off_the_slide_is_cut_off():
-    assert boxes([shape(-20, 700, 100, 500)]) == [(0, 700, 80, 100)]
-
-
-@pytest.mark.parametrize(
-    "box", [(-50, 10, 50, 10), (1000, 10, 50, 10), (10, -5, 5, 5), (10, 800, 5, 5), (5000, 5000, 9, 9)]
-)
-def test_shape_off_the_slide_is_left_out(box):
-    assert regions_of([shape(*box)], *SLIDE) == []
-
-
-def test_box_of_a_shape_with_fractions_holds_all_of_it():
+def test_box_of_a_shape_contains_all_of_its_rings():
     assert Shape((np.array([(1.5, 2.2), (7.1, 2.2), (3.0, 9.9)]),)).box == Box(1, 2, 7, 8)
-
-
-def test_box_of_a_shape_of_several_rings_holds_them_all():
     assert Shape((rectangle(1, 1, 2, 2), rectangle(9, 8, 2, 2))).box == Box(1, 1, 10, 9)
 
 
 @given(rings | rectangles, st.sampled_from([1, 2, 4]), st.integers(1, 80), st.integers(1, 80))
-def test_mask_holds_the_pixels_whose_centre_is_in_the_shape(ring, downsample, width, height):
-    """Whether the ring turns left or right, crosses itself, or leaves the slide."""
+def test_mask_contains_the_pixels_whose_centre_is_in_the_shape(ring, downsample, width, height):
+    """The ring may turn left or right, cross itself, or leave the slide."""
     size = math.ceil(height / downsample), math.ceil(width / downsample)
     mask = Region(Box(0, 0, width, height), (Shape((ring,)),)).mask(size, downsample)
     assert mask.dtype == np.uint8
@@ -125,7 +108,7 @@ def test_part_of_a_mask_is_that_part_of_the_whole_mask(drawn, downsample, data):
 
 
 @given(st.integers(-9, 60), st.integers(-9, 60), st.integers(1, 99), st.integers(1, 99), st.sampled_from([1, 2, 4]))
-def test_a_rectangle_fills_the_parts_whose_pixel_centres_it_holds_all(x, y, width, height, downsample):
+def test_rectangle_fills_the_parts_whose_pixel_centres_it_contains(x, y, width, height, downsample):
     region = Region(Box(0, 0, 64, 64), (shape(x, y, width, height),))
     side = 64 // downsample
     mask = region.mask((side, side), downsample)
@@ -140,24 +123,11 @@ def test_a_rectangle_with_a_hole_fills_nothing():
     assert not Region(Box(0, 0, 40, 40), (brush,)).fills((10, 10), 1, 15, 15)
 
 
-def test_ellipse_of_many_vertices_has_the_area_of_its_semi_axes():
-    angle = np.linspace(0, 2 * np.pi, 360, endpoint=False)
-    ring = np.stack([300 + 200 * np.cos(angle), 250 + 120 * np.sin(angle)], axis=1)
-    mask = Region(Box(100, 130, 400, 240), (Shape((ring,)),)).mask((240, 400), 1)
-    assert cv2.countNonZero(mask) == pytest.approx(math.pi * 200 * 120, rel=0.001)
-
-
 @given(st.integers(0, 500), st.integers(0, 400), rings)
 def test_mask_is_the_same_wherever_on_the_slide(x, y, ring):
     here = Region(Box(0, 0, 40, 40), (Shape((np.rint(ring),)),))
     there = Region(Box(x, y, 40, 40), (Shape((np.rint(ring) + np.array([x, y]),)),))
     assert np.array_equal(here.mask((20, 20), 2), there.mask((20, 20), 2))
-
-
-@pytest.mark.parametrize("downsample", [1, 2, 4])
-def test_a_rectangle_fills_its_own_box(downsample):
-    mask = Region(Box(30, 50, 64, 32), (shape(30, 50, 64, 32),)).mask((32 // downsample, 64 // downsample), downsample)
-    assert (mask == 255).all()
 
 
 def test_holes_of_a_brush_are_cut_out_of_its_own_shape_only():
@@ -169,13 +139,13 @@ def test_holes_of_a_brush_are_cut_out_of_its_own_shape_only():
     assert (with_another[20, 20], with_another[28, 28]) == (255, 0)
 
 
-def test_rings_of_a_brush_are_all_in():
+def test_all_rings_of_a_brush_are_in_the_mask():
     brush = Shape((rectangle(0, 0, 10, 10), rectangle(20, 20, 10, 10)))
     mask = Region(brush.box, (brush,)).mask((30, 30), 1)
     assert (mask[5, 5], mask[25, 25], mask[15, 15]) == (255, 255, 0)
 
 
-@pytest.mark.parametrize("far", [1e4, 1e7, 1e9, 4e9])
+@pytest.mark.parametrize("far", [1e4, 4e9])
 def test_shape_that_reaches_far_beyond_the_slide_still_covers_it(far):
     (region,) = regions_of([shape(-far, -far, 2 * far, 2 * far)], *SLIDE)
     assert region.box == Box(0, 0, *SLIDE)
@@ -191,5 +161,5 @@ def test_boxes_overlap_exactly_when_they_share_a_pixel(x, y, width, height):
     assert one.overlaps(other) == other.overlaps(one) == bool(shared)
 
 
-def test_box_around_two_is_the_smallest_that_holds_both():
+def test_box_around_two_is_the_smallest_that_contains_both():
     assert Box(30, 40, 25, 15).around(Box(10, 50, 5, 30)) == Box(10, 40, 45, 40)
