@@ -26,6 +26,11 @@ class Sample(NamedTuple):
 # What a jsonResponse is made of
 
 
+def drawn(*annotations: Json) -> Json:
+    """The response of a job."""
+    return {"annotations": list(annotations)}
+
+
 def vertices(points: list[tuple[float, float]]) -> list[Json]:
     return [{"x": x, "y": y} for x, y in points]
 
@@ -187,12 +192,12 @@ TEXT_JOBS = {
 def tracked(frame: int, key_frame: bool, *boxes: tuple[str, float], **children: Json) -> Json:
     """A frame's jobs. boxes: mid and left edge of each."""
     return {
-        "JOB_0": {
-            "annotations": [
+        "JOB_0": drawn(
+            *(
                 rectangle(mid, at=(left, 0.01 * frame, 0.1, 0.1), children=children, isKeyFrame=key_frame)
                 for mid, left in boxes
-            ]
-        }
+            )
+        )
     }
 
 
@@ -201,53 +206,43 @@ SAMPLES: dict[str, Sample] = {
     "rectangles": Sample(
         "IMAGE",
         {"JOB_0": drawing("rectangle", CAR=ASKED, TREE={}), **CHILDREN},
-        {
-            "JOB_0": {
-                "annotations": [rectangle(children=ANSWERED_CAR), rectangle("box-2", "TREE", (0.5, 0.5, 0.1, 0.2))]
-            }
-        },
+        {"JOB_0": drawn(rectangle(children=ANSWERED_CAR), rectangle("box-2", "TREE", (0.5, 0.5, 0.1, 0.2)))},
     ),
-    "polygon": Sample(
-        "IMAGE", {"roads and rivers": drawing("polygon")}, {"roads and rivers": {"annotations": [polygon()]}}
-    ),
+    "polygon": Sample("IMAGE", {"roads and rivers": drawing("polygon")}, {"roads and rivers": drawn(polygon())}),
     "semantic": Sample(
         "IMAGE",
         {"JOB_0": drawing("semantic")},
         {
-            "JOB_0": {
-                "annotations": [
-                    semantic("split", "CAR", OUTER, HOLE),
-                    semantic("whole", "TREE", box(0.0, 0.8, 0.1, 0.1)),
-                    semantic("split", "CAR", TRIANGLE),
-                ]
-            }
+            "JOB_0": drawn(
+                semantic("split", "CAR", OUTER, HOLE),
+                semantic("whole", "TREE", box(0.0, 0.8, 0.1, 0.1)),
+                semantic("split", "CAR", TRIANGLE),
+            )
         },
     ),
     "lines": Sample(
         "IMAGE",
         {"LINES": drawing("polyline"), "VECTORS": drawing("vector")},
         {
-            "LINES": {"annotations": [line("line-1", "CAR", [(0.1, 0.1), (0.2, 0.4), (0.3, 0.1)])]},
-            "VECTORS": {"annotations": [line("vector-1", "TREE", [(0.9, 0.1), (0.2, 0.4)], "vector")]},
+            "LINES": drawn(line("line-1", "CAR", [(0.1, 0.1), (0.2, 0.4), (0.3, 0.1)])),
+            "VECTORS": drawn(line("vector-1", "TREE", [(0.9, 0.1), (0.2, 0.4)], "vector")),
         },
     ),
     "markers": Sample(
-        "IMAGE", {"DOTS": drawing("marker")}, {"DOTS": {"annotations": [marker(), marker("marker-2", "TREE", (0, 1))]}}
+        "IMAGE", {"DOTS": drawing("marker")}, {"DOTS": drawn(marker(), marker("marker-2", "TREE", (0, 1)))}
     ),
     "poses": Sample(
         "IMAGE",
         {"POSES": drawing("pose", FACE=FACE), "OPEN": job("CLASSIFICATION", {"YES": {}, "NO": {}}, child=True)},
         {
-            "POSES": {
-                "annotations": [
-                    pose(
-                        "pose-1",
-                        "FACE",
-                        {"NOSE": (0.5, 0.5), "LEFT_EYE": (0.4, 0.4)},
-                        {"LEFT_EYE": {"OPEN": classified("YES")}},
-                    )
-                ]
-            }
+            "POSES": drawn(
+                pose(
+                    "pose-1",
+                    "FACE",
+                    {"NOSE": (0.5, 0.5), "LEFT_EYE": (0.4, 0.4)},
+                    {"LEFT_EYE": {"OPEN": classified("YES")}},
+                )
+            )
         },
     ),
     "classification": Sample(
@@ -269,41 +264,36 @@ SAMPLES: dict[str, Sample] = {
         "TEXT",
         TEXT_JOBS,
         {
-            "ENTITIES": {
-                "annotations": [
-                    entity("noun-1", "NOUN", "Cow", 4, {"GENDER": classified("F")}),
-                    entity("verb-1", "VERB", "eats", 8),
-                ]
-            },
-            "TIES": {"annotations": [relation("tie-1", "SUBJECT_OF", ["noun-1"], ["verb-1"])]},
+            "ENTITIES": drawn(
+                entity("noun-1", "NOUN", "Cow", 4, {"GENDER": classified("F")}), entity("verb-1", "VERB", "eats", 8)
+            ),
+            "TIES": drawn(relation("tie-1", "SUBJECT_OF", ["noun-1"], ["verb-1"])),
         },
     ),
     "entities in a PDF": Sample(
         "PDF",
         TEXT_JOBS,
         {
-            "ENTITIES": {
-                "annotations": [
-                    on_pages("noun-1", "NOUN", "Cow", [(1, box(0.1, 0.1, 0.2, 0.02))]),
-                    on_pages("verb-1", "VERB", "is eating", [(1, box(0.8, 0.9, 0.1, 0.02)), (2, box(0, 0, 0.1, 0.02))]),
-                ]
-            }
+            "ENTITIES": drawn(
+                on_pages("noun-1", "NOUN", "Cow", [(1, box(0.1, 0.1, 0.2, 0.02))]),
+                on_pages("verb-1", "VERB", "is eating", [(1, box(0.8, 0.9, 0.1, 0.02)), (2, box(0, 0, 0.1, 0.02))]),
+            )
         },
     ),
     "drawn in a PDF": Sample(
         "PDF",
         {"BOXES": drawing("rectangle"), "AREAS": drawing("polygon")},
         {
-            "BOXES": {"annotations": [drawn_on_page("box-1", "CAR", 2, box(0.1, 0.1, 0.2, 0.2))]},
-            "AREAS": {"annotations": [drawn_on_page("area-1", "TREE", 1, OUTER, HOLE, type="polygon")]},
+            "BOXES": drawn(drawn_on_page("box-1", "CAR", 2, box(0.1, 0.1, 0.2, 0.2))),
+            "AREAS": drawn(drawn_on_page("area-1", "TREE", 1, OUTER, HOLE, type="polygon")),
         },
     ),
     "relations of objects": Sample(
         "IMAGE",
         {"JOB_0": drawing("rectangle"), "TIES": job("OBJECT_RELATION", {"BESIDE": {}})},
         {
-            "JOB_0": {"annotations": [rectangle(), rectangle("box-2", "TREE", (0.6, 0.6, 0.1, 0.1))]},
-            "TIES": {"annotations": [relation("tie-1", "BESIDE", ["box-1"], ["box-2"], "Objects")]},
+            "JOB_0": drawn(rectangle(), rectangle("box-2", "TREE", (0.6, 0.6, 0.1, 0.1))),
+            "TIES": drawn(relation("tie-1", "BESIDE", ["box-1"], ["box-2"], "Objects")),
         },
     ),
     "video": Sample(
@@ -327,15 +317,15 @@ SAMPLES: dict[str, Sample] = {
         "GEOSPATIAL",
         {"FIELDS": drawing("semantic"), "ROADS": drawing("polyline")},
         {
-            "FIELDS": {"annotations": [semantic("field-1", "TREE", [(-79.1, -3.2), (-79.0, -3.2), (-79.0, -3.1)])]},
-            "ROADS": {"annotations": [line("road-1", "CAR", [(2.35, 48.85), (4.83, 45.76)])]},
+            "FIELDS": drawn(semantic("field-1", "TREE", [(-79.1, -3.2), (-79.0, -3.2), (-79.0, -3.1)])),
+            "ROADS": drawn(line("road-1", "CAR", [(2.35, 48.85), (4.83, 45.76)])),
         },
     ),
     "pseudo-jobs": Sample(
         "IMAGE",
         {"JOB_0": drawing("rectangle")},
         {
-            "JOB_0": {"annotations": [rectangle()]},
+            "JOB_0": drawn(rectangle()),
             "ANNOTATION_JOB_COUNTER": {"JOB_0": {"CAR": 1}},
             "ANNOTATION_NAMES_JOB": {"box-1": "Car 1"},
             "ROTATION_JOB": {"rotation": 90},
@@ -344,7 +334,7 @@ SAMPLES: dict[str, Sample] = {
     "legacy rectangle": Sample(
         "IMAGE",
         {"JOB_0": drawing("rectangle")},
-        {"JOB_0": {"annotations": [rectangle(jobName="JOB_0", mlTask="OBJECT_DETECTION", score=99, labelVersion="1")]}},
+        {"JOB_0": drawn(rectangle(jobName="JOB_0", mlTask="OBJECT_DETECTION", score=99, labelVersion="1"))},
     ),
     "file": Sample(
         "IMAGE",
@@ -357,25 +347,16 @@ SAMPLES: dict[str, Sample] = {
 BEYOND_THE_SDK: dict[str, Json] = {
     "comparison": {"BETTER": {"choice": {"code": "MUCH_BETTER", "firstId": "a", "secondId": "b"}}},
     "ranking": {"RANKS": {"orders": [{"rank": 2, "elements": ["b"]}, {"rank": 1, "elements": ["a", "c"]}]}},
-    "range": {
-        "SPEECH": {"annotations": [annotation("range-1", "SPEAKER", {"WORDS": {"text": "hello"}}, type="range")]}
-    },
+    "range": {"SPEECH": drawn(annotation("range-1", "SPEAKER", {"WORDS": {"text": "hello"}}, type="range"))},
     "pages": {
-        "PAGE_KIND": {"annotations": [{"categories": [{"name": "COVER"}], "pageNumberArray": [1], "mid": "page-1"}]},
-        "PAGE_TEXT": {"annotations": [{"text": "Contents", "pageNumberArray": [2], "mid": "page-2"}]},
+        "PAGE_KIND": drawn({"categories": [{"name": "COVER"}], "pageNumberArray": [1], "mid": "page-1"}),
+        "PAGE_TEXT": drawn({"text": "Contents", "pageNumberArray": [2], "mid": "page-2"}),
     },
-    "asset annotation": {"ASSET": {"annotations": [annotation("asset-1", "GOOD")]}},
+    "asset annotation": {"ASSET": drawn(annotation("asset-1", "GOOD"))},
     "areas in lists": {
-        "FIELDS": {
-            "annotations": [
-                annotation(
-                    "field-1",
-                    "TREE",
-                    boundingPoly=[outlines(OUTER, HOLE), outlines(TRIANGLE)],
-                    type="semantic",
-                )
-            ]
-        }
+        "FIELDS": drawn(
+            annotation("field-1", "TREE", boundingPoly=[outlines(OUTER, HOLE), outlines(TRIANGLE)], type="semantic")
+        )
     },
     "video with answers on the whole": {
         "assetLevel": {"VERDICT": classified("YES"), "REPORT": {"fileId": "f-1"}},

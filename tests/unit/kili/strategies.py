@@ -13,7 +13,7 @@ VOCABULARY = [
     "annotations", "boundingPoly", "normalizedVertices", "polyline", "points", "point", "x", "y", "type", "mid",
     "categories", "name", "children", "text", "content", "beginOffset", "beginId", "polys", "pageNumberArray",
     "startEntities", "endObjects", "choice", "code", "orders", "rank", "elements", "fileId", "isKeyFrame", "assetLevel",
-    "0", "17", "JOB_0", "ROTATION_JOB", "rotation", "pageNumber", "chatItems", "chatItemId",
+    "0", "17", "JOB_0", "ROTATION_JOB", "rotation", "pageNumber", "chatItems", "chatItemId"
 ]  # fmt: skip
 WORDS = ["rectangle", "polygon", "semantic", "polyline", "marker", "pose", "range", "", "m", "CAR", "0.5"]
 SCALARS = (

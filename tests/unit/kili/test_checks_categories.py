@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from cases import findings, frames, objects, reported, unchecked
 from labels import OUTER, classified, drawn_on_page, rectangle
 
@@ -99,9 +98,3 @@ def test_each_frame_may_need_a_category():
 
 def test_needed_category_may_be_in_a_part_that_could_not_be_read():
     assert "could not be read" in unchecked(needs(), objects(CAR, {"type": "marker"}))
-
-
-@pytest.mark.parametrize("categories", [None, "CAR", [None], [{"name": 3}], [{}], {"name": "CAR"}])
-def test_malformed_categories_are_ignored(categories):
-    label = objects({**CAR, "categories": categories}, TREE)
-    assert reported(exclusive(), label) == reported(needs(), label) == []

@@ -75,9 +75,3 @@ def test_poses_have_tracks_and_images_have_none():
     label = frames(f1=[pose("p", "FACE", {"NOSE": (0.5, 0.5)})])
     assert reported(track("min_frames: 2"), label) == [("p", "FACE: track of 1 frame is less than 2")]
     assert reported(track("min_frames: 2"), objects(rectangle())) == []
-
-
-def test_malformed_frame_is_left_out():
-    label = {**tracked(1, 2), "3": {"JOB_0": {"annotations": 7}}}
-    assert reported(track("min_frames: 2"), label) == []
-    assert reported(track("min_frames: 3"), label) != []

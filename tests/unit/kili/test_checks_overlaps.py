@@ -134,9 +134,3 @@ def test_objects_without_an_area_are_duplicates_if_they_are_equal(drawn):
 )
 def test_objects_of_other_categories_or_places_are_no_duplicates(drawn):
     assert reported(DUPLICATES, objects(*drawn)) == []
-
-
-def test_malformed_twin_is_left_out():
-    broken = {**rectangle("b", at=LEFT), "boundingPoly": [{"normalizedVertices": [{"x": None}]}]}
-    label = objects(rectangle("a", at=LEFT), broken)
-    assert reported(overlap(), label) == reported(DUPLICATES, label) == []

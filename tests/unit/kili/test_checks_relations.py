@@ -110,9 +110,3 @@ def test_relation_between_absent_objects_is_reported_on_the_label():
     ((mid, text),) = reported(DANGLING, {"TIES": {"annotations": [relation("r", "BESIDE", ["x"], ["y"])]}})
     absent = "an object that is not in the label"
     assert (mid, text) == (None, f"BESIDE: starts from {absent}, ends at {absent}")
-
-
-@pytest.mark.parametrize("end", [None, 3, [3], [{"mid": 4}], [{}], {"mid": "t"}])
-def test_malformed_end_is_uncertain(end):
-    response = label({"startObjects": [{"mid": "a"}], "endObjects": end, "mid": "r"}, {"type": "rectangle"})
-    assert "could not be read" in unchecked(DANGLING, response)

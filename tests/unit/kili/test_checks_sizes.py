@@ -148,9 +148,3 @@ def test_pixels_are_those_of_the_turned_image(degrees, width, ratio):
 def test_touched_sides_of_the_rule_are_reported(parameters, drawn, sides):
     expected = [("a", f"CAR touches the border of the image ({sides})")] if sides else []
     assert reported(f"{BORDER}\nparameters: {parameters}", objects(drawn)) == expected
-
-
-@pytest.mark.parametrize("poly", [None, [], [{}], [{"normalizedVertices": [{"x": "a", "y": 1}] * 4}], "x", [[]]])
-def test_malformed_outline_is_left_out(poly):
-    label = objects({"type": "rectangle", "mid": "a", "boundingPoly": poly})
-    assert [reported(rule, label) for rule in (size("min_area: 0.01"), RATIO, BORDER)] == [[], [], []]

@@ -240,8 +240,3 @@ def test_words_are_found_only_as_whole_words(transcription, word):
     expected = any(not re.search(r"\w", neighbour) for neighbour in neighbours)
     quoted = word.replace("'", "''")
     assert bool(problem(f"forbidden_words: '{quoted}'", transcription)) == (expected and bool(transcription.strip()))
-
-
-@pytest.mark.parametrize("malformed", [None, 7, [], {}, True])
-def test_malformed_text_is_ignored(malformed):
-    assert reported(text("min_length: 3"), {"A": {"text": malformed}, "B": {"text": "abc"}}) == []

@@ -21,7 +21,7 @@ def test_labels_of_every_kind_are_well_formed_and_sound(name):
 
 def test_unreadable_part_is_reported_on_its_object():
     assert reported(WELL_FORMED, objects(rectangle("a"), EMPTY)) == [
-        ("b", "JOB_0.annotations[1].boundingPoly does not have Kili's format: empty"),
+        ("b", "JOB_0.annotations[1].boundingPoly does not have Kili's format: empty")
     ]
 
 
@@ -33,13 +33,6 @@ def test_unreadable_part_of_an_object_has_the_same_subject_at_any_index():
 @pytest.mark.parametrize("response", ["not JSON", 7, [], {"JOB_0": 3}, {"JOB_0": {"annotations": {}}}])
 def test_malformed_label_is_reported_on_the_label(response):
     assert [mid for mid, _ in reported(WELL_FORMED, response)] == [None]
-
-
-@pytest.mark.parametrize("x", [float("nan"), float("inf"), "0.5", None, True, 10**400])
-def test_malformed_vertex_is_not_well_formed_and_has_no_geometry(x):
-    label = objects({"type": "marker", "mid": "a", "point": {"x": x, "y": 0.5}})
-    assert reported(GEOMETRY, label) == []
-    assert [mid for mid, _ in reported(WELL_FORMED, label)] == ["a"]
 
 
 @pytest.mark.parametrize(

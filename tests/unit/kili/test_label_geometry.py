@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from fractions import Fraction
 from itertools import combinations, pairwise
 
-import cv2
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -28,7 +27,7 @@ from annohooks.kili.label.geometry import (
     ring_area,
     self_crossing,
 )
-from annohooks.kili.label.model import Point, Ring, Shape
+from annohooks.kili.label.model import Point, Shape
 
 GRID = 1000
 """Steps of the coordinates that are compared with pixels, and pixels per side."""
@@ -115,48 +114,6 @@ def test_overlap_of_upright_rectangles_is_the_product_of_both_axes(a, b):
     assert intersection_area(boxed(*a), as_outline) == pytest.approx(both, abs=1e-12)
     assume(either > 1e-9)
     assert iou(boxed(*a), boxed(*b)) == pytest.approx(both / either, abs=1e-6)
-
-
-Exact = tuple[Fraction, Fraction]
-
-
-def side(p: Point | Exact, q: Point | Exact, r: Point | Exact) -> Fraction:
-    """Positive on one side of the line from p to q, negative on the other."""
-    (px, py), (qx, qy), (rx, ry) = ((Fraction(x), Fraction(y)) for x, y in (p, q, r))
-    return (qx - px) * (ry - py) - (qy - py) * (rx - px)
-
-
-def clipped(ring: Ring, by: Ring) -> list[Exact]:
-    """The part of a convex outline that is inside another, exactly. Source: Sutherland and Hodgman 1974."""
-    rest = [(Fraction(x), Fraction(y)) for x, y in ring]
-    for p, q in zip(by, by[1:] + by[:1], strict=True):
-        inside: list[Exact] = []
-        for (ax, ay), (bx, by_) in zip(rest, [*rest[1:], *rest[:1]], strict=True):
-            one, other = side(p, q, (ax, ay)), side(p, q, (bx, by_))
-            if one >= 0:
-                inside.append((ax, ay))
-            if one * other < 0:
-                share = one / (one - other)
-                inside.append((ax + (bx - ax) * share, ay + (by_ - ay) * share))
-        rest = inside
-    return rest
-
-
-def hull(cloud: Sequence[Point]) -> Ring:
-    """The convex hull, in the direction that `clipped` needs."""
-    around = cv2.convexHull(np.array([(round(x * GRID), round(y * GRID)) for x, y in cloud], np.int32))
-    ring = tuple((int(x) / GRID, int(y) / GRID) for x, y in around[:, 0])
-    return ring if len(ring) < 3 or side(*ring[:3]) > 0 else ring[::-1]
-
-
-@given(any_rings, any_rings)
-def test_overlap_of_convex_outlines_is_that_of_exact_clipping(a, b):
-    a, b = hull(a), hull(b)
-    assume(len(a) > 2 and len(b) > 2)
-    rest = clipped(a, b)
-    around = zip(rest, [*rest[1:], *rest[:1]], strict=True)
-    exact = abs(sum(ax * by - bx * ay for (ax, ay), (bx, by) in around)) / 2
-    assert intersection_area(drawn(a), drawn(b)) == pytest.approx(float(exact), abs=1e-13)
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=12), st.lists(st.integers(0, 9), min_size=1, max_size=12))
@@ -309,6 +266,12 @@ def test_topmost_crossing_is_returned(ring, crossing):
 )
 def test_outline_that_only_touches_itself_does_not_cross(ring):
     assert self_crossing(ring) is None
+
+
+def side(p: Point, q: Point, r: Point) -> Fraction:
+    """Positive on one side of the line from p to q, negative on the other."""
+    (px, py), (qx, qy), (rx, ry) = ((Fraction(x), Fraction(y)) for x, y in (p, q, r))
+    return (qx - px) * (ry - py) - (qy - py) * (rx - px)
 
 
 @given(any_rings | crowded_rings)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 import pytest
 from plugin_events import KEY, PROJECT
@@ -14,7 +11,6 @@ from annohooks.core.deadline import Deadline
 from annohooks.core.http import Origins
 from annohooks.kili import events, plugins
 from annohooks.kili.api.client import Client
-from annohooks.kili.api.records import NewIssue
 from annohooks.kili.settings import Endpoint, Settings
 from local.simulators.kili import Kili, samples
 
@@ -23,7 +19,7 @@ PARAMETERS = {"on_send_back_to_queue": "asset_id", "on_project_updated": "settin
 
 
 @pytest.fixture
-def server() -> Iterator[Kili]:
+def server():
     with Kili(api_key=KEY) as kili:
         kili.add_project(PROJECT, json_interface=samples.INTERFACE, title="Cars")
         kili.add_asset(PROJECT, "asset", external_id="a.png", width=640, height=480)
@@ -32,7 +28,7 @@ def server() -> Iterator[Kili]:
 
 
 @pytest.fixture
-def client(server: Kili) -> Iterator[Client]:
+def client(server):
     settings = Settings(
         kili_endpoint=Endpoint.parse(server.endpoint),
         kili_storage_origins=Origins.parse(server.storage),
@@ -45,45 +41,35 @@ def client(server: Kili) -> Iterator[Client]:
 
 
 class Writes:
-    """Sends every change to Kili, or only notes it. done: the changes."""
+    """Notes every change in `done`, and sends some of them to Kili."""
 
-    def __init__(self, client: Client) -> None:
-        self.client = client
-        self.done: list[tuple[Any, ...]] = []
+    def __init__(self, client):
+        self.done = []
+        self._sent = {
+            "raise_issues": lambda issues: client.create_issues(PROJECT, issues),
+            "send_back": client.send_back,
+            "add_to_review": client.add_to_review,
+            "append_labels": lambda append: append(),
+        }
 
-    def raise_issues(self, issues: Sequence[NewIssue]) -> list[str]:
-        self.done.append(("raise_issues", [(issue.label_id, issue.text, issue.mid) for issue in issues]))
-        return self.client.create_issues(PROJECT, issues)
+    def __getattr__(self, name):
+        def change(*arguments):
+            self.done.append((name, *arguments))
+            return self._sent.get(name, lambda *_: None)(*arguments)
 
-    def send_back(self, asset_id: str) -> bool:
-        self.done.append(("send_back", asset_id))
-        return self.client.send_back(asset_id)
-
-    def add_to_review(self, asset_id: str) -> bool:
-        self.done.append(("add_to_review", asset_id))
-        return self.client.add_to_review(asset_id)
-
-    def set_metadata(self, asset_id: str, metadata: Mapping[str, Any] | str) -> None:
-        self.done.append(("set_metadata", asset_id, metadata))
-
-    def resolve(self, issue_id: str) -> None:
-        self.done.append(("resolve", issue_id))
-
-    def append_labels(self, append: Callable[[], list[str]]) -> list[str]:
-        self.done.append(("append_labels",))
-        return append()
+        return change
 
 
 @pytest.fixture
-def writes(client: Client) -> Writes:
+def writes(client):
     return Writes(client)
 
 
 @pytest.fixture
-def written(tmp_path: Path) -> Callable[..., Path]:
+def written(tmp_path):
     """written(source): the path of a file with this source."""
 
-    def write(source: str, name: str = "plugin.py") -> Path:
+    def write(source, name="plugin.py"):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(textwrap.dedent(source))
@@ -93,10 +79,10 @@ def written(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def handler(written: Callable[..., Path]) -> Callable[..., plugins.Plugin]:
+def handler(written):
     """handler("on_submit", body): a plugin with this method. It can keep a value in type(self).seen."""
 
-    def load(method: str, body: str) -> plugins.Plugin:
+    def load(method, body):
         lines = textwrap.indent(textwrap.dedent(body), " " * 8)
         signature = f"def {method}(self, {PARAMETERS.get(method, 'label, asset_id')}):"
         return plugins.load(
@@ -107,10 +93,10 @@ def handler(written: Callable[..., Path]) -> Callable[..., plugins.Plugin]:
 
 
 @pytest.fixture
-def submit(server: Kili, client: Client, writes: Writes) -> Callable[..., str]:
+def submit(server, client, writes):
     """submit(plugin): the id of a label, after the plugin ran on its event. event: changes of the event."""
 
-    def run(plugin: plugins.Plugin, content: Any = samples.CORRECTED, *, event: Any = None, **label: Any) -> str:
+    def run(plugin, content=samples.CORRECTED, *, event=None, **label):
         label_id = server.submit("asset", content, **label)
         arrived = events.read(server.event(label_id, **(event or {})))
         assert plugin.handles(arrived)

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import textwrap
 import uuid
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import boto3
 import pytest
 from plugin_events import TEAM_PLUGIN
 
 from annohooks.core.errors import SettingsError
-from local.simulators.kili import Kili, samples
+from local.simulators.kili import samples
 
-Start = Callable[..., Any]
-Submit = Callable[..., tuple[str, str]]
-Raised = Callable[..., list[dict[str, Any]]]
 MUTATIONS = {"createIssues", "sendAssetsBackToQueue", "appendManyLabels"}
 
 
@@ -25,10 +19,10 @@ pytestmark = pytest.mark.usefixtures("imports_as_they_were")
 
 
 @pytest.fixture
-def with_plugin(webhook: Start, tmp_path: Path) -> Start:
+def with_plugin(webhook, tmp_path):
     """with_plugin(source, ...): the function with a plugin and without rules; by default team_plugin.py."""
 
-    def start(source: str | None = None, **environment: str) -> Any:
+    def start(source=None, **environment):
         path = TEAM_PLUGIN
         if source is not None:
             path = tmp_path / "plugin.py"
@@ -40,9 +34,7 @@ def with_plugin(webhook: Start, tmp_path: Path) -> Start:
     return start
 
 
-def test_twenty_deliveries_eight_at_once_are_one(
-    with_plugin: Start, kili: Kili, submitted: Submit, raised: Raised
-) -> None:
+def test_twenty_deliveries_eight_at_once_are_one(with_plugin, kili, submitted, raised):
     asset_id, label_id = submitted()
     deliveries = with_plugin().deliver(label_id, times=20, concurrent=8)
     assert {delivery.status for delivery in deliveries} == {200}
@@ -59,9 +51,7 @@ def test_twenty_deliveries_eight_at_once_are_one(
         *(pytest.param(fault, marks=pytest.mark.thorough) for fault in ("drops", "http_502", "http_500")),
     ],
 )
-def test_next_delivery_completes_what_a_fault_left(
-    with_plugin: Start, kili: Kili, submitted: Submit, raised: Raised, fault: str, call: str
-) -> None:
+def test_next_delivery_completes_what_a_fault_left(with_plugin, kili, submitted, raised, fault, call):
     asset_id, label_id = submitted()
     start = with_plugin()
     kili.faults.plan(fault, on=call)
@@ -72,9 +62,7 @@ def test_next_delivery_completes_what_a_fault_left(
     assert kili.sent_back.count(asset_id) == 1
 
 
-def test_dry_run_reports_issues_and_writes_nothing(
-    with_plugin: Start, kili: Kili, submitted: Submit, raised: Raised, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_dry_run_reports_issues_and_writes_nothing(with_plugin, kili, submitted, raised, caplog):
     asset_id, label_id = submitted()
     answer = with_plugin(KILI_DRY_RUN="true").check(label_id)
     assert (answer["done"]["created"], answer["done"]["sent_back"]) == (2, True)
@@ -84,9 +72,7 @@ def test_dry_run_reports_issues_and_writes_nothing(
     assert not MUTATIONS & set(kili.operations())
 
 
-def test_rules_and_plugin_together_send_back_once(
-    with_plugin: Start, kili: Kili, submitted: Submit, raised: Raised
-) -> None:
+def test_rules_and_plugin_together_send_back_once(with_plugin, kili, submitted, raised):
     asset_id, label_id = submitted()
     start = with_plugin(KILI_RULES=str(samples.RULES))
     for _ in range(2):
@@ -104,9 +90,7 @@ class PluginHandler(PluginCore):
 """
 
 
-def test_label_that_the_plugin_appended_does_not_call_it_again(
-    with_plugin: Start, kili: Kili, submitted: Submit
-) -> None:
+def test_label_that_the_plugin_appended_does_not_call_it_again(with_plugin, kili, submitted):
     asset_id, label_id = submitted(samples.CORRECTED)
     start = with_plugin(APPENDING)
     for _ in range(3):
@@ -117,9 +101,7 @@ def test_label_that_the_plugin_appended_does_not_call_it_again(
 
 
 @pytest.mark.parametrize("fault", ["drops", "unknown_outcome"])
-def test_label_that_may_have_been_appended_is_not_appended_again(
-    with_plugin: Start, kili: Kili, submitted: Submit, fault: str
-) -> None:
+def test_label_that_may_have_been_appended_is_not_appended_again(with_plugin, kili, submitted, fault):
     asset_id, label_id = submitted(samples.CORRECTED)
     start = with_plugin(APPENDING)
     kili.faults.plan(fault, on="appendManyLabels")
@@ -138,35 +120,31 @@ class PluginHandler(PluginCore):
 """
 
 
-def event(subject: str, asset_id: str, user: str) -> dict[str, Any]:
+def event(subject, asset_id, user):
     payload = {"assetId": asset_id, "issueId": "issue", "externalId": None}
     return {"event": subject, "organizationId": "o", "projectId": samples.PROJECT, "userId": user, "payload": payload}
 
 
-def test_any_event_reaches_a_plugin_that_listens(with_plugin: Start, kili: Kili, submitted: Submit) -> None:
+def test_any_event_reaches_a_plugin_that_listens(with_plugin, kili, submitted):
     asset_id, _ = submitted()
     answer = with_plugin(LISTENING).post(event("asset.issue.created", asset_id, "somebody"))
     assert (answer.status, answer.json["plugin"]) == (200, True)
     assert kili.assets[asset_id]["metadata"] == {"seen": "asset.issue.created"}
 
 
-def test_event_about_a_change_of_the_webhook_itself_does_not_reach_the_plugin(
-    with_plugin: Start, kili: Kili, submitted: Submit
-) -> None:
+def test_event_about_a_change_of_the_webhook_itself_does_not_reach_the_plugin(with_plugin, kili, submitted):
     asset_id, _ = submitted()
     answer = with_plugin(LISTENING).post(event("asset.issue.created", asset_id, kili.bot_id))
     assert answer.json["ignored"] == "this webhook caused the event itself"
     assert kili.assets[asset_id]["metadata"] == {}
 
 
-def test_error_of_the_plugin_is_a_500_that_names_only_its_type(
-    with_plugin: Start, kili: Kili, submitted: Submit
-) -> None:
+def test_error_of_the_plugin_is_a_500_that_names_only_its_type(with_plugin, kili, submitted):
     start = with_plugin("class PluginHandler(PluginCore):\n    def on_submit(self, label, asset_id):\n        {}['x']")
     answer = start.post(kili.event(submitted()[1]))
     assert (answer.status, answer.json) == (500, {"error": "The plugin failed with KeyError; the log says where."})
 
 
-def test_plugin_that_cannot_be_loaded_ends_the_function_when_it_starts(with_plugin: Start) -> None:
+def test_plugin_that_cannot_be_loaded_ends_the_function_when_it_starts(with_plugin):
     with pytest.raises(SettingsError, match="PluginHandler"):
         with_plugin("class Handler(PluginCore):\n    pass")

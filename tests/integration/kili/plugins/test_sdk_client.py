@@ -10,6 +10,7 @@ import pytest
 from plugin_events import KEY, PROJECT
 
 from annohooks.kili.api.client import Client
+from annohooks.kili.api.records import NewIssue
 from annohooks.kili.plugins import sdk_client, sdk_exceptions
 from local.simulators.kili import samples
 
@@ -94,15 +95,16 @@ def test_changes_take_the_same_way_as_those_of_rules(server, kili, writes):
         ["asset"], [{}], label_type="PREDICTION", model_name="m", seconds_to_label_array=[1]
     )
     assert server.labels[appended["id"]]["model_name"] == "m"
-    assert writes.done == [
-        ("raise_issues", [(label_id, "x", None)]),
+    *changes, (appending, _) = writes.done
+    assert appending == "append_labels"
+    assert changes == [
+        ("raise_issues", [NewIssue(label_id=label_id, text="x", mid=None)]),
         ("resolve", "i"),
         ("send_back", "asset"),
         ("send_back", "asset"),
         ("add_to_review", "asset"),
         ("set_metadata", "asset", {"x": 1}),
         ("set_metadata", "asset", "{'x': 1.0}"),
-        ("append_labels",),
     ]
 
 
