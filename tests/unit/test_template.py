@@ -249,7 +249,7 @@ def test_the_state_machine_may_invoke_the_functions_of_its_definition():
     assert {resource["Fn::GetAtt"] for resource in tasks["Resource"]} == invoked
 
 
-def test_idempotency_table_has_the_key_and_the_expiry_that_powertools_expects():
+def test_table_of_kili_has_the_key_and_the_expiry_that_the_webhook_uses():
     table = RESOURCES["IdempotencyTable"]["Properties"]
     assert table["KeySchema"] == [{"AttributeName": "id", "KeyType": "HASH"}]
     assert table["TimeToLiveSpecification"] == {"AttributeName": "expiration", "Enabled": True}
