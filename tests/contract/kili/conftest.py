@@ -9,8 +9,11 @@ import pytest
 from kili.client import Kili as Sdk
 from kili.client_domain import Kili as DomainSdk
 from kili.core.graphql import graphql_client
+from kili_requests import client_of
 
-from local.simulators.kili import Kili
+from annohooks.kili.api import cache
+from annohooks.kili.api.client import Client
+from local.simulators.kili import Kili, samples
 
 PROJECT, ASSET, OTHER_ASSET = "p1", "a1", "a2"
 INTERFACE = {
@@ -77,3 +80,22 @@ def domain_sdk(kili: Kili, tmp_path: Path) -> DomainSdk:
             disable_tqdm=True,
             graphql_client_params={"graphql_schema_cache_dir": tmp_path},
         )
+
+
+@pytest.fixture
+def client(kili: Kili) -> Iterator[Client]:
+    cache.projects.clear()
+    with client_of(kili) as client:
+        yield client
+
+
+@pytest.fixture
+def worlds() -> Iterator[tuple[Kili, Kili]]:
+    """Two of the same: one for the SDK and one for us."""
+    with Kili(api_key="key") as theirs, Kili(api_key="key") as ours:
+        for kili in (theirs, ours):
+            kili.add_project(PROJECT, json_interface=samples.INTERFACE)
+            kili.add_asset(PROJECT, ASSET, external_id="a.png", width=640, height=480)
+            kili.create_webhook("was", "http://127.0.0.1:1/")
+        yield theirs, ours
+        assert (theirs.violations, ours.violations) == ([], [])

@@ -1,50 +1,27 @@
-"""Kili's own SDK works against the simulated Kili as against a real one, and so does a plugin written for it."""
+"""Kili's own SDK works against the simulated Kili as against a real one."""
 
 from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import kili_events
 import pytest
+from inbox import LARGE, SMALL, Inbox, objects
 from kili.client import Kili as Sdk
 from kili.client_domain import Kili as DomainSdk
 from kili.domain_api import PluginsNamespace
 from kili.exceptions import AuthenticationFailed, GraphQLError, MutationOutcomeUnknownError
-from kili.plugins import PluginCore
 from kili_events import EventName, is_system_event
 from requests import HTTPError
 
-from local.listener import Listener, Reply, Request
 from local.simulators.kili import Kili
 from local.simulators.kili.events import matches
 
 PROJECT, ASSET, OTHER_ASSET = "p1", "a1", "a2"
 SUBJECTS = EventName.__args__
-
-
-def box(mid: str, left: float, top: float, right: float, bottom: float, category: str = "OBJECT_A") -> dict[str, Any]:
-    corners = ((left, bottom), (left, top), (right, top), (right, bottom))
-    return {
-        "boundingPoly": [{"normalizedVertices": [{"x": x, "y": y} for x, y in corners]}],
-        "categories": [{"name": category}],
-        "children": {},
-        "mid": mid,
-        "type": "rectangle",
-    }
-
-
-LARGE = box("20221124161451411-13314", 0.15, 0.31, 0.82, 0.84)
-SMALL = box("20221124161456406-47055", 0.79, 0.13, 0.91, 0.20)
-ALSO_SMALL = box("20221124161459298-45160", 0.87, 0.27, 0.99, 0.36)
-
-
-def objects(*annotations: dict[str, Any]) -> dict[str, Any]:
-    return {"JOB_0": {"annotations": list(annotations)}}
 
 
 class TestConstructor:
@@ -411,108 +388,3 @@ class TestEventModels:
         kili.submit(ASSET, {})
         names = [kili.event(label, "whole")["event"] for label in kili.labels]
         assert not any(is_system_event(name) for name in names)
-
-
-class Inbox:
-    """Where webhooks arrive; `handle` is called with each."""
-
-    def __init__(self) -> None:
-        self.bodies: list[dict[str, Any]] = []
-        self._listener = Listener("127.0.0.1", 0, self._answer)
-        self.url = f"{self._listener.origin}/"
-
-    def __enter__(self) -> Inbox:
-        self._listener.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listener.stop()
-
-    def handle(self, body: dict[str, Any]) -> None:
-        """Nothing is done about it here."""
-
-    def _answer(self, request: Request) -> Reply:
-        body = json.loads(request.read(request.unread))
-        self.bodies.append(body)
-        self.handle(body)
-        return Reply(body=b"null")
-
-
-class Plugin(PluginCore):
-    """The published example's two rules: one object of the category at most, and none over a third of the picture."""
-
-    def on_submit(self, label: dict[str, Any], asset_id: str) -> None:
-        counted = label["search"]["numberOfAnnotationsByObject"].get("JOB_0.OBJECT_A", 0)
-        findings = [(f"{counted} objects of category A, one is allowed", None)] if counted > 1 else []
-        (stored, *_) = self.kili.labels(project_id=self.project_id, asset_id=asset_id, label_id=label["id"])
-        findings += [
-            ("larger than a third of the picture", annotation["mid"])
-            for annotation in stored["jsonResponse"]["JOB_0"]["annotations"]
-            if covered(annotation) > 0.33
-        ]
-        for text, mid in findings:
-            self.kili.create_issues(
-                project_id=self.project_id, label_id_array=[label["id"]], text_array=[text], object_mid_array=[mid]
-            )
-        if findings:
-            self.kili.send_back_to_queue(asset_ids=[asset_id])
-
-
-def covered(annotation: dict[str, Any]) -> float:
-    """The part of the picture that is in the annotation's bounding box."""
-    xs, ys = ([point[axis] for point in annotation["boundingPoly"][0]["normalizedVertices"]] for axis in "xy")
-    return (max(xs) - min(xs)) * (max(ys) - min(ys))
-
-
-class PluginInbox(Inbox):
-    """A service as the published example builds it around a plugin."""
-
-    def __init__(self, sdk: Sdk) -> None:
-        super().__init__()
-        self._sdk = sdk
-
-    def handle(self, body: dict[str, Any]) -> None:
-        if body["eventType"] == "onSubmit":
-            payload = body["payload"]
-            Plugin(self._sdk, body["logPayload"]["projectId"]).on_submit(payload["label"], payload["asset_id"])
-
-
-class TestPublishedExample:
-    @pytest.fixture
-    def asset(self, kili: Kili, sdk: Sdk) -> Iterator[str]:
-        """Of a project whose labels go to the plugin; everything is set up by the SDK, as in the example."""
-        (model,) = sdk.projects(project_id=PROJECT, fields=["jsonInterface"])
-        interface = model["jsonInterface"]
-        project = sdk.create_project(title="Webhooks test project", input_type="IMAGE", json_interface=interface)["id"]
-        with PluginInbox(sdk) as inbox:
-            sdk.create_webhook(inbox.url, "Webhook bbox count", header="custom header")
-            sdk.activate_plugin_on_project("Webhook bbox count", project)
-            yield kili.add_asset(project, "landscape", external_id="landscape2")
-
-    def test_the_wrong_label_gets_two_issues_and_goes_back_and_the_right_one_stays(
-        self, kili: Kili, sdk: Sdk, asset: str
-    ) -> None:
-        wrong = objects(LARGE, SMALL, ALSO_SMALL)
-        sdk.append_labels(asset_id_array=[asset], json_response_array=[wrong], label_type="DEFAULT")
-        (delivery,) = kili.settle()
-        assert (delivery.status, delivery.text) == (200, "null")
-        assert [(issue["text"], issue["mid"]) for issue in kili.issues] == [
-            ("3 objects of category A, one is allowed", None),
-            ("larger than a third of the picture", LARGE["mid"]),
-        ]
-        assert kili.sent_back == [asset]
-        assert kili.assets[asset]["status"] == "ONGOING"
-
-        sdk.append_labels(asset_id_array=[asset], json_response_array=[objects(SMALL)], label_type="DEFAULT")
-        kili.settle()
-        assert kili.assets[asset]["status"] == "LABELED"
-        assert [issue["status"] for issue in kili.issues] == ["OPEN", "OPEN"]
-        assert kili.sent_back == [asset]
-
-    def test_the_same_event_twice_is_twice_the_issues(self, kili: Kili, sdk: Sdk, asset: str) -> None:
-        sdk.append_labels(asset_id_array=[asset], json_response_array=[objects(LARGE)], label_type="DEFAULT")
-        kili.settle()
-        (label,) = kili.labels
-        kili.redeliver(label, url=kili.webhooks["Webhook bbox count"]["url"])
-        assert len(kili.issues) == 2
-        assert (kili.sent_back, kili.declined) == ([asset], [asset])
