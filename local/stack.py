@@ -32,6 +32,7 @@ TOKEN = "eyJ0b2tlbiI6ImlzLXJlcGxhY2VkLWJ5LXRoZS12aWV3ZXIifQ"
 """What events/slidescore/*.json carry."""
 KILI_SECRET = "sample-secret-for-kili"
 """What events/kili/*.json carry as their Authorization header."""
+KILI_API_KEY = "sample-api-key-for-kili"
 AIWARE_SECRET = "sample-secret-for-aiware"
 """The password in the engine's webhook URLs, and in events/aiware/*.json."""
 TOOLKITS = 6
@@ -99,7 +100,7 @@ def running(
             SlideScore(
                 slides.studio(), level_offset=level_offset, sample_token=sample_token, bind=bind, port=slidescore_port
             ) as slidescore,
-            Kili(bind=bind, port=kili_port) as kili,
+            Kili(bind=bind, port=kili_port, api_key=KILI_API_KEY) as kili,
             Toolkit(bind=bind, instances=TOOLKITS) as toolkit,
             MediaServer(bind=bind, port=media_port) as media,
         ):
@@ -116,7 +117,7 @@ def running(
             }
             functions = template.functions(chosen, RESOURCES)
             with mock.patch.dict(os.environ, environment), ExitStack() as parts:
-                _provision(chosen, models, kili.api_key)
+                _provision(chosen, models)
                 parts.enter_context(scaled(time_scale))
                 parts.enter_context(StepFunctions(functions, template.state_machines(RESOURCES), environment))
                 gateway = parts.enter_context(Gateway(functions, environment, bind, api_port))
@@ -156,7 +157,7 @@ def _environment(aws: str) -> dict[str, str]:
     }
 
 
-def _provision(parameters: dict[str, str], models: Path | None, kili_api_key: str) -> None:
+def _provision(parameters: dict[str, str], models: Path | None) -> None:
     """What the template and its reader make before the first request: buckets, table and secrets.
 
     Embedded AWS has one memory for all stacks of a process, so some of it may be there.
@@ -175,7 +176,7 @@ def _provision(parameters: dict[str, str], models: Path | None, kili_api_key: st
     for parameter, secret in (
         ("SlideScoreSecretParameter", SECRET),
         ("KiliSecretParameter", KILI_SECRET),
-        ("KiliApiKeyParameter", kili_api_key),
+        ("KiliApiKeyParameter", KILI_API_KEY),
         ("AiwareSecretParameter", AIWARE_SECRET),
     ):
         name = parameters.get(parameter, described["Parameters"][parameter]["Default"])

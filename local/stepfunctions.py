@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import boto3
+from botocore.exceptions import BotoCoreError, ClientError
 from moto.awslambda_simple.models import LambdaSimpleBackend
 from moto.core.config import default_user_config
 from moto.server import ThreadedMotoServer
@@ -27,6 +28,7 @@ from local.template import Function, StateMachine
 logging.getLogger("moto.stepfunctions").setLevel(logging.CRITICAL)
 
 ACCOUNT = "123456789012"
+REGION = "eu-west-1"
 _ROLE = f"arn:aws:iam::{ACCOUNT}:role/annohooks-local"
 _POLL_S = 0.1
 _handlers: dict[str, tuple[Function, Handler, ThreadPoolExecutor]] = {}
@@ -144,7 +146,12 @@ class StepFunctions(Running):
         """EventBridge: an event for each execution that ended with a status that a rule names."""
         client = boto3.client("stepfunctions")
         while not self._ended.wait(_POLL_S):
-            for execution in self._ended_badly(client):
+            try:
+                executions = self._ended_badly(client)
+            except (BotoCoreError, ClientError) as error:
+                print(f"the executions cannot be listed: {error}", file=sys.stderr)
+                continue
+            for execution in executions:
                 if execution["executionArn"] not in self._told:
                     self._told.add(execution["executionArn"])
                     self._tell(execution)
@@ -181,9 +188,9 @@ class StepFunctions(Running):
 
 def arn(function_name: str) -> str:
     """Of a function."""
-    return f"arn:aws:lambda:{os.environ.get('AWS_REGION', 'eu-west-1')}:{ACCOUNT}:function:{function_name}"
+    return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function_name}"
 
 
 def state_machine_arn(name: str) -> str:
     """Of a state machine."""
-    return f"arn:aws:states:{os.environ.get('AWS_REGION', 'eu-west-1')}:{ACCOUNT}:stateMachine:{name}"
+    return f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{name}"

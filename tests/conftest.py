@@ -86,12 +86,13 @@ def _forget() -> None:
 @pytest.fixture(scope="session")
 def running_stack(event_loop_of_the_instance: None) -> Iterator[Stack]:
     """The local stack, one for each worker. Heartbeats are quick, and so are pauses."""
+    _forget()
     with stack.running(parameters=QUICK, time_scale=TIME_SCALE) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def another_stack(running_stack: Stack) -> Callable[..., AbstractContextManager[Stack]]:
+def another_stack(event_loop_of_the_instance: None) -> Callable[..., AbstractContextManager[Stack]]:
     """another_stack(parameters=..., ...): a second stack with other settings, for a while in place of the first."""
 
     @contextmanager
@@ -105,34 +106,35 @@ def another_stack(running_stack: Stack) -> Callable[..., AbstractContextManager[
 
 
 @pytest.fixture
-def embedded_aws(event_loop_of_the_instance: None) -> Iterator[None]:
+def embedded_aws(event_loop_of_the_instance: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An AWS without anything in it, for what needs no function around it."""
-    with _embedded_aws():
+    with _embedded_aws(monkeypatch):
         yield
 
 
 @pytest.fixture(scope="module")
 def embedded_aws_of_the_module(event_loop_of_the_instance: None) -> Iterator[None]:
     """As `embedded_aws`, one for all tests of a module."""
-    with _embedded_aws():
+    with pytest.MonkeyPatch.context() as patch, _embedded_aws(patch):
         yield
 
 
 @contextmanager
-def _embedded_aws() -> Iterator[None]:
+def _embedded_aws(patch: pytest.MonkeyPatch) -> Iterator[None]:
     """It shares its memory with the AWS of the running stack, which has another region and other names of buckets."""
     settings = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "testing")
     settings |= dict.fromkeys(("AWS_DEFAULT_REGION", "AWS_REGION"), REGION)
     aws = mock_aws(config={"core": {"passthrough": {"urls": [r"http://127\.0\.0\.1.*"]}}})
     s3_of_all_regions = get_backend("s3")[ACCOUNT]["aws"]
     buckets = set(s3_of_all_regions.buckets)
-    with mock.patch.dict(os.environ, settings):
-        os.environ.pop("AWS_ENDPOINT_URL", None)
-        _forget()
-        aws.start(reset=False)
-        yield
-        aws.stop(remove_data=False)
-        _forget()
+    for name, value in settings.items():
+        patch.setenv(name, value)
+    patch.delenv("AWS_ENDPOINT_URL", raising=False)
+    _forget()
+    aws.start(reset=False)
+    yield
+    aws.stop(remove_data=False)
+    _forget()
     for name in set(s3_of_all_regions.buckets) - buckets:
         del s3_of_all_regions.buckets[name]
         get_backend("s3").bucket_accounts.pop(name, None)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,13 @@ def read(name: str) -> dict[str, Any]:
 def test_every_event_has_a_reply_and_every_reply_an_event() -> None:
     assert EVENTS
     assert EVENTS.keys() == REPLIES.keys()
+
+
+@pytest.fixture(scope="module")
+def running_stack(another_stack: Callable[..., AbstractContextManager[Stack]]) -> Iterator[Stack]:
+    """A stack with the template's defaults, to which nobody has posted an event."""
+    with another_stack() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

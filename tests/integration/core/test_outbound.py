@@ -407,9 +407,10 @@ def test_connections_are_given_back_when_a_reply_is_refused(serve, outbound):
 
 
 def test_no_thread_stays_behind_a_reply(serve, outbound):
+    others = set(threading.enumerate())
     client = outbound(serve(answering(reply())).url)
     client.request("GET", "/", doing="asking")
-    timers = [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
+    timers = [thread for thread in set(threading.enumerate()) - others if isinstance(thread, threading.Timer)]
     for timer in timers:
         timer.join(timeout=1)
     assert not any(timer.is_alive() for timer in timers)
