@@ -19,6 +19,7 @@ from moto.backends import get_backend
 
 from annohooks.aiware import state_machine
 from annohooks.core import auth, dynamodb, s3
+from annohooks.kili.api import cache
 from local import stack, template
 from local.gateway import Gateway
 from local.lambdas import Handler, load
@@ -160,6 +161,8 @@ def kili(running_stack: Stack) -> Iterator[Kili]:
     server = running_stack.kili
     server.calls.clear()
     server.violations.clear()
+    for answers in (cache.projects, cache.viewers, cache.without_new_send_back):
+        answers.clear()
     yield server
     server.faults.clear()
     assert server.violations == []
