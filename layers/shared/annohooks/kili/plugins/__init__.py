@@ -1,6 +1,6 @@
 """Runs a team's plugin, which is written for Kili's plugin runner, unchanged and without Kili's SDK.
 
-Source: PyPI package kili 26.2, module kili.plugins; Kili's documentation, "How to use Kili plugins".
+Source: PyPI package kili 26.2.4, kili.plugins.PluginCore and kili.services.plugins.
 """
 
 from __future__ import annotations

@@ -195,26 +195,26 @@ _IBAN_LENGTHS = {
 }
 
 
-def _is_iban(said: str) -> bool:
+def _is_iban(text: str) -> bool:
     """Whether length and check digits are right: with the first four characters last and A as 10, 1 modulo 97.
 
     Source: ISO 13616.
     """
-    iban = "".join(said.split())
+    iban = "".join(text.split())
     if not re.fullmatch("[A-Z]{2}[0-9]{2}[A-Z0-9]+", iban) or len(iban) != _IBAN_LENGTHS.get(iban[:2]):
         return False
     return int("".join(str(int(character, 36)) for character in iban[4:] + iban[:4])) % 97 == 1
 
 
-def _is_date(said: str) -> bool:
+def _is_date(text: str) -> bool:
     try:
-        return re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", said) is not None and bool(date.fromisoformat(said))
+        return re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text) is not None and bool(date.fromisoformat(text))
     except ValueError:
         return False
 
 
-def _is_number(said: str) -> bool:
-    return re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", said) is not None
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", text) is not None
 
 
 _FORMATS: dict[str, Callable[[str], bool]] = {"iban": _is_iban, "date": _is_date, "number": _is_number}
