@@ -11,7 +11,7 @@ import pytest
 from kili.client import Kili as Sdk
 
 from annohooks.core.deadline import Deadline
-from annohooks.core.http import Origins
+from annohooks.core.origins import Origins
 from annohooks.kili.api.client import Client
 from annohooks.kili.settings import Endpoint, Settings
 from local.simulators.kili import Kili, samples

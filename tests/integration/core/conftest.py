@@ -10,7 +10,8 @@ from typing import NamedTuple
 import pytest
 
 from annohooks.core.deadline import Deadline
-from annohooks.core.http import Origins, Outbound
+from annohooks.core.http import Outbound
+from annohooks.core.origins import Origins
 
 
 class Request(NamedTuple):

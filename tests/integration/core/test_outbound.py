@@ -12,7 +12,8 @@ import pytest
 
 from annohooks.core.deadline import Deadline
 from annohooks.core.errors import BadRequest, DeadlineExceeded, Forbidden, Upstream, UpstreamStatus, UpstreamTimeout
-from annohooks.core.http import ConnectionFailed, NotConnected, Origins, Outbound
+from annohooks.core.http import ConnectionFailed, NotConnected, Outbound
+from annohooks.core.origins import Origins
 
 TOKEN = "token-canary-0123456789"
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}

@@ -17,7 +17,7 @@ import urllib3
 
 from annohooks.core import retry
 from annohooks.core.deadline import Deadline
-from annohooks.core.http import Origins
+from annohooks.core.origins import Origins
 from annohooks.kili.api.client import Client
 from annohooks.kili.settings import Endpoint, Settings
 from local import stack, template

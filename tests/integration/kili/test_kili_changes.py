@@ -8,8 +8,7 @@ from itertools import cycle
 
 import pytest
 
-from annohooks.core.errors import AnnohooksError
-from annohooks.core.http import Upstream
+from annohooks.core.errors import AnnohooksError, Upstream
 from annohooks.kili.api.graphql import OutcomeUnknown, Refused
 from annohooks.kili.api.records import NewIssue, NewLabel
 from annohooks.kili.settings import Endpoint

@@ -7,8 +7,8 @@ import json
 import graphql
 import pytest
 
-from annohooks.core.errors import Forbidden, NotFound
-from annohooks.core.http import Origins, Upstream, UpstreamStatus
+from annohooks.core.errors import Forbidden, NotFound, Upstream, UpstreamStatus
+from annohooks.core.origins import Origins
 from annohooks.kili.api import cache, documents, reader
 from annohooks.kili.api.records import Issue, NewIssue
 from annohooks.kili.settings import Endpoint

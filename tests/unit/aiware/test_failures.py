@@ -11,8 +11,17 @@ from hypothesis import strategies as st
 
 from annohooks.aiware import failures
 from annohooks.aiware.failures import MAX_MESSAGE_LENGTH, REASONS, Failure, failure, from_step_functions, one_line
-from annohooks.core.errors import BadRequest, DeadlineExceeded, Forbidden, TooLarge, Unavailable, Upstream
-from annohooks.core.http import ConnectionFailed, NotConnected, UpstreamStatus, UpstreamTimeout
+from annohooks.core.errors import (
+    BadRequest,
+    DeadlineExceeded,
+    Forbidden,
+    TooLarge,
+    Unavailable,
+    Upstream,
+    UpstreamStatus,
+    UpstreamTimeout,
+)
+from annohooks.core.http import ConnectionFailed, NotConnected
 from local.template import ROOT
 
 

@@ -4,7 +4,8 @@ import pytest
 
 from annohooks.core.deadline import Deadline
 from annohooks.core.errors import Forbidden, Upstream
-from annohooks.core.http import Origins, Outbound
+from annohooks.core.http import Outbound
+from annohooks.core.origins import Origins
 
 LISTED = "https://allowed.host http://plain.host:8080, https://10.1.2.3 http://[::1]:9000\nhttps://*.example.org"
 

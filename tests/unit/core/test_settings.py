@@ -5,7 +5,7 @@ import msgspec
 import pytest
 
 from annohooks.core.errors import SettingsError
-from annohooks.core.http import Origins
+from annohooks.core.origins import Origins
 from annohooks.core.settings import from_env
 
 

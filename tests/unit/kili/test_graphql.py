@@ -12,8 +12,16 @@ from hypothesis import strategies as st
 
 from annohooks.core import origins, retry
 from annohooks.core.deadline import Deadline
-from annohooks.core.errors import BadRequest, DeadlineExceeded, Forbidden, Unavailable
-from annohooks.core.http import NotConnected, Upstream, UpstreamStatus, UpstreamTimeout
+from annohooks.core.errors import (
+    BadRequest,
+    DeadlineExceeded,
+    Forbidden,
+    Unavailable,
+    Upstream,
+    UpstreamStatus,
+    UpstreamTimeout,
+)
+from annohooks.core.http import NotConnected
 from annohooks.kili.api.graphql import OutcomeUnknown, Refused, Session, fragment
 from annohooks.kili.settings import Endpoint
 from local.listener import Dropped, Listener, Reply, Request

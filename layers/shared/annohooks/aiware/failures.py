@@ -13,8 +13,17 @@ from typing import ClassVar
 
 import msgspec
 
-from annohooks.core.errors import AnnohooksError, BadRequest, DeadlineExceeded, Forbidden, TooLarge, Upstream
-from annohooks.core.http import ConnectionFailed, NotConnected, UpstreamStatus, UpstreamTimeout
+from annohooks.core.errors import (
+    AnnohooksError,
+    BadRequest,
+    DeadlineExceeded,
+    Forbidden,
+    TooLarge,
+    Upstream,
+    UpstreamStatus,
+    UpstreamTimeout,
+)
+from annohooks.core.http import ConnectionFailed, NotConnected
 from annohooks.core.observability import log_unexpected
 
 REASONS = (

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from annohooks.core.http import Origins
+from annohooks.core.origins import Origins
 
 Delivery = Literal["relay", "direct", "external"]
 

@@ -24,20 +24,8 @@ from annohooks import __version__
 from annohooks.core import retry
 from annohooks.core.deadline import Deadline
 from annohooks.core.errors import AnnohooksError, BadRequest, Upstream, UpstreamStatus, UpstreamTimeout
-from annohooks.core.origins import Origin, Origins, permitted_address, split_url
+from annohooks.core.origins import Origin, permitted_address, split_url
 from annohooks.core.retry import Backoff
-
-__all__ = [
-    "ConnectionFailed",
-    "NotConnected",
-    "Origin",
-    "Origins",
-    "Outbound",
-    "Reply",
-    "Upstream",
-    "UpstreamStatus",
-    "UpstreamTimeout",
-]
 
 # urllib3 quotes URLs in its warnings, and a URL may hold a token.
 logging.getLogger("urllib3").setLevel(logging.CRITICAL)

@@ -20,10 +20,10 @@ from typing import Any
 
 from annohooks.core.auth import secrets_from_ssm
 from annohooks.core.deadline import Deadline
-from annohooks.core.errors import AnnohooksError, BadRequest, DeadlineExceeded, Unavailable
-from annohooks.core.http import NotConnected, Origin, Origins, UpstreamTimeout
+from annohooks.core.errors import AnnohooksError, BadRequest, DeadlineExceeded, Unavailable, UpstreamTimeout
+from annohooks.core.http import NotConnected
 from annohooks.core.observability import logger
-from annohooks.core.origins import split_url
+from annohooks.core.origins import Origin, Origins, split_url
 from annohooks.kili.api import documents
 from annohooks.kili.api.client import Client
 from annohooks.kili.api.graphql import Refused

@@ -6,8 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from annohooks.core.http import Origins
-from annohooks.core.origins import Origin, split_url
+from annohooks.core.origins import Origin, Origins, split_url
 
 
 class Endpoint(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from annohooks.core.errors import SettingsError
-from annohooks.core.http import Origins
+from annohooks.core.origins import Origins
 from annohooks.imaging.analyzers import ANALYZERS
 from annohooks.slidescore.client import PICTURE_PX
 

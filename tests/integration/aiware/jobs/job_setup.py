@@ -10,7 +10,7 @@ from annohooks.aiware.jobs.record import Job, WebhookUrls
 from annohooks.aiware.settings import Settings
 from annohooks.core.deadline import Deadline
 from annohooks.core.dynamodb import Change, Table
-from annohooks.core.http import Origins
+from annohooks.core.origins import Origins
 
 WEBHOOKS = WebhookUrls("http://localhost:1/heartbeat", "http://localhost:1/result")
 

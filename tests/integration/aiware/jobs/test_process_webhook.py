@@ -18,8 +18,8 @@ from annohooks.aiware.request import ProcessRequest
 from annohooks.aiware.webhook import Accepted, Done, Ignored, ProcessWebhook
 from annohooks.core.deadline import Deadline
 from annohooks.core.errors import BadRequest, Forbidden, Unavailable
-from annohooks.core.http import Origins
 from annohooks.core.observability import logger
+from annohooks.core.origins import Origins
 
 PICTURE = cv2.imencode(".png", np.zeros((50, 50, 3), np.uint8))[1].tobytes()
 

@@ -8,7 +8,7 @@ import pytest
 from plugin_events import KEY, PROJECT
 
 from annohooks.core.deadline import Deadline
-from annohooks.core.http import Origins
+from annohooks.core.origins import Origins
 from annohooks.kili import events, plugins
 from annohooks.kili.api.client import Client
 from annohooks.kili.settings import Endpoint, Settings

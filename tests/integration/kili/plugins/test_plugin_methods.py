@@ -9,7 +9,7 @@ import traceback
 import pytest
 from plugin_events import PROJECT, SUBMITTED, TEAM_PLUGIN, legacy
 
-from annohooks.core.http import Upstream
+from annohooks.core.errors import Upstream
 from annohooks.kili import events, plugins
 from annohooks.kili.api.records import Label
 from annohooks.kili.plugins import PluginFailed

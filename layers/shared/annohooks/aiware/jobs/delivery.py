@@ -12,8 +12,8 @@ from annohooks.aiware.settings import Settings
 from annohooks.core import retry
 from annohooks.core.deadline import Deadline
 from annohooks.core.dynamodb import Change
-from annohooks.core.errors import AnnohooksError
-from annohooks.core.http import ConnectionFailed, Outbound, UpstreamStatus, UpstreamTimeout
+from annohooks.core.errors import AnnohooksError, UpstreamStatus, UpstreamTimeout
+from annohooks.core.http import ConnectionFailed, Outbound
 from annohooks.core.observability import redacted
 from annohooks.core.retry import Backoff
 from annohooks.core.staging import Staging

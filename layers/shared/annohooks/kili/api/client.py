@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from annohooks.core.http import Upstream
+from annohooks.core.errors import Upstream
 from annohooks.kili.api import cache, documents
 from annohooks.kili.api.answers import Id, Outcome, converted
 from annohooks.kili.api.graphql import PLATFORM, Refused

@@ -14,16 +14,17 @@ import msgspec
 
 from annohooks.core import retry
 from annohooks.core.deadline import Deadline
-from annohooks.core.errors import AnnohooksError, BadRequest, DeadlineExceeded, Forbidden, Unavailable
-from annohooks.core.http import (
-    ConnectionFailed,
-    NotConnected,
-    Outbound,
-    Reply,
+from annohooks.core.errors import (
+    AnnohooksError,
+    BadRequest,
+    DeadlineExceeded,
+    Forbidden,
+    Unavailable,
     Upstream,
     UpstreamStatus,
     UpstreamTimeout,
 )
+from annohooks.core.http import ConnectionFailed, NotConnected, Outbound, Reply
 from annohooks.core.json_text import any_json
 from annohooks.core.observability import logger
 from annohooks.kili.settings import Endpoint

@@ -9,8 +9,7 @@ import msgspec
 
 from annohooks.core import retry
 from annohooks.core.deadline import Deadline
-from annohooks.core.errors import NotFound
-from annohooks.core.http import Upstream, UpstreamStatus
+from annohooks.core.errors import NotFound, Upstream, UpstreamStatus
 from annohooks.kili.api import cache, documents, llm_labels
 from annohooks.kili.api.answers import AssetRow, Id, IssueRow, LabelAndProject, LabelRow, ProjectRow, converted, decoded
 from annohooks.kili.api.graphql import ANSWER_S, PLATFORM, REPLY_BYTES, Session, fragment

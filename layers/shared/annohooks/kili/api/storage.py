@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from annohooks.core.deadline import Deadline
-from annohooks.core.errors import Forbidden
-from annohooks.core.http import Outbound, Upstream
+from annohooks.core.errors import Forbidden, Upstream
+from annohooks.core.http import Outbound
 from annohooks.core.observability import logger
 from annohooks.core.origins import Origin, split_url
 from annohooks.kili.api.answers import decoded
