@@ -44,6 +44,10 @@ def test_nested_entities_can_be_accepted():
     assert reported(overlap("nested"), label) == []
 
 
+def test_empty_entity_overlaps_nothing():
+    assert reported(CHECK, marked((2, ""), (0, "York"))) == []
+
+
 def test_order_in_the_label_does_not_matter():
     a, b = (entity(mid, "CITY", "York", 0) for mid in "ab")
     assert findings(CHECK, objects(a, b)) == findings(CHECK, objects(b, a))

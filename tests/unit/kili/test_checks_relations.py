@@ -80,6 +80,11 @@ def test_missing_link_may_be_in_a_part_that_could_not_be_read():
     assert "could not be read" in unchecked(linked(), label({"startObjects": [{"mid": "a"}], "endObjects": 7}))
 
 
+def test_object_without_a_mid_has_no_links():
+    response = objects({**rectangle(), "mid": None}, TIES={"annotations": [A_TO_T]})
+    assert reported(linked(), response) == [(None, "CAR is linked to 0 TREE instead of at least 1")]
+
+
 def test_repeated_link_counts_once():
     response = label(*(beside(["a", "b"], ["t"], mid) for mid in "rs"))
     assert reported(linked("max_links: 1"), response) == []

@@ -159,9 +159,10 @@ def test_child_job_may_be_nested_deeper():
     assert reported(children("WHY", "job: JOB_0"), objects(nested)) == []
 
 
-def test_object_without_a_mid_is_reported_on_the_label():
-    label = objects({**rectangle(), "mid": None})
-    assert reported(children("PLATE"), label) == [(None, "CAR: PLATE is not answered")]
+def test_object_without_a_mid_is_reported_on_the_label_and_one_without_categories_by_its_job():
+    label = objects({**rectangle(), "mid": None}, {**rectangle("b"), "categories": []})
+    expected = [(None, "CAR: PLATE is not answered"), ("b", "JOB_0: PLATE is not answered")]
+    assert reported(children("PLATE"), label) == expected
 
 
 def test_answer_in_one_frame_is_enough_for_a_track():
@@ -203,4 +204,5 @@ def test_each_frame_needs_all_points():
 def test_pose_without_any_point_lacks_all_and_other_tools_need_none():
     unplaced = pose("p", "FACE", {"NOSE": (0.5, 0.5)})
     unplaced["points"][0]["point"] = None
-    assert reported(points("NOSE"), objects(unplaced, rectangle())) == [("p", "FACE without NOSE")]
+    placed = pose("q", "FACE", {"NOSE": (0.5, 0.5)})
+    assert reported(points("NOSE"), objects(unplaced, placed, rectangle())) == [("p", "FACE without NOSE")]

@@ -80,6 +80,7 @@ def test_answer_that_every_piece_of_an_object_repeats_is_read_once():
     [
         (BEYOND_THE_SDK["comparison"], ("MUCH_BETTER",), None),
         (BEYOND_THE_SDK["ranking"], ("a", "c", "b"), None),
+        ({"RANKS": {"orders": [{"rank": "2", "elements": ["b"]}, {"rank": "1", "elements": ["a"]}]}}, ("a", "b"), None),
         (RESPONSES["file"], (), "report.pdf"),
         ({"REPORT": {"fileId": "f-1"}}, (), "f-1"),
         (BEYOND_THE_SDK["asset annotation"], ("GOOD",), None),
@@ -277,6 +278,14 @@ def test_jobs_without_an_answer_and_child_jobs_are_not_among_the_jobs():
     reading = read(empty)
     assert (reading.jobs, reading.objects, reading.faults) == (frozenset(), (), ())
     assert read(RESPONSES["rectangles"]).jobs == {"JOB_0"}
+
+
+def test_objects_and_relations_of_a_child_job_do_not_add_it_to_the_jobs():
+    child = {"CHILD": {"annotations": [polygon("p"), relation("r", "T", ["a"], ["b"])]}}
+    reading = reading_of(rectangle(children=child))
+    assert [obj.job for obj in reading.objects] == ["JOB_0", "CHILD"]
+    assert [found.job for found in reading.relations] == ["CHILD"]
+    assert reading.jobs == {"JOB_0"}
 
 
 def test_empty_annotation_is_skipped():

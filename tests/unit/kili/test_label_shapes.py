@@ -199,6 +199,10 @@ def test_entity_in_a_pdf_has_an_area_for_each_line():
     assert obj.shapes == tuple(area(ring, page=page) for page, ring in lines)
 
 
+def test_line_of_an_entity_may_have_any_number_of_vertices():
+    assert only_object(on_pages("m", "NOUN", "slanted", [(1, TRIANGLE)])).shapes == (area(TRIANGLE, page=1),)
+
+
 def test_area_in_a_pdf_is_a_rectangle_unless_it_has_a_type():
     boxed, polygonal = read(RESPONSES["drawn in a PDF"]).objects
     assert (boxed.tool, boxed.shapes) == ("rectangle", (area(box(0.1, 0.1, 0.2, 0.2), page=2),))
