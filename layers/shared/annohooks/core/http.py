@@ -95,6 +95,7 @@ class Outbound:
         self.close()
 
     def close(self) -> None:
+        """Closes every connection."""
         self._pool.close()
 
     def until(self, deadline: Deadline) -> "Outbound":

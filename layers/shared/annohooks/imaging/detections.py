@@ -29,6 +29,7 @@ class Detections:
 
     @classmethod
     def empty(cls) -> Detections:
+        """No objects."""
         return cls(np.empty((0, 2)), np.zeros(1, np.int64), (), np.empty(0))
 
     @classmethod

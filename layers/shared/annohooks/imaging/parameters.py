@@ -32,6 +32,7 @@ class Parameter(NamedTuple):
 
     @property
     def is_number(self) -> bool:
+        """Whether the parameter takes a number."""
         return isinstance(self.type, inspect.IntType | inspect.FloatType)
 
     @property

@@ -24,13 +24,16 @@ class Box(NamedTuple):
 
     @property
     def right(self) -> int:
+        """The first column to the right of the box."""
         return self.x + self.width
 
     @property
     def bottom(self) -> int:
+        """The first row below the box."""
         return self.y + self.height
 
     def overlaps(self, other: Box) -> bool:
+        """Whether the boxes share a pixel."""
         return self.x < other.right and other.x < self.right and self.y < other.bottom and other.y < self.bottom
 
     def around(self, other: Box) -> Box:

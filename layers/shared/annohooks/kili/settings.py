@@ -35,6 +35,7 @@ class Projects(msgspec.Struct, frozen=True):
         return cls(tuple(dict.fromkeys(text.replace(",", " ").split())))
 
     def serve(self, project_id: str) -> bool:
+        """Whether this deployment serves a project."""
         return not self.ids or project_id in self.ids
 
 

@@ -32,6 +32,7 @@ class Question(NamedTuple):
     specification: str = ""
 
     def line(self) -> str:
+        """The question as one line of a questions string."""
         return "\t".join(self).rstrip("\t")
 
 

@@ -43,6 +43,7 @@ class Screenshots(_Pixels):
         self._measuring = threading.Lock()
 
     def picture(self, box: Box, downsample: int) -> Picture:
+        """See `segmentation.Slide.picture`."""
         size = math.ceil(box.width / downsample), math.ceil(box.height / downsample)
         with self._measuring:
             if self._level_offset is None:
@@ -91,6 +92,7 @@ class RawTiles(_Pixels):
             raise Upstream(f"{PLATFORM} answered impossible levels for this slide.")
 
     def picture(self, box: Box, downsample: int) -> Picture:
+        """See `segmentation.Slide.picture`."""
         level = max((i for i, d in enumerate(self._downsamples) if d <= downsample * 1.01), default=0)
         level_downsample = self._downsamples[level]
         whole = np.empty((math.ceil(box.height / downsample), math.ceil(box.width / downsample), 3), np.uint8)

@@ -44,9 +44,11 @@ class JobFiles:
         return msgspec.json.decode(self._staging.content(f"aiware/{job_id}/request.json"), type=ProcessRequest)
 
     def keep_media(self, job_id: str, path: Path) -> None:
+        """Keeps the media of a job."""
         self._staging.put_file(f"aiware/{job_id}/media", path)
 
     def fetch_media(self, job_id: str, path: Path) -> None:
+        """Writes the media of a job into a file."""
         self._staging.fetch(f"aiware/{job_id}/media", path)
 
     def keep_result(self, job_id: str, segment: int, result: Body) -> None:

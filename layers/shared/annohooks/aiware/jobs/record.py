@@ -124,6 +124,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def webhooks(self) -> WebhookUrls:
+        """The webhooks of the toolkit to which this job reports."""
         return WebhookUrls(self.heartbeat_webhook, self.result_webhook, self.external_webhook)
 
     @property

@@ -75,6 +75,7 @@ class DabPositivity(Analyzer[DabPositivityParameters, tuple[float, ...]]):
     def class_map(
         self, picture: Picture, mpp: float, parameters: DabPositivityParameters, calibration: tuple[float, ...]
     ) -> ClassMap:
+        """See `Analyzer.class_map`."""
         amounts = stains.amounts(picture, "H-DAB")
         nuclei = nucleus_masks.nucleus_mask(
             _nuclear_amounts(amounts, parameters), calibration, mpp, parameters.separation
@@ -88,6 +89,7 @@ class DabPositivity(Analyzer[DabPositivityParameters, tuple[float, ...]]):
         return np.where(nuclei > 0, grade[labels], 0).astype(np.uint8, copy=False)
 
     def conclude(self, findings: Sequence[Findings], parameters: DabPositivityParameters) -> Conclusion:
+        """See `Analyzer.conclude`."""
         counts = sum((region.object_counts for region in findings), np.zeros(len(self.classes), np.int64))
         total = int(counts.sum())
         if not total:

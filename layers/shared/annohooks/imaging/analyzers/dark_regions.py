@@ -46,6 +46,7 @@ class DarkRegions(Analyzer[DarkRegionsParameters, float]):
     def class_map(
         self, picture: Picture, mpp: float, parameters: DarkRegionsParameters, calibration: float
     ) -> ClassMap:
+        """See `Analyzer.class_map`."""
         _, dark = cv2.threshold(_grey(picture), calibration, 1, cv2.THRESH_BINARY_INV)
         opened = cv2.morphologyEx(dark, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
         return opened.astype(np.uint8, copy=False)

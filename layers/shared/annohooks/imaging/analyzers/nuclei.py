@@ -53,6 +53,7 @@ class NucleiByStain(Analyzer[N, tuple[float, ...]]):
         return tuple(threshold / parameters.sensitivity for threshold in thresholds)
 
     def class_map(self, picture: Picture, mpp: float, parameters: N, calibration: tuple[float, ...]) -> ClassMap:
+        """See `Analyzer.class_map`."""
         return nucleus_masks.nucleus_mask(_amounts(picture, parameters), calibration, mpp, parameters.separation)
 
 

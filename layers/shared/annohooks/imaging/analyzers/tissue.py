@@ -75,6 +75,7 @@ class Tissue(Analyzer[TissueParameters, Glass]):
         return Glass(density, float(np.clip(level, _FAINTEST, _DARKEST)) / parameters.sensitivity)
 
     def class_map(self, picture: Picture, mpp: float, parameters: TissueParameters, calibration: Glass) -> ClassMap:
+        """See `Analyzer.class_map`."""
         color, ink = _color_and_ink(picture, calibration.density, mpp)
         tissue = (color > calibration.threshold).astype(np.uint8)
         if parameters.ink == "left out":

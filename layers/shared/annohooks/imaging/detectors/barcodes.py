@@ -43,6 +43,7 @@ class Barcodes(Detector[Parameters]):
     parameters = Parameters
 
     def detect(self, picture: Picture, parameters: Parameters) -> Detections:
+        """See `Detector.detect`."""
         grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
         codes = _qr_codes(grey) + _bars(grey)
         rings = [corners for corners, _ in codes]

@@ -59,6 +59,7 @@ class Faces(Detector[FaceParameters]):
         self._idle: deque[_Pair] = deque()
 
     def detect(self, picture: Picture, parameters: FaceParameters) -> Detections:
+        """See `Detector.detect`."""
         try:
             cascades = self._idle.pop()
         except IndexError:

@@ -31,6 +31,7 @@ class Outlines:
 
     @classmethod
     def empty(cls) -> Outlines:
+        """No objects."""
         return cls(np.empty((0, 2), np.int32), np.zeros(1, np.int64), np.empty(0, np.int32))
 
     @classmethod
@@ -77,6 +78,7 @@ class Outlines:
 
     @property
     def is_outer(self) -> BoolArray:
+        """Whether each outline is an outer one, and not a hole: bool [M]."""
         return self.parent < 0
 
     def ring(self, index: int) -> IntArray:

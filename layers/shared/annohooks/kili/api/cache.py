@@ -32,6 +32,7 @@ class Cache(Generic[T]):
         return value
 
     def clear(self) -> None:
+        """Forgets every value."""
         self._values.clear()
 
 

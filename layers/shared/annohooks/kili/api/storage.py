@@ -29,6 +29,7 @@ class Storage:
         self._servers: dict[Origin, Outbound] = {}
 
     def close(self) -> None:
+        """Closes every connection."""
         for server in self._servers.values():
             server.close()
 

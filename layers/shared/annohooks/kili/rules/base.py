@@ -62,13 +62,16 @@ class Case(Protocol):
     """One label as a check sees it. A method may send a request to Kili; the answer is kept for the next call."""
 
     @property
-    def label(self) -> Label: ...
+    def label(self) -> Label:
+        """The label that is checked."""
 
     @property
-    def reading(self) -> Reading: ...
+    def reading(self) -> Reading:
+        """The label's objects and answers."""
 
     @property
-    def handler(self) -> Handler: ...
+    def handler(self) -> Handler:
+        """Whether the label was submitted or reviewed."""
 
     @property
     def deadline(self) -> Deadline:

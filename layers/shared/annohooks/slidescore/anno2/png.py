@@ -46,6 +46,7 @@ class Deflated:
         self._checksum = (high + count * low) % 65521 << 16 | low  # Adler-32 of zeros
 
     def stream(self) -> bytes:
+        """The compressed bytes of all rows."""
         return b"".join((*self._parts, self._compressor.flush(), struct.pack(">I", self._checksum)))
 
 

@@ -31,6 +31,7 @@ class Boxes:
 
     @classmethod
     def concatenate(cls, parts: Sequence[Boxes]) -> Boxes:
+        """The boxes of all parts, in order."""
         return cls(np.concatenate([part.low for part in parts]), np.concatenate([part.high for part in parts]))
 
     def __len__(self) -> int:
