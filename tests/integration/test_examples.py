@@ -1,4 +1,4 @@
-"""The example of docs/analyzers.md, run as a team would: its model made, put into S3, its file beside the others."""
+"""The example of docs/analyzers.md, used as a team would use it: the model in S3, the file among the analyzers."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ PAGE = ROOT / "docs" / "analyzers.md"
 def loaded(name):
     spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
-    with mock.patch.dict(sys.modules, {name: module}):  # where msgspec looks up what a parameter's type is called
+    with mock.patch.dict(sys.modules, {name: module}):  # msgspec looks up the types of parameters there
         spec.loader.exec_module(module)
     return module
 
 
 @pytest.fixture(scope="module")
-def make_model():
-    return loaded("make_model")
-
-
-@pytest.fixture(scope="module")
-def model(make_model):
-    return make_model.trained()
+def model(tmp_path_factory):
+    """The bytes of the model, and the sha256 that the script printed."""
+    file = tmp_path_factory.mktemp("model") / "stain_pixels.onnx"
+    script = subprocess.run(
+        [sys.executable, EXAMPLES / "make_model.py", file], capture_output=True, check=True, text=True
+    )
+    return file.read_bytes(), script.stdout.strip()
 
 
 @pytest.fixture
@@ -56,11 +56,16 @@ def bucket(embedded_s3, monkeypatch):
 
 @pytest.fixture
 def analyzer(monkeypatch):
-    """The example, registered for as long as the test lasts; also where somebody has put it beside the others."""
+    """The example, registered for one test, also if its file is in the folder of the analyzers."""
     with mock.patch.dict(ANALYZERS):
         ANALYZERS.pop("stain_pixels", None)
         monkeypatch.setitem(sys.modules, "stain_pixels", loaded("stain_pixels"))
         yield ANALYZERS["stain_pixels"]
+
+
+@pytest.fixture
+def in_s3(bucket, model):
+    bucket.put_object(Bucket="models", Key="stain_pixels.onnx", Body=model[0])
 
 
 class Field:
@@ -82,61 +87,53 @@ def segment(analyzer, limits, **chosen):
     return segmentation.segment(Field(), region, analyzer, analyzer.parameters(**chosen), Deadline.after(60), limits)
 
 
-def filled(findings):
-    """The outlines drawn, bool [512, 512]."""
+def filled(outlines):
+    """The area of outlines without their holes, bool [512, 512]. The ring of a hole belongs to the object."""
     drawn = np.zeros((512, 512), np.uint8)
-    outlines = findings.outlines
-    rings = [outlines.ring(m) for m in range(len(outlines))]
-    cv2.drawContours(
-        drawn, [ring for ring, is_outer in zip(rings, outlines.is_outer, strict=True) if is_outer], -1, 1, -1
-    )
-    for ring in (ring for ring, is_outer in zip(rings, outlines.is_outer, strict=True) if not is_outer):
-        inside = np.zeros_like(drawn)
-        cv2.drawContours(inside, [ring], -1, 1, -1)
-        cv2.drawContours(inside, [ring], -1, 0, 1)
-        drawn[inside > 0] = 0
+    for is_outer in (True, False):
+        for index in np.flatnonzero(outlines.is_outer == is_outer):
+            inside = cv2.fillPoly(np.zeros_like(drawn), [outlines.ring(index)], 1)
+            if not is_outer:
+                cv2.polylines(inside, [outlines.ring(index)], True, 0)
+            drawn[inside > 0] = is_outer
     return drawn > 0
 
 
-def test_example_finds_what_its_teacher_taught_in_one_piece_and_in_tiles(bucket, analyzer, make_model, model):
-    bucket.put_object(Bucket="models", Key="stain_pixels.onnx", Body=model)
+@pytest.mark.usefixtures("in_s3")
+def test_example_finds_what_its_teacher_taught_in_one_picture_and_in_tiles(analyzer):
     whole = segment(analyzer, Limits())
-    taught = make_model.brown(slides.immunohistochemistry().pixels)
-    ours = filled(whole)
+    taught = loaded("make_model").brown(slides.immunohistochemistry().pixels)
+    ours = filled(whole.outlines)
     assert (ours & taught).sum() > 0.95 * (ours | taught).sum()
-    assert analyzer.conclude([whole], analyzer.parameters()).sentence == (
-        f"{100 * whole.area_um2[0] / whole.region_um2:.1f} % stained."
-    )
-    assert whole.area_um2[0] / whole.region_um2 == pytest.approx(taught.mean(), abs=0.02)
+    share = whole.area_um2[0] / whole.region_um2
+    assert analyzer.conclude([whole], analyzer.parameters()).sentence == f"{100 * share:.1f} % stained."
+    assert share == pytest.approx(taught.mean(), abs=0.02)
     tiled = segment(analyzer, Limits(picture_px=200))
     for array in ("xy", "offsets", "parent"):
         assert np.array_equal(getattr(tiled.outlines, array), getattr(whole.outlines, array)), array
 
 
-def test_more_certainty_finds_less(bucket, analyzer, model):
-    bucket.put_object(Bucket="models", Key="stain_pixels.onnx", Body=model)
+@pytest.mark.usefixtures("in_s3")
+def test_more_certainty_finds_less(analyzer):
     areas = [segment(analyzer, Limits(), certainty=certainty).area_um2[0] for certainty in (10, 50, 90)]
     assert areas == sorted(set(areas), reverse=True)
 
 
-def test_example_without_its_model_says_which_is_missing(bucket, analyzer):
+def test_missing_or_wrong_model_is_named_until_it_is_corrected_and_then_kept(bucket, analyzer, model):
     with pytest.raises(Unavailable, match=r'"stain_pixels\.onnx" could not be read'):
         segment(analyzer, Limits())
-
-
-def test_model_that_is_put_right_is_used_from_then_on(bucket, analyzer, model):
-    bucket.put_object(Bucket="models", Key="stain_pixels.onnx", Body=model[:-1])
+    bucket.put_object(Bucket="models", Key="stain_pixels.onnx", Body=model[0][:-1])
     with pytest.raises(Unavailable, match="its sha256 is another"):
         segment(analyzer, Limits())
-    bucket.put_object(Bucket="models", Key="stain_pixels.onnx", Body=model)
+    bucket.put_object(Bucket="models", Key="stain_pixels.onnx", Body=model[0])
     assert segment(analyzer, Limits()).object_counts.any()
     bucket.delete_object(Bucket="models", Key="stain_pixels.onnx")
     assert segment(analyzer, Limits()).object_counts.any()
 
 
-def test_stack_answers_with_an_analyzer_and_models_of_ones_own(another_stack, analyzer, model, tmp_path, caplog):
-    """As `make serve MODELS=folder` does. Of a model that cannot be read the log says what S3 said."""
-    (tmp_path / "stain_pixels.onnx").write_bytes(model)
+def test_local_stack_answers_with_an_analyzer_and_models_of_a_team(another_stack, analyzer, model, tmp_path, caplog):
+    """As `make serve MODELS=folder` does. If a model cannot be read, the log gives the error of S3."""
+    (tmp_path / "stain_pixels.onnx").write_bytes(model[0])
     event = json.loads((ROOT / "events" / "slidescore" / "nuclei_in_a_rectangle.json").read_text())
     event["body"] = json.dumps({**json.loads(event["body"]), "analyzer": "stain_pixels"})
     s3.client.cache_clear()
@@ -154,15 +151,11 @@ def test_stack_answers_with_an_analyzer_and_models_of_ones_own(another_stack, an
     assert refused.reason.endswith("may not be read (NoSuchKey).")
 
 
-def test_model_is_small_and_the_one_the_example_names(model, tmp_path):
-    made = tmp_path / "stain_pixels.onnx"
-    said = subprocess.run(
-        [sys.executable, EXAMPLES / "make_model.py", made], capture_output=True, check=True, text=True
-    ).stdout.strip()
-    assert made.read_bytes() == model
-    assert hashlib.sha256(model).hexdigest() == said
-    assert f'SHA256 = "{said}"' in (EXAMPLES / "stain_pixels.py").read_text()
-    assert len(model) < 10_000
+def test_model_is_small_and_the_one_that_the_example_names(model):
+    content, sha256 = model
+    assert hashlib.sha256(content).hexdigest() == sha256
+    assert f'SHA256 = "{sha256}"' in (EXAMPLES / "stain_pixels.py").read_text()
+    assert len(content) < 10_000
 
 
 def test_page_quotes_the_example_as_it_is():
