@@ -195,5 +195,5 @@ def test_threads_that_share_a_detector_do_not_get_each_others_boxes():
         return [detect(shared, picture).boxes().round().tolist() for _ in range(20)]
 
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(boxes, range(8)))
-    assert found == [[[[16 * cell, 0, 16 * cell + 16, 16]]] * 20 for cell in range(8)]
+        results = list(pool.map(boxes, range(8)))
+    assert results == [[[[16 * cell, 0, 16 * cell + 16, 16]]] * 20 for cell in range(8)]

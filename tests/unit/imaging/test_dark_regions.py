@@ -35,10 +35,10 @@ def test_darker_of_a_square_and_its_background_is_found_to_the_pixel(background,
     picture[10:22, 15:40] = square
     inside = np.zeros(picture.shape[:2], bool)
     inside[10:22, 15:40] = True
-    found = dark(picture) > 0
-    assert (found[inside] == is_dark).all()
-    assert (found[:9] != is_dark).all()
-    assert not is_dark or np.array_equal(found, inside)
+    mask = dark(picture) > 0
+    assert (mask[inside] == is_dark).all()
+    assert (mask[:9] != is_dark).all()
+    assert not is_dark or np.array_equal(mask, inside)
 
 
 def test_empty_glass_has_no_dark_regions(glass):

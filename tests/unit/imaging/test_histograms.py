@@ -1,4 +1,4 @@
-"""Otsu's threshold beside OpenCV's own."""
+"""Otsu's threshold beside that of OpenCV."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from annohooks.imaging.histograms import histogram, otsu_threshold
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(20, 120), st.floats(135, 240), st.floats(0.05, 0.95), st.floats(2, 25))
-def test_threshold_is_otsus_as_opencv_has_it(seed, dark, bright, share, noise):
+def test_threshold_is_that_of_opencv(seed, dark, bright, share, noise):
     random = np.random.default_rng(seed)
     means = np.where(random.random((90, 110)) < share, dark, bright)
     values = np.clip(random.normal(means, noise), 0, 255).astype(np.uint8)
@@ -20,7 +20,7 @@ def test_threshold_is_otsus_as_opencv_has_it(seed, dark, bright, share, noise):
     assert np.array_equal(values > threshold, values > theirs)
 
 
-def test_histogram_counts_every_value():
+def test_histogram_counts_each_value():
     values = np.array([[0, 0, 255], [7, 255, 255]], np.uint8)
     counts = histogram(values)
     assert counts.shape == (256,)
@@ -28,7 +28,7 @@ def test_histogram_counts_every_value():
 
 
 @given(st.integers(0, 255), st.integers(0, 255), st.integers(1, 50), st.floats(0, 260))
-def test_threshold_exists_when_the_two_classes_are_far_enough_apart(one, other, ones, min_contrast):
+def test_threshold_exists_if_the_contrast_is_high_enough(one, other, ones, min_contrast):
     values = np.full((10, 10), other, np.uint8)
     values.ravel()[:ones] = one
     threshold = otsu_threshold(histogram(values), min_contrast)

@@ -23,13 +23,13 @@ rings = st.lists(vertices, min_size=1, max_size=12)
 @st.composite
 def ring_families(draw):
     """Rings in any order; the parent of a hole comes before or after it."""
-    some = draw(st.lists(rings, max_size=12))
-    outer = [draw(st.booleans()) for _ in some]
+    drawn_rings = draw(st.lists(rings, max_size=12))
+    outer = [draw(st.booleans()) for _ in drawn_rings]
     parents = [i for i, is_outer in enumerate(outer) if is_outer]
     if not parents:
-        return Outlines.from_rings(some)
+        return Outlines.from_rings(drawn_rings)
     parent = [-1 if is_outer else draw(st.sampled_from(parents)) for is_outer in outer]
-    return Outlines.from_rings(some, parent)
+    return Outlines.from_rings(drawn_rings, parent)
 
 
 def moments(ring):
@@ -83,8 +83,8 @@ def test_centroids_are_those_of_the_area_however_far_from_the_origin(triangles):
 
 
 @given(st.lists(rings, min_size=1, max_size=8))
-def test_centroids_are_the_shoelace_formulas(some):
-    compact = [ring for ring in some if abs(moments(ring)[0]) * 50 > extent(ring) ** 2 or moments(ring)[0] == 0]
+def test_centroids_are_the_shoelace_formulas(drawn_rings):
+    compact = [ring for ring in drawn_rings if abs(moments(ring)[0]) * 50 > extent(ring) ** 2 or moments(ring)[0] == 0]
     expected = np.array([centroid(ring, []) for ring in compact]).reshape(-1, 2)
     assert Outlines.from_rings(compact).centroids() == pytest.approx(expected, rel=1e-9, abs=1e-3)
 

@@ -112,12 +112,12 @@ def test_the_largest_of_too_many_objects_are_outlined_and_all_are_counted(mosaic
     slide = InMemory(mosaic, 1.0)
     everything = segment(slide, REGION)
     assert everything.left_out == 0
-    some = segment(slide, REGION, limits=Limits(objects=objects, vertices=vertices))
-    assert 0 < some.outlines.is_outer.sum() <= objects
-    assert len(some.outlines.xy) <= vertices
-    assert some.left_out == everything.outlines.is_outer.sum() - some.outlines.is_outer.sum() > 0
-    assert (some.object_counts, some.area_um2) == (everything.object_counts, everything.area_um2)
-    assert_same(segment(slide, REGION, limits=Limits(129, objects=objects, vertices=vertices)), some)
+    largest = segment(slide, REGION, limits=Limits(objects=objects, vertices=vertices))
+    assert 0 < largest.outlines.is_outer.sum() <= objects
+    assert len(largest.outlines.xy) <= vertices
+    assert largest.left_out == everything.outlines.is_outer.sum() - largest.outlines.is_outer.sum() > 0
+    assert (largest.object_counts, largest.area_um2) == (everything.object_counts, everything.area_um2)
+    assert_same(segment(slide, REGION, limits=Limits(129, objects=objects, vertices=vertices)), largest)
 
 
 def test_memory_is_that_of_the_tiles_in_flight_and_not_of_the_region():

@@ -152,9 +152,9 @@ def test_small_pieces_are_left_out_and_small_holes_filled(glass):
 
 
 def test_more_sensitivity_finds_paler_tissue(glass):
-    breath = cv2.circle(glass, (300, 200), 80, (238, 236, 236), -1)
-    breath = cv2.circle(breath, (100, 100), 60, PALE_HE, -1)
-    areas = [class_map(scanned(breath), sensitivity=sensitivity).sum() for sensitivity in (0.5, 1, 2)]
+    pale = cv2.circle(glass, (300, 200), 80, (238, 236, 236), -1)
+    pale = cv2.circle(pale, (100, 100), 60, PALE_HE, -1)
+    areas = [class_map(scanned(pale), sensitivity=sensitivity).sum() for sensitivity in (0.5, 1, 2)]
     assert areas[0] <= areas[1] < areas[2]
 
 

@@ -142,23 +142,31 @@ def test_crowded_part_is_divided_with_the_same_result(mask, limits_px, crowded):
         assert_same(in_one_part(mask, limits_px), whole)
 
 
-@pytest.mark.parametrize("every", [1, 4])
-def test_island_in_a_hole_of_an_object_in_several_parts_is_found_once(every):
-    mask = drawn("""
-        #########
-        #.......#
-        #.#####.#
-        #.#...#.#
-        #.#.###.#
-        #.#.###.#
-        #.#####.#
-        #.......#
-        #########
-    """)
-    result = in_parts(mask, every=every)
-    assert result.outlines.parent.tolist() == [-1, 0, -1, 2]
-    assert result.pixels.tolist() == [32 + 20]
-    assert_same(result, in_one_part(mask))
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#.. .#. ..#",
+        "..# .#. #..",
+        "#.# .#. #.#",
+        "### ### ###",
+        "### #.# ###",
+        ".#. #.# .#.",
+        "..... .###. .###. .###. .....",
+        "####. #..#. #.##. ..... .....",
+        "##### #...# #.#.# #...# #####",
+        "####### #.....# #.###.# #.#.#.# #.###.# #.....# #######",
+    ],
+)
+def test_objects_that_meet_at_a_corner_of_four_parts_are_joined_as_in_the_whole_picture(text):
+    mask = drawn(text)
+    for every in (1, 2, 3):
+        assert_same(in_parts(mask, every=every), in_one_part(mask))
+
+
+def test_part_that_an_object_fills_from_border_to_border_belongs_to_it():
+    result = in_parts(np.full((6, 6), 255, np.uint8), every=2)
+    assert result.outlines.xy.tolist() == [[0, 0], [0, 5], [5, 5], [5, 0]]
+    assert (result.object_counts.tolist(), result.pixels.tolist()) == ([1], [36])
 
 
 @pytest.mark.parametrize("every", [2, 7])
@@ -223,9 +231,9 @@ def test_the_largest_of_too_many_objects_stay_and_all_are_counted(objects, corne
     assert (result.object_counts.tolist(), result.pixels.tolist()) == ([6], [3 * 4 + 2 * 9 + 16])
 
 
-@pytest.mark.parametrize(("vertices", "kept"), [(3, 0), (7, 1), (8, 2), (24, 6)])
-def test_the_largest_objects_within_the_limit_of_vertices_stay(vertices, kept):
-    assert len(in_parts(SQUARES, vertices=vertices).outlines) == kept
+@pytest.mark.parametrize(("vertices", "count"), [(3, 0), (7, 1), (8, 2), (24, 6)])
+def test_the_largest_objects_within_the_limit_of_vertices_stay(vertices, count):
+    assert len(in_parts(SQUARES, vertices=vertices).outlines) == count
 
 
 def test_object_that_has_too_many_vertices_alone_does_not_keep_others_out():
