@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 
 import graphql
 import pytest
@@ -120,22 +121,56 @@ def test_content_on_a_server_that_is_not_allowed_is_not_fetched(server, connect,
     assert "X-Goog-Signature" not in caplog.text
 
 
-def test_content_on_kilis_own_server_is_fetched_without_the_key(server, connect):
-    asked = []
+@pytest.fixture
+def own(connect):
+    """own({...}, Reply(...)): a label with these fields, whose content is on Kili's own server. Returns its reader."""
+    with ExitStack() as servers:
 
-    def answer(request):
-        asked.append((request.method, request.target, request.headers.get("Authorization")))
-        if request.method == "GET":
-            return Reply(body=b'{"JOB_0": {}}')
-        fields = {"id": "l", "labelType": "DEFAULT", "assetId": "a", "jsonResponseUrl": f"{own.origin}/labels/l?s=1"}
-        project = {"inputType": "IMAGE", "jsonInterface": "{}"}
-        return Reply(body=json.dumps({"data": {"data": [fields], "projects": [project]}}).encode())
+        def start(fields, stored=None):
+            start.requests = []
 
-    with Listener("127.0.0.1", 0, answer) as own:
-        endpoint = Endpoint.parse(f"{own.origin}/graphql")
-        label = connect(kili_endpoint=endpoint, kili_storage_origins=Origins()).label("p", "l")
-    assert label.json_response == {"JOB_0": {}}
-    assert asked[1] == ("GET", "/labels/l?s=1", None)
+            def reply(request):
+                start.requests.append((request.method, request.target, request.headers.get("Authorization")))
+                if request.method == "GET":
+                    return stored
+                address = {name: value.format(origin=listener.origin) for name, value in fields.items()}
+                row = {"id": "l", "labelType": "DEFAULT", "assetId": "a", **address}
+                answer = {"data": [row]}
+                if len(start.requests) == 1:
+                    answer["projects"] = [{"inputType": "IMAGE", "jsonInterface": "{}"}]
+                return Reply(body=json.dumps({"data": answer}).encode())
+
+            listener = servers.enter_context(Listener("127.0.0.1", 0, reply))
+            endpoint = Endpoint.parse(f"{listener.origin}/graphql")
+            return connect(kili_endpoint=endpoint, kili_storage_origins=Origins())
+
+        yield start
+
+
+AT = {"jsonResponseUrl": "{origin}/labels/l?s=1"}
+
+
+def test_content_on_kilis_own_server_is_fetched_without_the_key(own):
+    assert own(AT, Reply(body=b'{"JOB_0": {}}')).label("p", "l").json_response == {"JOB_0": {}}
+    assert own.requests[1] == ("GET", "/labels/l?s=1", None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "stored"),
+    [({}, None), (AT, Reply(404)), (AT, Reply(body=b""))],
+    ids=["no address", "404", "empty"],
+)
+def test_a_label_without_its_content_is_asked_for_again_and_is_not_found(own, fields, stored):
+    with pytest.raises(NotFound, match="not yet what is in it"):
+        own(fields, stored).label("p", "l")
+    assert [method for method, *_ in own.requests].count("POST") == 4
+
+
+def test_other_failures_of_the_storage_are_not_a_missing_label(own):
+    with pytest.raises(UpstreamStatus, match=r"^Kili's storage answered with status 403 while reading the label\.$"):
+        own(AT, Reply(403)).label("p", "l")
+    with pytest.raises(Upstream, match=r"^Kili keeps the label at an address of an unknown kind\.$"):
+        own({"jsonResponseUrl": "gs://bucket/l"}).label("p", "l")
 
 
 def test_a_label_that_is_late_is_asked_for_once_more(server, connect):
