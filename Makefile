@@ -45,8 +45,8 @@ demo: .venv/run  ## Fire sample webhooks at the whole bundle on this machine, ch
 test: .venv/test  ## Run the tests, in parallel. TESTS=tests/unit/core runs some of them.
 	$(PYTEST) $(TESTS)
 
-test-thorough: .venv/test  ## Run every fault, 200 examples of each property, and the simulators' own tests too.
-	$(PYTEST) --thorough $(TESTS)
+test-thorough: .venv/test  ## Run what `make test` leaves out: every fault, 200 examples of each property, the simulators' own tests.
+	$(PYTEST) --only-thorough $(TESTS)
 
 coverage: .venv/test  ## Run the tests, and say which lines and branches of layers/shared they miss.
 	$(PYTEST) --cov --cov-report=term:skip-covered $(TESTS)
@@ -81,9 +81,9 @@ size: .venv/run .tools/sam/installed lambda-python  ## Build for both architectu
 	.venv/bin/python bench/size.py --lambda-python $(LAMBDA_PYTHON) --parameter SlideScoreOrigins=https://slides.example.org .aws-sam/size/arm64 .aws-sam/size/x86_64
 
 contract: .tools/slidescore-sdk/installed .tools/kili-sdk/installed .tools/aion/installed .tools/aion-schemas/installed  ## Let the vendors' own SDKs and schemas judge our side and our simulated platforms (needs npm).
-	.tools/slidescore-sdk/bin/python -m pytest tests/contract/slidescore
-	.tools/kili-sdk/bin/python -m pytest tests/contract/kili
-	AION_SCHEMAS=.tools/aion-schemas/package/schemas/vtn-standard .tools/aion/bin/python -m pytest tests/contract/aiware
+	.tools/slidescore-sdk/bin/python -m pytest --thorough tests/contract/slidescore
+	.tools/kili-sdk/bin/python -m pytest --thorough tests/contract/kili
+	AION_SCHEMAS=.tools/aion-schemas/package/schemas/vtn-standard .tools/aion/bin/python -m pytest --thorough tests/contract/aiware
 
 bench: .venv/test .tools/slidescore-sdk/installed .tools/kili-sdk/installed  ## Measure beside what users would otherwise run; writes bench/results.json.
 	SLIDESCORE_SDK_PYTHON=.tools/slidescore-sdk/bin/python KILI_SDK_PYTHON=.tools/kili-sdk/bin/python .venv/bin/python -m bench

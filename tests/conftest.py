@@ -52,20 +52,34 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--thorough", action="store_true", help="run the tests marked `thorough` too, and 200 examples of each property"
     )
+    parser.addoption(
+        "--only-thorough", action="store_true", help="as --thorough, without what the quick run does in the same way"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "thorough: runs with `make test-thorough` only")
-    hypothesis.settings.load_profile("thorough" if config.getoption("thorough") else "quick")
+    is_thorough = config.getoption("thorough") or config.getoption("only_thorough")
+    hypothesis.settings.load_profile("thorough" if is_thorough else "quick")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out the tests marked `thorough` unless --thorough is given."""
-    if config.getoption("thorough"):
-        return
-    slow = [item for item in items if item.get_closest_marker("thorough")]
-    config.hook.pytest_deselected(items=slow)
-    items[:] = [item for item in items if not item.get_closest_marker("thorough")]
+    """Leaves out the tests marked `thorough`, or those that the quick run does in the same way."""
+    chosen = items[:]
+    if config.getoption("only_thorough"):
+        chosen = [item for item in items if _is_thorough(item) or hypothesis.is_hypothesis_test(_function(item))]
+    elif not config.getoption("thorough"):
+        chosen = [item for item in items if not _is_thorough(item)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
+    items[:] = chosen
+
+
+def _is_thorough(item: pytest.Item) -> bool:
+    return item.get_closest_marker("thorough") is not None
+
+
+def _function(item: pytest.Item) -> object:
+    return getattr(item, "function", None)
 
 
 @pytest.fixture
