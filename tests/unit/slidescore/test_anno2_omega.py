@@ -38,14 +38,6 @@ def test_the_codes_are_those_of_a_plain_encoder(values):
     assert omega.encode(np.array(values, np.int64)) == packed("".join(map(plain, values)))
 
 
-@given(st.lists(numbers, min_size=1, max_size=300))
-def test_the_decoded_numbers_are_the_originals_and_ones_for_the_padding(values):
-    decoded = list(decode_all(omega.encode(np.array(values, np.int64))))
-    assert decoded[: len(values)] == values
-    assert set(decoded[len(values) :]) <= {1}
-    assert len(decoded) - len(values) < 8
-
-
 @given(st.lists(st.integers(-(2**31) + 1, 2**31 - 1) | st.integers(-5, 5), min_size=1, max_size=300))
 def test_decoded_signed_numbers_are_the_originals(values):
     decoded = list(decode_all(omega.encode_signed(np.array(values, np.int64))))

@@ -86,58 +86,43 @@ def test_the_size_of_blocks_does_not_change_the_result(rings):
         assert simplified(rings, 1.0) == together
 
 
-def test_the_first_of_several_farthest_vertices_splits_the_chain():
-    # (2, 3) and (8, 3) are both 3 away from the chord; once split at (2, 3), (8, 3) is 2.1 away from the next one.
-    assert simplified([[(0, 0), (2, 3), (8, 3), (10, 0)]], 2.9) == [[(0, 0), (2, 3), (10, 0)]]
-
-
-def test_a_vertex_exactly_at_the_tolerance_is_removed():
-    assert simplified([[(0, 0), (5, 16), (10, 0)]], 16.0) == [[(0, 0), (10, 0)]]
-    assert simplified([[(0, 0), (5, 17), (10, 0)]], 16.0) == [[(0, 0), (5, 17), (10, 0)]]
-
-
-def test_the_distance_is_to_the_segment_and_not_to_the_line_through_it():
-    assert simplified([[(0, 0), (9, 0), (5, 0)]], 1.0) == [[(0, 0), (9, 0), (5, 0)]]
-
-
-def test_a_ring_that_ends_where_it_starts_is_measured_from_that_place():
-    assert simplified([[(0, 0), (3, 4), (0, 0)], [(7, 7), (7, 8), (7, 7)]], 1.0) == [
-        [(0, 0), (3, 4), (0, 0)],
-        [(7, 7)],
-    ]
+@pytest.mark.parametrize(
+    ("ring", "tolerance", "expected"),
+    [
+        # (2, 3) and (8, 3) are both 3 away from the chord. After the split at (2, 3), (8, 3) is 2.1 away.
+        pytest.param([(0, 0), (2, 3), (8, 3), (10, 0)], 2.9, [(0, 0), (2, 3), (10, 0)], id="first of the farthest"),
+        pytest.param([(0, 0), (5, 16), (10, 0)], 16.0, [(0, 0), (10, 0)], id="exactly at the tolerance"),
+        pytest.param([(0, 0), (5, 17), (10, 0)], 16.0, [(0, 0), (5, 17), (10, 0)], id="beyond the tolerance"),
+        pytest.param([(0, 0), (9, 0), (5, 0)], 1.0, [(0, 0), (9, 0), (5, 0)], id="distance is to the segment"),
+        pytest.param([(0, 0), (3, 4), (0, 0)], 1.0, [(0, 0), (3, 4), (0, 0)], id="closed"),
+        pytest.param([(7, 7), (7, 8), (7, 7)], 1.0, [(7, 7)], id="closed, collapses to one vertex"),
+    ],
+)
+def test_a_chain_keeps_these_vertices(ring, tolerance, expected):
+    assert simplified([ring], tolerance) == [expected]
 
 
 # Outlines in which each split removes one vertex
 
-
 VERTICES = 200
 
 
-def spiral(turns_px):
-    angle = np.arange(VERTICES) * 0.3
-    return (
-        np.rint(np.stack([turns_px * angle * np.cos(angle), turns_px * angle * np.sin(angle)], 1)).astype(int) + 9_000
-    )
-
-
 number = np.arange(VERTICES)
+angle = number * 0.3
 top = (number % 2) * 100
 square = np.stack([10 * (number // 2), 100 * (((number + 1) // 2) % 2)], 1)
 COMBS = {
     "teeth": np.stack([2 * number, top], 1),
     "square teeth": square,
     "slanted": np.stack([2 * number + top, top + number], 1),
-    "leaning far over": np.stack([7 * number + 3 * top, 5 * number + top], 1),
     "growing": np.stack([4 * number, (number % 2) * (number + 10)], 1),
     "shrinking": np.stack([4 * number, (number % 2) * (VERTICES + 50 - number)], 1),
-    "upright": np.stack([top, 3 * number], 1),
     "there and back": np.concatenate([np.stack([2 * number, top + 300], 1), np.stack([2 * number, top], 1)[::-1]]),
     "closed": np.concatenate([square, [(2_000, 400), (0, 400), (0, 0)]]),
     "far from the origin": np.stack([2 * number + 2**20 + 1, top + 2**20 - 1], 1),
     "wide": np.stack([2**16 * number, top * 2**13], 1),
     "in place": np.stack([(number % 2) * 50, (number % 2) * 70], 1),
-    "spiral": spiral(3.0),
-    "tight spiral": spiral(0.4),
+    "spiral": np.rint(np.stack([angle * np.cos(angle), angle * np.sin(angle)], 1) * 3).astype(int) + 9_000,
 }
 
 

@@ -110,26 +110,25 @@ def test_every_option_of_a_form_is_a_valid_answer(analyzer):
 
 
 @given(
-    st.sampled_from(["H&E", "H-DAB"]),
-    st.sampled_from(["hematoxylin", "DAB", "either"]),
-    st.floats(0.2, 5),
-    st.floats(0.3, 0.98),
-    st.floats(0, 500),
-    st.floats(501, 1e12),
-)
-def test_answers_under_the_names_of_the_form_are_the_parameters(stain, marker, sensitivity, separation, least, most):
-    expected = NucleiParameters(
-        stain=stain,
-        marker=marker,
-        sensitivity=sensitivity,
-        separation=separation,
-        smallest_um2=least,
-        largest_um2=most,
+    st.builds(
+        NucleiParameters,
+        stain=st.sampled_from(["H&E", "H-DAB"]),
+        marker=st.sampled_from(["hematoxylin", "DAB", "either"]),
+        sensitivity=st.floats(0.2, 5),
+        separation=st.floats(0.3, 0.98),
+        smallest_um2=st.floats(0, 500),
+        largest_um2=st.floats(501, 1e12),
     )
-    words = {"stain (": stain, "stained by": marker, "smallest": least, "largest": most}
-    words |= {"sensitivity": sensitivity, "separation": separation}
-    answers = {name: str(value) for name in questions(NUCLEI) for word, value in words.items() if word in name}
-    assert parameters(answers) == expected
+)
+def test_answers_under_the_names_of_the_form_are_the_parameters(chosen):
+    words = {"stain": "stain (", "marker": "stained by", "smallest_um2": "smallest", "largest_um2": "largest"}
+    answers = {
+        name: str(getattr(chosen, field))
+        for field in NucleiParameters.__struct_fields__
+        for name in questions(NUCLEI)
+        if words.get(field, field) in name
+    }
+    assert parameters(answers) == chosen
 
 
 # Answers
@@ -153,15 +152,17 @@ def test_a_number_may_have_a_decimal_comma_or_be_no_text(text, number):
     assert parameters({SMALLEST: text, LARGEST: "0"}).smallest_um2 == number
 
 
-@pytest.mark.parametrize("text", ["many", "nan", "-1", "1e10", "inf", "1.000,5", "1e999"])
-def test_an_impossible_number_is_refused_with_the_bounds(text):
-    assert refusal({SMALLEST: text}) == f'The answer to "{SMALLEST}" has to be a number from 0 to 1000000000.'
-
-
-@pytest.mark.parametrize("text", ["128.5", "256", "-1", "dark", "nan", "inf"])
-def test_an_impossible_whole_number_is_refused_with_the_bounds(text):
-    expected = f'The answer to "{THRESHOLD}" has to be a whole number from 0 to 255.'
-    assert refusal({THRESHOLD: text}, DARK) == expected
+@pytest.mark.parametrize(
+    ("analyzer", "question", "texts", "expected"),
+    [
+        (NUCLEI, SMALLEST, ["many", "nan", "-1", "1e10", "inf", "1.000,5", "1e999"], "a number from 0 to 1000000000"),
+        (DARK, THRESHOLD, ["128.5", "256", "-1", "dark", "nan", "inf"], "a whole number from 0 to 255"),
+        (NUCLEI, "Nuclei: stain", ["PAS"], "one of H&E, H-DAB"),
+    ],
+)
+def test_an_impossible_answer_is_refused_with_the_possible_ones(analyzer, question, texts, expected):
+    for text in texts:
+        assert refusal({question: text}, analyzer) == f'The answer to "{question}" has to be {expected}.'
 
 
 @pytest.mark.parametrize("text", ["0", "255", "128.0", "128,0"])
@@ -171,9 +172,8 @@ def test_a_whole_number_may_have_a_zero_fraction(text):
     assert threshold == float(text.replace(",", "."))
 
 
-def test_the_case_of_a_choice_does_not_matter_and_an_unknown_one_is_refused_with_the_choices():
+def test_the_case_of_a_choice_does_not_matter():
     assert parameters({"Nuclei: stain": "h-dab"}).stain == "H-DAB"
-    assert refusal({"Nuclei: stain": "PAS"}) == 'The answer to "Nuclei: stain" has to be one of H&E, H-DAB.'
 
 
 def test_a_smallest_area_above_the_largest_is_refused():
@@ -223,10 +223,9 @@ def test_the_analyzer_is_named_by_the_body_or_the_answer_or_the_deployment():
 
 
 def test_an_unknown_analyzer_is_refused_with_the_known_ones():
-    with pytest.raises(BadRequest) as raised:
+    titles = ", ".join(analyzer.title for analyzer in ANALYZERS.values())
+    with pytest.raises(BadRequest, match=f'^The answer to "Analysis" has to be one of {titles}.$'):
         analyzer_for(trigger({"Analysis": "canary"}), "nuclei")
-    assert all(analyzer.title in raised.value.message for analyzer in ANALYZERS.values())
-    assert "canary" not in raised.value.message
 
 
 @pytest.mark.parametrize(

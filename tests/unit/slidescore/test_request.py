@@ -90,9 +90,19 @@ def test_a_key_of_the_wrong_type_is_named_without_its_value(key, value, named):
     assert "12345" not in raised.value.message
 
 
-@pytest.mark.parametrize("body", [b"", b"canary", b'{"host": canary', b'{"host": "canary\xff"}', b"\xff\xfe{\0}\0"])
-def test_a_body_that_is_not_json_is_refused_without_repeating_it(body):
-    with pytest.raises(BadRequest, match="not JSON") as raised:
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "not JSON"),
+        (b'{"host": canary', "not JSON"),
+        (b'{"host": "canary\xff"}', "not JSON"),
+        (b'["canary"]', "not a JSON object"),
+        (b"null", "not a JSON object"),
+        (b"[" * 100_000, "nested too deeply"),
+    ],
+)
+def test_a_body_that_is_no_json_object_is_refused_without_repeating_it(body, message):
+    with pytest.raises(BadRequest, match=message) as raised:
         request.decode(body)
     assert "canary" not in raised.value.message
 
@@ -100,19 +110,6 @@ def test_a_body_that_is_not_json_is_refused_without_repeating_it(body):
 def test_the_message_about_an_empty_parameter_of_the_template_says_where_it_is_and_what_helps():
     with pytest.raises(BadRequest, match=r'\(byte 11\).*put quotes around.*"caseid": "%CASE_ID%"'):
         request.decode(b'{"caseid": , "host": "https://slides.example.org"}')
-
-
-@pytest.mark.parametrize("body", [b'["canary"]', b'"canary"', b"1", b"null"])
-def test_json_that_is_no_object_is_refused(body):
-    with pytest.raises(BadRequest, match="not a JSON object") as raised:
-        request.decode(body)
-    assert "canary" not in raised.value.message
-
-
-@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 100_000], ids=["lists", "objects"])
-def test_a_body_nested_too_deeply_is_refused(body):
-    with pytest.raises(BadRequest, match="nested too deeply"):
-        request.decode(body)
 
 
 @given(st.binary(max_size=60) | st.text(max_size=40).map(lambda text: text.encode(errors="surrogatepass")))
@@ -139,13 +136,8 @@ def test_any_object_is_read_or_refused(changed):
         assert isinstance(trigger.image_id, int)
 
 
-@pytest.mark.parametrize("name", ["ROI", "roi", " Roi "])
-def test_the_case_of_a_questions_name_does_not_matter(name):
-    assert request.trigger(BODY).answer(name) == "[]"
-
-
-def test_a_question_without_an_answer_has_none():
-    assert request.trigger(BODY).answer("Show") is None
+def test_the_case_of_a_questions_name_does_not_matter():
+    assert [request.trigger(BODY).answer(name) for name in ("ROI", "roi", " Roi ", "Show")] == ["[]", "[]", "[]", None]
     assert request.trigger(without(answers=[{"name": "Show"}])).answer("Show") is None
 
 

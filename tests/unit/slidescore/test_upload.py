@@ -155,9 +155,7 @@ def test_a_broken_upload_continues_at_the_servers_offset(fault):
 
 
 def test_a_range_whose_reply_was_lost_is_not_sent_again():
-    server = Server(ReplyLost("lost"))
-    _, _, staging = uploaded(server)
-    assert server.received == staging.content
+    _, _, staging = uploaded(Server(ReplyLost("lost")))
     assert staging.reads == [(0, 40), (40, 40), (80, 40)]
 
 
@@ -181,20 +179,13 @@ def test_an_upload_that_stays_broken_ends_with_its_error_after_five_attempts(hea
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 413])
-def test_a_refused_range_ends_the_upload(status):
-    error, methods = failure(Server(refusal(status)))
-    assert error.reply_status == status
-    assert methods == ["POST", "PATCH"]
+def test_a_refusal_ends_the_upload(status):
+    error = refusal(status)
+    assert failure(Server(error)) == (error, ["POST", "PATCH"])
+    assert failure(Server(BROKEN, head=error)) == (error, ["POST", "PATCH", "HEAD"])
 
 
-@pytest.mark.parametrize("status", [401, 404])
-def test_a_refused_question_for_the_offset_ends_the_upload(status):
-    error, methods = failure(Server(BROKEN, head=refusal(status)))
-    assert error.reply_status == status
-    assert methods == ["POST", "PATCH", "HEAD"]
-
-
-@pytest.mark.parametrize("offset", [-1, 0, 41, 10**9, "", "x", "1.0", " 7"])
+@pytest.mark.parametrize("offset", [-1, 0, 41, "", "x", "1.0"])
 def test_a_reply_with_an_impossible_offset_counts_as_a_fault(offset):
     error, methods = failure(Server(*[{"Upload_Offset": offset}] * 99))
     assert "impossible upload offset" in error.message
