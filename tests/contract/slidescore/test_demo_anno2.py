@@ -1,4 +1,4 @@
-"""The demo's own anno2 zips, uploaded through the whole stack, judged by slidescore-sdk's decoder."""
+"""slidescore-sdk's decoder judges the anno2 zips that the demo uploads through the whole stack."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from local.demo import EVENTS, slidescore
 
 @pytest.fixture(scope="module")
 def written():
-    """What was encoded, (what kind, outlines or points or a map's levels, zip), as the demo's events made it."""
+    """The zips of the demo's events: (kind, the encoded outlines or points or levels, zip)."""
     recorded = []
 
     def recording(kind, encode):
@@ -71,8 +71,8 @@ def test_vendor_decoder_gives_back_the_demos_points(written):
         assert [list(point) for point in decoded(zipped)] == points.tolist()
 
 
-def test_vendor_decoder_gives_back_the_demos_map_where_it_was(written):
-    ((_, levels, zipped),) = [each for each in written if each[0] == "heatmap"]
+def test_vendor_decoder_gives_back_the_demos_map_at_its_place(written):
+    ((levels, zipped),) = [(content, zipped) for kind, content, zipped in written if kind == "heatmap"]
     heatmap = decoded(zipped)
     assert np.array_equal([list(row) for row in heatmap.matrix], levels)
     assert (heatmap.x_offset, heatmap.y_offset, heatmap.size_per_pixel) == (300, 200, 100)

@@ -163,7 +163,7 @@ def test_results_come_back_as_they_were_uploaded(client: slidescore.APIClient) -
         "a@example.org",
     )
     assert cells.points == [{"x": 1, "y": 2}]
-    assert [found.answer for found in client.get_results(STUDY, question="Comment")] == ["fine"]
+    assert [result.answer for result in client.get_results(STUDY, question="Comment")] == ["fine"]
     assert client.get_results(STUDY, email="b@example.org") == []
 
 

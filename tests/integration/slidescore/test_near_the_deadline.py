@@ -15,92 +15,76 @@ from local.lambdas import Context
 from local.simulators.slidescore import SlideScore
 
 Start = Callable[..., Any]
-EVENTS = pytest.mark.parametrize("event", [through_api, through_url])
-PLENTY_S = 300.0
-STARTED_LATE = "The time for this request ran out while reading the slide's metadata."
-
-
-class Caller:
-    """Calls a handler with a trigger of its own."""
-
-    def __init__(self, slidescore: SlideScore) -> None:
-        self.token = slidescore.token()
-        self.body = json.dumps(trigger_body(answered=WITH_HOLES, host=slidescore.origin, apitoken=self.token))
-
-    def status_and_text(self, handler: Callable[..., Any], event: dict[str, Any], left_s: float) -> tuple[int, str]:
-        answer = handler(event, Context("SlideScoreFunction", left_s))
-        kinds = answer.get("multiValueHeaders", {}).get("content-type") or [answer["headers"]["content-type"]]
-        assert kinds == ["application/json" if answer["statusCode"] == 200 else "text/plain; charset=utf-8"]
-        return answer["statusCode"], answer["body"]
+Call = Callable[..., tuple[int, str]]
+ENOUGH_S = 300.0
+TOO_LATE = (504, "The time for this request ran out while reading the slide's metadata.")
+each_event = pytest.mark.parametrize("event", [through_api, through_url])
 
 
 @pytest.fixture
-def caller(slidescore: SlideScore) -> Caller:
-    return Caller(slidescore)
+def call(bundle: Start, slidescore: SlideScore) -> Call:
+    """Calls the function with a trigger whose result is an anno2. Its token is given up in every case."""
+    token = slidescore.token()
+    body = json.dumps(trigger_body(answered=WITH_HOLES, host=slidescore.origin, apitoken=token))
+
+    def call(event: Callable[..., Any], left_s: float, waited_s: float = 0.0, **settings: str) -> tuple[int, str]:
+        arrived = event(body, waited_s=waited_s) if waited_s else event(body)
+        answer = bundle(**settings).handler(arrived, Context("SlideScoreFunction", left_s))
+        types = answer.get("multiValueHeaders", {}).get("content-type") or [answer["headers"]["content-type"]]
+        assert types == ["application/json" if answer["statusCode"] == 200 else "text/plain; charset=utf-8"]
+        assert slidescore.given_up == [token]
+        return answer["statusCode"], answer["body"]
+
+    return call
 
 
-@EVENTS
-def test_with_enough_time_there_are_results(
-    bundle: Start, slidescore: SlideScore, caller: Caller, event: Callable[..., dict[str, Any]]
-) -> None:
-    status, body = caller.status_and_text(bundle().handler, event(caller.body), PLENTY_S)
+@each_event
+def test_with_enough_time_there_are_results(call: Call, event: Callable[..., Any]) -> None:
+    status, body = call(event, ENOUGH_S)
     assert status == 200
     assert [result["type"] for result in json.loads(body)] == ["anno2", "text"]
-    assert slidescore.given_up == [caller.token]
 
 
-@EVENTS
+@each_event
 @pytest.mark.parametrize("left_s", [0.0, 4.9])
 def test_without_time_to_begin_only_the_token_is_given_up(
-    bundle: Start, slidescore: SlideScore, caller: Caller, event: Callable[..., dict[str, Any]], left_s: float
+    call: Call, slidescore: SlideScore, event: Callable[..., Any], left_s: float
 ) -> None:
-    assert caller.status_and_text(bundle().handler, event(caller.body), left_s) == (504, STARTED_LATE)
-    assert slidescore.given_up == [caller.token]
+    assert call(event, left_s) == TOO_LATE
     assert [call.path for call in slidescore.calls] == ["/Api/GiveUpToken"]
 
 
-@EVENTS
+@each_event
 def test_the_work_ends_early_enough_to_give_up_the_token(
-    bundle: Start, slidescore: SlideScore, caller: Caller, event: Callable[..., dict[str, Any]]
+    call: Call, slidescore: SlideScore, event: Callable[..., Any]
 ) -> None:
     slidescore.faults.add("slow_pixels")
     started = time.monotonic()
-    answer = caller.status_and_text(bundle().handler, event(caller.body), 5.4)
-    assert answer == (504, "The time for this request ran out while reading the pixels.")
+    assert call(event, 5.4) == (504, "The time for this request ran out while reading the pixels.")
     assert time.monotonic() - started < 3
-    assert slidescore.given_up == [caller.token]
 
 
-def test_through_the_api_the_limit_is_that_of_the_api(bundle: Start, caller: Caller) -> None:
-    handler = bundle(API_TIMEOUT_S="5").handler
-    assert caller.status_and_text(handler, through_api(caller.body), PLENTY_S) == (504, STARTED_LATE)
+def test_through_the_api_the_limit_is_that_of_the_api(call: Call) -> None:
+    assert call(through_api, ENOUGH_S, API_TIMEOUT_S="5") == TOO_LATE
 
 
-def test_through_the_url_the_limit_is_that_of_the_function(bundle: Start, caller: Caller) -> None:
-    handler = bundle(API_TIMEOUT_S="5").handler
-    assert caller.status_and_text(handler, through_url(caller.body), PLENTY_S)[0] == 200
+def test_through_the_url_the_limit_is_that_of_the_function(call: Call) -> None:
+    assert call(through_url, ENOUGH_S, API_TIMEOUT_S="5")[0] == 200
 
 
-def test_the_time_a_request_waited_for_its_function_counts(
-    bundle: Start, slidescore: SlideScore, caller: Caller
-) -> None:
-    event = through_api(caller.body, waited_s=26)
-    assert caller.status_and_text(bundle().handler, event, PLENTY_S) == (504, STARTED_LATE)
-    assert slidescore.given_up == [caller.token]
+def test_the_time_a_request_waited_for_its_function_counts(call: Call) -> None:
+    assert call(through_api, ENOUGH_S, waited_s=26) == TOO_LATE
 
 
-def test_a_recorded_event_is_answered_despite_its_age(bundle: Start, caller: Caller) -> None:
-    event = through_api(caller.body, waited_s=86_400)
-    assert caller.status_and_text(bundle().handler, event, PLENTY_S)[0] == 200
+def test_a_recorded_event_is_answered_despite_its_age(call: Call) -> None:
+    assert call(through_api, ENOUGH_S, waited_s=86_400)[0] == 200
 
 
 def test_giving_up_the_token_does_not_wait_for_a_server_that_never_answers(
-    bundle: Start, slidescore: SlideScore, caller: Caller, monkeypatch: pytest.MonkeyPatch
+    call: Call, slidescore: SlideScore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client, "GIVE_UP_S", 0.3)
     slidescore.faults.add("slow")
     started = time.monotonic()
-    answer = caller.status_and_text(bundle().handler, through_url(caller.body), 5.2)
-    assert answer == (504, STARTED_LATE)
+    assert call(through_url, 5.2) == TOO_LATE
     assert 0.3 < time.monotonic() - started < 2
-    assert slidescore.given_up == [caller.token]

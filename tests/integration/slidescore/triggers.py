@@ -8,6 +8,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
+from local.demo import EVENTS
 from local.simulators.slidescore import Viewed
 from local.stack import SECRET
 
@@ -58,35 +59,22 @@ WITH_HOLES = {"Analysis": "Dark regions"}
 
 def through_api(body: str | bytes, *, waited_s: float = 0.0) -> dict[str, Any]:
     """The event of the REST API. waited_s: the time since the request arrived there."""
-    return {
-        "resource": "/slidescore",
-        "path": "/slidescore",
-        "httpMethod": "POST",
-        "headers": {"Content-Type": "application/json"},
-        "multiValueHeaders": {"Content-Type": ["application/json"]},
-        "queryStringParameters": None,
-        "multiValueQueryStringParameters": None,
-        "requestContext": {
-            "resourcePath": "/slidescore",
-            "httpMethod": "POST",
-            "stage": "v1",
-            "requestTimeEpoch": int((time.time() - waited_s) * 1000),
-            "identity": {"sourceIp": "203.0.113.10"},
-        },
-        **_body(body),
-    }
+    event: dict[str, Any] = json.loads((EVENTS / "slidescore" / "nuclei_in_a_rectangle.json").read_text())
+    event["requestContext"]["requestTimeEpoch"] = int((time.time() - waited_s) * 1000)
+    return event | _body(body)
 
 
 def through_url(body: str | bytes) -> dict[str, Any]:
     """The event of a function URL."""
+    domain = "abc.lambda-url.eu-west-1.on.aws"
     return {
         "version": "2.0",
         "routeKey": "$default",
         "rawPath": "/slidescore",
         "rawQueryString": "",
-        "headers": {"content-type": "application/json", "host": "abc.lambda-url.eu-west-1.on.aws"},
+        "headers": {"content-type": "application/json", "host": domain},
         "requestContext": {
-            "domainName": "abc.lambda-url.eu-west-1.on.aws",
+            "domainName": domain,
             "http": {"method": "POST", "path": "/slidescore", "protocol": "HTTP/1.1", "sourceIp": "203.0.113.10"},
             "requestId": "3f6c2a55-4d0f-4a53-9d64-0a5f6c1f8f11",
             "stage": "$default",
