@@ -36,12 +36,12 @@ ENDINGS = [
     Ending("a dry run", environment={"KILI_DRY_RUN": "true"}),
     Ending("a secret with Bearer", secret=f"Bearer {SECRET}"),
     Ending("a wrong secret", secret="canary-wrong-secret-4711"),
-    Ending("no table", environment={"KILI_TABLE": "nobody-made-this"}),
+    Ending("no table", environment={"KILI_TABLE": "there-is-no-such-table"}),
     Ending("no rules", environment={"KILI_RULES": "ssm:/annohooks/tests/none"}),
     Ending("no JSON", body=f"{{{SECRET}".encode()),
     Ending("no event", body={"key": KEY, "secret": SECRET}),
-    Ending("an event nobody knows", body={"event": "some.thing", "projectId": KEY, "userId": SECRET}),
-    Ending("an id that is none", body={"eventType": "onSubmit", "logPayload": {"projectId": SECRET}}),
+    Ending("an unknown event", body={"event": "some.thing", "projectId": KEY, "userId": SECRET}),
+    Ending("an invalid id", body={"eventType": "onSubmit", "logPayload": {"projectId": SECRET}}),
     Ending("storage that is not allowed", environment={"KILI_STORAGE_ORIGINS": "https://storage.example.org"}),
     *(Ending(fault, (fault,), IMPATIENT) for fault in FAULTS if fault != "duplicate_delivery"),
 ]
@@ -56,7 +56,7 @@ def start(webhook: Start, kili: Kili, secrets: Start) -> Start:
     return lambda **environment: webhook(**given, **environment)
 
 
-def assert_nothing_tells(*texts: str) -> None:
+def assert_no_secret_in(*texts: str) -> None:
     for text in texts:
         for value in (SECRET, KEY, "canary-wrong-secret-4711"):
             for spelling in (value, value[4:], b64encode(value.encode()).decode(), json.dumps(value)[1:-1]):
@@ -68,13 +68,13 @@ def written(kili: Kili) -> str:
 
 
 @pytest.mark.parametrize("ending", ENDINGS, ids=[ending.name for ending in ENDINGS])
-def test_nothing_tells_when_an_event_ends_with(start, kili, submitted, said, ending):
+def test_no_secret_leaks_when_an_event_ends_with(start, kili, submitted, said, ending):
     _, label_id = submitted()
     kili.faults = set(ending.faults)
     answer = start(**ending.environment).post(ending.body or kili.event(label_id), ending.secret)
     spoken = said.text()
     assert '"answered"' in spoken or '"refused"' in spoken
-    assert_nothing_tells(
+    assert_no_secret_in(
         spoken,
         answer.text,
         written(kili),
@@ -83,7 +83,7 @@ def test_nothing_tells_when_an_event_ends_with(start, kili, submitted, said, end
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyError, RuntimeError])
-def test_nothing_tells_when_the_unforeseen_happens(start, kili, submitted, said, monkeypatch, error):
+def test_no_secret_leaks_with_an_unexpected_error(start, kili, submitted, said, monkeypatch, error):
     def fails(*_: object, **__: object) -> None:
         raise error(KEY + SECRET)
 
@@ -91,20 +91,20 @@ def test_nothing_tells_when_the_unforeseen_happens(start, kili, submitted, said,
     answer = start().post(kili.event(submitted()[1]), SECRET)
     spoken = said.text()
     assert (answer.status, f"unexpected {error.__name__}" in spoken) == (500, True)
-    assert_nothing_tells(spoken, answer.text)
+    assert_no_secret_in(spoken, answer.text)
 
 
-def test_nothing_tells_when_reconciling(start, kili, submitted, said):
+def test_no_secret_leaks_when_reconciling(start, kili, submitted, said):
     project = kili.add_project("canary-project", json_interface=samples.INTERFACE)
     submitted(project=project)
     kili.faults.plan("http_500", on="createIssues")
     handler = start(KILI_PROJECTS=project).handler("KiliReconcileFunction")
     tally = handler({"secret": SECRET}, Context("reconcile", 600))
     assert tally["found"] == 1
-    assert_nothing_tells(said.text(), json.dumps(tally), written(kili))
+    assert_no_secret_in(said.text(), json.dumps(tally), written(kili))
 
 
-def test_what_is_looked_for_would_be_found():
+def test_a_leak_would_be_found():
     for value in (SECRET, KEY):
         with pytest.raises(AssertionError):
-            assert_nothing_tells(f"before {json.dumps(value)} after")
+            assert_no_secret_in(f"before {json.dumps(value)} after")
