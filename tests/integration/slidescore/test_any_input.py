@@ -150,22 +150,3 @@ def test_text_may_be_unusual(function: Function, event: Callable[..., dict[str, 
         for content in (json.dumps(body), json.dumps(body, ensure_ascii=False).encode(errors="surrogatepass")):
             status, _ = function.status_and_text(content, event)
             assert status in (400, 401, 403, 502), text
-
-
-@pytest.mark.parametrize("size", [1e9, 1e6])
-def test_a_region_far_larger_than_the_slide_is_the_whole_slide(function: Function, size: float) -> None:
-    near, far = -size / 2, size / 2
-    square = [{"x": x, "y": y} for x, y in [(near, near), (far, near), (far, far), (near, far)]]
-    texts = []
-    for shape in (
-        rect(0, 0, WIDTH, HEIGHT),
-        rect(near, near, size, size),
-        {"type": "polygon", "points": square},
-        {"type": "brush", "positivePolygons": [square]},
-    ):
-        body = trigger_body(shape, host=function.slidescore.origin, apitoken=function.slidescore.token())
-        status, text = function.status_and_text(json.dumps(body))
-        assert status == 200
-        texts.append(json.loads(text)[-1]["value"])
-    assert "of the region (2,701 um2)" in texts[0]  # the whole slide
-    assert len(set(texts)) == 1

@@ -129,9 +129,20 @@ def test_a_region_off_the_slide_is_refused():
 def test_the_part_of_a_region_off_the_slide_is_cut_off():
     (region,) = drawn({**RECT, "corner": {"x": -100, "y": 1400}})
     assert region.box == (0, 1400, 200, 100)
-    (region,) = drawn({**RECT, "corner": {"x": -4e8, "y": -4e8}, "size": {"x": 9e8, "y": 9e8}})
-    assert region.box == (0, 0, *SLIDE)
-    assert area(region) == SLIDE[0] * SLIDE[1]
+
+
+@pytest.mark.parametrize("size", [1e9, 2e8, 1e6])
+def test_a_region_far_larger_than_the_slide_is_the_whole_slide(size):
+    near, far = -size / 2, size / 2
+    square = ring((near, near), (far, near), (far, far), (near, far))
+    for shape in (
+        {"type": "rect", "corner": square[0], "size": {"x": size, "y": size}},
+        {"type": "polygon", "points": square},
+        {"type": "brush", "positivePolygons": [square]},
+    ):
+        (region,) = drawn(shape)
+        assert region.box == (0, 0, *SLIDE)
+        assert area(region) == SLIDE[0] * SLIDE[1]
 
 
 def test_a_shape_that_encloses_no_area_is_refused():
