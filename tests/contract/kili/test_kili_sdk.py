@@ -5,19 +5,16 @@ from __future__ import annotations
 import json
 import warnings
 from datetime import datetime
-from pathlib import Path
 
 import kili_events
 import pytest
 from inbox import LARGE, SMALL, Inbox, objects
 from kili.client import Kili as Sdk
-from kili.client_domain import Kili as DomainSdk
 from kili.domain_api import PluginsNamespace
 from kili.exceptions import AuthenticationFailed, GraphQLError, MutationOutcomeUnknownError
 from kili_events import EventName, is_system_event
 from requests import HTTPError
 
-from local.simulators.kili import Kili
 from local.simulators.kili.events import matches
 
 PROJECT, ASSET, OTHER_ASSET = "p1", "a1", "a2"
@@ -25,7 +22,7 @@ SUBJECTS = EventName.__args__
 
 
 class TestConstructor:
-    def test_every_check_passes_without_a_warning(self, kili: Kili, tmp_path: Path) -> None:
+    def test_every_check_passes_without_a_warning(self, kili, tmp_path):
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)
             Sdk(
@@ -37,15 +34,15 @@ class TestConstructor:
         (schema,) = tmp_path.glob("*.graphql")
         assert "sendAssetsBackToQueue" in schema.read_text()
 
-    def test_the_schema_is_asked_for_once(self, kili: Kili, sdk: Sdk, domain_sdk: DomainSdk) -> None:
+    def test_the_schema_is_asked_for_once(self, kili, sdk, domain_sdk):
         assert kili.operations() == ["viewer", "version", "apiKeys"]
 
-    def test_a_wrong_key_is_told(self, kili: Kili, tmp_path: Path) -> None:
+    def test_a_wrong_key_is_told(self, kili, tmp_path):
         with pytest.raises(AuthenticationFailed, match="does not seem to be valid"):
             Sdk(api_key="wrong", api_endpoint=kili.endpoint)
         assert kili.operations() == ["viewer"]
 
-    def test_without_its_checks_nothing_is_asked(self, kili: Kili, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_without_its_checks_nothing_is_asked(self, kili, monkeypatch):
         monkeypatch.setenv("KILI_SDK_SKIP_CHECKS", "1")
         sdk = Sdk(
             api_key=kili.api_key, api_endpoint=kili.endpoint, graphql_client_params={"enable_schema_caching": False}
@@ -53,9 +50,7 @@ class TestConstructor:
         assert kili.calls == []
         assert sdk.count_issues(PROJECT) == 0
 
-    def test_an_operation_that_the_server_does_not_have_is_refused_by_it(
-        self, kili: Kili, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_an_operation_that_the_server_does_not_have_is_refused_by_it(self, kili, monkeypatch):
         monkeypatch.setenv("KILI_SDK_SKIP_CHECKS", "1")
         sdk = Sdk(
             api_key=kili.api_key, api_endpoint=kili.endpoint, graphql_client_params={"enable_schema_caching": False}
@@ -66,20 +61,20 @@ class TestConstructor:
 
 
 class TestProjectsAndAssets:
-    def test_projects(self, sdk: Sdk) -> None:
+    def test_projects(self, sdk):
         (project,) = sdk.projects(project_id=PROJECT)
         assert (project["id"], project["inputType"]) == (PROJECT, "IMAGE")
         assert project["jsonInterface"]["jobs"]["JOB_0"]["mlTask"] == "OBJECT_DETECTION"
         assert sdk.count_projects() == 1
 
-    def test_a_project_can_be_created(self, kili: Kili, sdk: Sdk) -> None:
+    def test_a_project_can_be_created(self, kili, sdk):
         project = sdk.create_project(
             title="Webhooks", description="A first one", input_type="IMAGE", json_interface={"jobs": {}}
         )
         kili.add_asset(project["id"], "b1")
         assert sdk.count_assets(project_id=project["id"]) == 1
 
-    def test_assets_with_their_labels(self, kili: Kili, sdk: Sdk) -> None:
+    def test_assets_with_their_labels(self, kili, sdk):
         kili.submit(ASSET, objects(SMALL), author="ada")
         first, second = sdk.assets(project_id=PROJECT)
         assert (first["id"], first["status"], first["resolution"]) == (ASSET, "LABELED", {"width": 640, "height": 480})
@@ -91,14 +86,14 @@ class TestProjectsAndAssets:
         assert sdk.count_assets(PROJECT, status_in=["LABELED"]) == 1
         assert sdk.count_assets(PROJECT, external_id_strictly_in=["picture-2"]) == 1
 
-    def test_metadata(self, kili: Kili, sdk: Sdk) -> None:
+    def test_metadata(self, kili, sdk):
         sdk.update_properties_in_assets(asset_ids=[ASSET], json_metadatas=[{"accuracy": 0.5}])
         assert kili.assets[ASSET]["metadata"] == {"accuracy": 0.5}
         assert sdk.assets(PROJECT, asset_id=ASSET, fields=["jsonMetadata"])[0]["jsonMetadata"] == {"accuracy": 0.5}
 
 
 class TestLabels:
-    def test_a_label_comes_with_the_json_response_from_the_bucket(self, kili: Kili, sdk: Sdk) -> None:
+    def test_a_label_comes_with_the_json_response_from_the_bucket(self, kili, sdk):
         label = kili.submit(ASSET, objects(LARGE), author="ada")
         kili.submit(ASSET, objects(SMALL), author="bert")
         (found,) = sdk.labels(project_id=PROJECT, label_id=label)
@@ -106,30 +101,30 @@ class TestLabels:
         assert (found["author"]["id"], found["assetId"], found["isLatestLabelForUser"]) == ("ada", ASSET, True)
         assert kili.operations() == ["projects", "countLabels", "labels", "storage"]
 
-    def test_the_bucket_never_sees_the_key(self, kili: Kili, sdk: Sdk) -> None:
+    def test_the_bucket_never_sees_the_key(self, kili, sdk):
         kili.submit(ASSET, {})
         sdk.labels(PROJECT)
         (call,) = (call for call in kili.calls if call.operation == "storage")
         assert "Authorization" not in call.headers
         assert kili.api_key not in str(call.headers)
 
-    def test_an_inline_json_response_is_read_too(self, kili: Kili, sdk: Sdk) -> None:
+    def test_an_inline_json_response_is_read_too(self, kili, sdk):
         kili.faults.add("json_inline")
         kili.submit(ASSET, objects(LARGE))
         assert sdk.labels(PROJECT)[0]["jsonResponse"] == objects(LARGE)
 
-    def test_labels_without_a_json_response_need_two_calls(self, kili: Kili, sdk: Sdk) -> None:
+    def test_labels_without_a_json_response_need_two_calls(self, kili, sdk):
         kili.submit(ASSET, {})
         assert len(sdk.labels(PROJECT, asset_id=ASSET, fields=["id"])) == 1
         assert kili.operations() == ["countLabels", "labels"]
 
-    def test_parsed_labels(self, kili: Kili, sdk: Sdk) -> None:
+    def test_parsed_labels(self, kili, sdk):
         kili.submit(ASSET, objects(LARGE))
         (label,) = sdk.labels(PROJECT, output_format="parsed_label")
         (annotation,) = label.jobs["JOB_0"].annotations
         assert (annotation.category.name, annotation.mid) == ("OBJECT_A", LARGE["mid"])
 
-    def test_labels_of_an_llm_project_are_put_together_from_annotations(self, kili: Kili, sdk: Sdk) -> None:
+    def test_labels_of_an_llm_project_are_put_together_from_annotations(self, kili, sdk):
         jobs = {"GOOD": {"mlTask": "CLASSIFICATION", "content": {"categories": {"YES": {}}, "input": "radio"}}}
         kili.add_project("llm", input_type="LLM_STATIC", json_interface={"jobs": jobs})
         kili.add_asset("llm", "chat")
@@ -138,7 +133,7 @@ class TestLabels:
         (label,) = sdk.labels("llm")
         assert [category["name"] for category in label["jsonResponse"]["GOOD"]["categories"]] == ["YES"]
 
-    def test_labels_can_be_appended_by_external_id_and_in_large_numbers(self, kili: Kili, sdk: Sdk) -> None:
+    def test_labels_can_be_appended_by_external_id_and_in_large_numbers(self, kili, sdk):
         sdk.append_labels(
             asset_external_id_array=["picture-1"] * 150,
             json_response_array=[objects(SMALL)] * 150,
@@ -149,14 +144,14 @@ class TestLabels:
         assert {label["author"] for label in kili.labels.values()} == {kili.bot_id}
         assert kili.operations().count("appendManyLabels") == 2
 
-    def test_a_body_over_a_megabyte_comes_packed(self, kili: Kili, sdk: Sdk) -> None:
+    def test_a_body_over_a_megabyte_comes_packed(self, kili, sdk):
         sdk.append_labels(asset_id_array=[ASSET], json_response_array=[{"JOB": {"text": "word " * 300_000}}])
         (call,) = kili.calls
         assert call.headers["Content-Encoding"] == "gzip"
         (label,) = kili.labels.values()
         assert len(label["json_response"]["JOB"]["text"]) == 1_500_000
 
-    def test_predictions_are_overwritten(self, kili: Kili, sdk: Sdk) -> None:
+    def test_predictions_are_overwritten(self, kili, sdk):
         for overwrite in (False, True):
             sdk.append_labels(
                 asset_id_array=[ASSET],
@@ -169,7 +164,7 @@ class TestLabels:
 
 
 class TestIssues:
-    def test_issues_come_and_go(self, kili: Kili, sdk: Sdk) -> None:
+    def test_issues_come_and_go(self, kili, sdk):
         label = kili.submit(ASSET, objects(LARGE))
         made = sdk.create_issues(PROJECT, [label] * 2, [LARGE["mid"], None], ["too large", "something else"])
         assert len({issue["id"] for issue in made}) == 2
@@ -188,20 +183,20 @@ class TestIssues:
         assert sdk.count_issues(PROJECT, asset_id=ASSET, status="OPEN") == 1
         assert sdk.count_issues(PROJECT, asset_id_in=[OTHER_ASSET]) == 0
 
-    def test_a_hundred_fit_one_call(self, kili: Kili, sdk: Sdk) -> None:
+    def test_a_hundred_fit_one_call(self, kili, sdk):
         label = kili.submit(ASSET, {})
         sdk.create_issues(PROJECT, [label] * 250, text_array=[str(number) for number in range(250)])
         assert [issue["text"] for issue in kili.issues] == [str(number) for number in range(250)]
         assert kili.operations() == ["createIssues"] * 3
         assert len(sdk.issues(PROJECT)) == 250
 
-    def test_an_unknown_label_is_an_error(self, sdk: Sdk) -> None:
+    def test_an_unknown_label_is_an_error(self, sdk):
         with pytest.raises(GraphQLError, match=r"\[labelNotFound\]"):
             sdk.create_issues(PROJECT, ["nobody"], text_array=["wrong"])
 
 
 class TestQueue:
-    def test_sending_back_succeeds_once_and_is_declined_then(self, kili: Kili, sdk: Sdk) -> None:
+    def test_sending_back_succeeds_once_and_is_declined_then(self, kili, sdk):
         kili.submit(ASSET, {})
         reference = {"assetId": ASSET, "externalId": "picture-1"}
         assert sdk.send_back_to_queue([ASSET]) == {"succeeded": [reference], "declined": [], "failed": []}
@@ -210,18 +205,18 @@ class TestQueue:
         assert sdk.assets(PROJECT, asset_id=ASSET, fields=["status"])[0]["status"] == "ONGOING"
         assert sdk.labels(PROJECT, fields=["isSentBackToQueue"]) == [{"isSentBackToQueue": True}]
 
-    def test_assets_are_found_by_their_external_ids(self, kili: Kili, sdk: Sdk) -> None:
+    def test_assets_are_found_by_their_external_ids(self, kili, sdk):
         kili.submit(OTHER_ASSET, {})
         assert sdk.send_back_to_queue(external_ids=["picture-2"], project_id=PROJECT)["succeeded"]
         assert kili.sent_back == [OTHER_ASSET]
 
-    def test_a_write_that_fails_is_told(self, kili: Kili, sdk: Sdk) -> None:
+    def test_a_write_that_fails_is_told(self, kili, sdk):
         kili.submit(ASSET, {})
         kili.faults.add("send_back_fails")
         (failed,) = sdk.send_back_to_queue([ASSET])["failed"]
         assert (failed["assetId"], failed["details"]) == (ASSET, "The write did not work.")
 
-    def test_adding_to_review(self, kili: Kili, sdk: Sdk) -> None:
+    def test_adding_to_review(self, kili, sdk):
         kili.submit(ASSET, {})
         outcome = sdk.add_to_review([ASSET, OTHER_ASSET])
         assert [asset["assetId"] for asset in outcome["succeeded"]] == [ASSET]
@@ -230,7 +225,7 @@ class TestQueue:
 
 
 class TestAuditLog:
-    def test_events_are_listed_page_by_page(self, kili: Kili, sdk: Sdk) -> None:
+    def test_events_are_listed_page_by_page(self, kili, sdk):
         for _ in range(120):
             kili.submit(ASSET, objects(SMALL))
         rows = sdk.events.list(PROJECT, event="labels.created.submit")
@@ -243,7 +238,7 @@ class TestAuditLog:
 
 
 class TestWebhooks:
-    def test_a_webhook_is_created_changed_activated_and_deleted(self, kili: Kili, sdk: Sdk) -> None:
+    def test_a_webhook_is_created_changed_activated_and_deleted(self, kili, sdk):
         sdk.create_webhook("http://127.0.0.1:1/", "w", header="secret")
         sdk.activate_plugin_on_project("w", PROJECT)
         assert kili.webhooks["w"] == {
@@ -263,7 +258,7 @@ class TestWebhooks:
         sdk.delete_plugin("w")
         assert sdk.list_plugins() == []
 
-    def test_what_is_there_already_is_told_in_the_words_the_sdk_looks_for(self, kili: Kili, sdk: Sdk) -> None:
+    def test_what_is_there_already_is_told_in_the_words_the_sdk_looks_for(self, kili, sdk):
         kili.create_webhook("w", "http://127.0.0.1:1/", PROJECT)
         with pytest.raises(GraphQLError, match="an entity Plugin already exists with value"):
             sdk.create_webhook("http://127.0.0.1:1/", "w")
@@ -272,7 +267,7 @@ class TestWebhooks:
 
 
 class TestDomainInterface:
-    def test_the_newer_interface_works_as_well(self, kili: Kili, domain_sdk: DomainSdk) -> None:
+    def test_the_newer_interface_works_as_well(self, kili, domain_sdk):
         domain_sdk.labels.create_default(asset_id=ASSET, json_response=objects(LARGE), project_id=PROJECT)
         (label,) = domain_sdk.labels.list(PROJECT)
         assert label["jsonResponse"] == objects(LARGE)
@@ -290,7 +285,7 @@ class TestDomainInterface:
         assert [asset["status"] for asset in domain_sdk.assets.list(PROJECT)] == ["REVIEWED", "TODO"]
         assert [project["id"] for project in domain_sdk.projects.list()] == [PROJECT]
 
-    def test_webhooks_of_the_newer_interface(self, kili: Kili, domain_sdk: DomainSdk) -> None:
+    def test_webhooks_of_the_newer_interface(self, kili, domain_sdk):
         plugins = PluginsNamespace(domain_sdk.legacy_client, domain_sdk.legacy_client.kili_api_gateway)
         webhooks = plugins.webhooks
         webhooks.create("http://127.0.0.1:1/", "w", header="Bearer token123", event_pattern="label.workflow.*")
@@ -308,7 +303,7 @@ class TestTryingAgain:
     """What the SDK does when things go wrong, which is the yardstick for our own client."""
 
     @pytest.mark.parametrize("fault", ["unknown_outcome", "http_500", "http_502", "drops", "truncated_json"])
-    def test_a_mutation_of_unknown_outcome_is_sent_once(self, kili: Kili, sdk: Sdk, fault: str) -> None:
+    def test_a_mutation_of_unknown_outcome_is_sent_once(self, kili, sdk, fault):
         label = kili.submit(ASSET, {})
         kili.faults.add(fault)
         with pytest.raises(MutationOutcomeUnknownError):
@@ -317,14 +312,14 @@ class TestTryingAgain:
         assert len(kili.issues) == (0 if fault.startswith("http_") else 1)
 
     @pytest.mark.parametrize(("fault", "attempts"), [("http_502", 5), ("drops", 5), ("http_500", 1)])
-    def test_a_query_is_sent_a_bounded_number_of_times(self, kili: Kili, sdk: Sdk, fault: str, attempts: int) -> None:
+    def test_a_query_is_sent_a_bounded_number_of_times(self, kili, sdk, fault, attempts):
         kili.faults.add(fault)
         with pytest.raises(Exception, match=r"502|500|closed connection"):
             sdk.count_issues(PROJECT)
         assert kili.operations() == ["countIssues"] * attempts
 
     @pytest.mark.parametrize("fault", ["http_429", "refused_503", "rejects_key"])
-    def test_what_was_not_carried_out_is_sent_again_mutations_too(self, kili: Kili, sdk: Sdk, fault: str) -> None:
+    def test_what_was_not_carried_out_is_sent_again_mutations_too(self, kili, sdk, fault):
         kili.retry_after = "0"
         label = kili.submit(ASSET, {})
         kili.faults.plan(fault, on="createIssues", times=2)
@@ -332,13 +327,13 @@ class TestTryingAgain:
         assert kili.operations() == ["createIssues"] * 3
         assert len(kili.issues) == 1
 
-    def test_a_refusal_is_final(self, kili: Kili, sdk: Sdk) -> None:
+    def test_a_refusal_is_final(self, kili, sdk):
         kili.faults.add("refuses")
         with pytest.raises(GraphQLError, match=r"\[serviceUnavailable\]"):
             sdk.count_issues(PROJECT)
         assert kili.operations() == ["countIssues"]
 
-    def test_a_bucket_that_fails_is_not_asked_again(self, kili: Kili, sdk: Sdk) -> None:
+    def test_a_bucket_that_fails_is_not_asked_again(self, kili, sdk):
         kili.submit(ASSET, {})
         kili.faults.add("storage_fails")
         with pytest.raises(HTTPError, match="500"):
@@ -347,7 +342,7 @@ class TestTryingAgain:
 
 
 class TestEventModels:
-    def test_whole_events_are_those_of_the_vendors_models(self, kili: Kili, sdk: Sdk) -> None:
+    def test_whole_events_are_those_of_the_vendors_models(self, kili, sdk):
         with Inbox() as inbox:
             kili.create_webhook("w", inbox.url, PROJECT, event_matcher=["label.*", "asset.*"])
             label = kili.submit(ASSET, objects(LARGE))
@@ -379,12 +374,12 @@ class TestEventModels:
     @pytest.mark.parametrize(
         "pattern", ["label.workflow.*", "asset.*", "asset.*.created", "label.*.default", "project.created", "label"]
     )
-    def test_patterns_match_as_the_vendors_do(self, pattern: str) -> None:
+    def test_patterns_match_as_the_vendors_do(self, pattern):
         assert [subject for subject in SUBJECTS if matches(pattern, subject)] == sorted(
             kili_events.events_matching(pattern)
         )
 
-    def test_no_system_event_is_posted(self, kili: Kili) -> None:
+    def test_no_system_event_is_posted(self, kili):
         kili.submit(ASSET, {})
         names = [kili.event(label, "whole")["event"] for label in kili.labels]
         assert not any(is_system_event(name) for name in names)

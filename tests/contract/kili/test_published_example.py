@@ -66,9 +66,7 @@ class TestPublishedExample:
             sdk.activate_plugin_on_project("Webhook bbox count", project)
             yield kili.add_asset(project, "landscape", external_id="landscape2")
 
-    def test_the_wrong_label_gets_two_issues_and_goes_back_and_the_right_one_stays(
-        self, kili: Kili, sdk: Sdk, asset: str
-    ) -> None:
+    def test_the_wrong_label_gets_two_issues_and_goes_back_and_the_right_one_stays(self, kili, sdk, asset):
         wrong = objects(LARGE, SMALL, ALSO_SMALL)
         sdk.append_labels(asset_id_array=[asset], json_response_array=[wrong], label_type="DEFAULT")
         (delivery,) = kili.settle()
@@ -86,7 +84,7 @@ class TestPublishedExample:
         assert [issue["status"] for issue in kili.issues] == ["OPEN", "OPEN"]
         assert kili.sent_back == [asset]
 
-    def test_the_same_event_twice_is_twice_the_issues(self, kili: Kili, sdk: Sdk, asset: str) -> None:
+    def test_the_same_event_twice_is_twice_the_issues(self, kili, sdk, asset):
         sdk.append_labels(asset_id_array=[asset], json_response_array=[objects(LARGE)], label_type="DEFAULT")
         kili.settle()
         (label,) = kili.labels

@@ -44,21 +44,16 @@ def test_a_label_comes_with_its_content_from_the_bucket_and_its_project_in_one_r
     assert server.operations() == ["labels+projects", "storage"]
 
 
-def test_a_project_that_is_known_is_not_asked_for_again(server, connect):
-    label_id = server.submit("asset", BOX)
+def test_a_project_is_cached_for_some_minutes(server, connect, monkeypatch):
     client = connect()
     assert client.project(PROJECT).interface == samples.INTERFACE
-    client.label(PROJECT, label_id)
+    client.label(PROJECT, server.submit("asset", BOX))
     assert connect().project(PROJECT).input_type == "IMAGE"
     assert server.operations() == ["projects", "labels", "storage"]
-
-
-def test_a_project_is_asked_for_again_after_some_minutes(server, connect, monkeypatch):
     monkeypatch.setattr(cache, "_MAX_AGE_S", 0.0)
-    client = connect()
-    client.project(PROJECT)
-    client.project(PROJECT)
-    assert server.operations() == ["projects", "projects"]
+    cache.projects.clear()
+    assert client.project(PROJECT) == client.project(PROJECT)
+    assert server.operations()[3:] == ["projects", "projects"]
 
 
 def test_a_cache_does_not_grow_without_end():
@@ -76,17 +71,13 @@ def test_the_key_is_not_sent_to_the_bucket(server, connect):
     assert "authorization" not in stored.headers
 
 
-def test_content_may_come_within_the_answer(server, connect):
-    server.faults.add("json_inline")
-    assert connect().label(PROJECT, server.submit("asset", BOX)).json_response == BOX
-    assert "storage" not in server.operations()
-
-
-@pytest.mark.parametrize("faults", [(), ("json_inline",)], ids=["in the bucket", "in the answer"])
-def test_content_need_not_be_an_object(server, connect, faults):
+@pytest.mark.parametrize(("faults", "requests"), [((), 1), (("json_inline",), 0)], ids=["bucket", "inline"])
+def test_content_is_in_a_bucket_or_in_the_answer_and_need_not_be_an_object(server, connect, faults, requests):
     server.faults |= set(faults)
-    for content in ({}, [], None, 7, "text"):
+    for content in (BOX, {}, [], None, 7, "text"):
+        server.calls.clear()
         assert connect().label(PROJECT, server.submit("asset", json.dumps(content))).json_response == content
+        assert server.operations().count("storage") == requests
 
 
 def test_json_that_only_python_writes_is_read(server, connect):
@@ -180,22 +171,18 @@ def test_a_label_that_is_late_is_asked_for_once_more(server, connect):
     assert server.operations() == ["labels+projects", "labels", "storage"]
 
 
-def test_a_label_that_is_not_there_is_not_found(server, connect):
-    server.submit("asset", BOX)
-    with pytest.raises(NotFound, match=r"^Kili has no such label in this project, or not yet what is in it\.$"):
-        connect().label(PROJECT, "other")
-    assert server.operations() == ["labels+projects", "labels", "labels", "labels"]
-
-
-def test_a_label_of_another_project_is_not_found(server, connect):
+def test_a_label_that_does_not_exist_in_the_project_is_not_found(server, connect):
     server.add_project("other")
     label_id = server.submit("asset", BOX)
-    with pytest.raises(NotFound):
-        connect().label("other", label_id)
+    for project_id, name in ((PROJECT, "other"), ("other", label_id)):
+        server.calls.clear()
+        with pytest.raises(NotFound, match=r"^Kili has no such label in this project, or not yet what is in it\.$"):
+            connect().label(project_id, name)
+        assert server.operations() == ["labels+projects", "labels", "labels", "labels"]
 
 
 @pytest.mark.parametrize("read", [lambda c: c.project("none"), lambda c: c.label("none", "label")])
-def test_a_project_that_is_not_there_is_not_found(connect, read):
+def test_a_project_that_does_not_exist_is_not_found(connect, read):
     with pytest.raises(NotFound, match=r"^Kili has no such project, or the API key may not see it\.$"):
         read(connect())
 
@@ -218,30 +205,19 @@ def test_a_bucket_that_fails_is_asked_three_times(server, connect):
         connect().label(PROJECT, label_id)
 
 
+def annotation(kind, annotation_id, job, value, **fields):
+    return {"__typename": f"{kind}Annotation", "id": annotation_id, "job": job, "annotationValue": value, **fields}
+
+
+CHOICE = {"code": "A", "firstId": "x", "secondId": "y"}
 ANNOTATIONS = [
-    {
-        "__typename": "ClassificationAnnotation",
-        "id": "1",
-        "job": "JOB",
-        "annotationValue": {"categories": ["GOOD", "BAD"]},
-    },
-    {
-        "__typename": "TranscriptionAnnotation",
-        "id": "2",
-        "job": "WHY",
-        "path": [["1", "BAD"]],
-        "annotationValue": {"text": "too long"},
-    },
-    {
-        "__typename": "ComparisonAnnotation",
-        "id": "3",
-        "job": "BEST",
-        "annotationValue": {"choice": {"code": "A", "firstId": "x", "secondId": "y"}},
-    },
+    annotation("Classification", "1", "JOB", {"categories": ["GOOD", "BAD"]}),
+    annotation("Transcription", "2", "WHY", {"text": "too long"}, path=[["1", "BAD"]]),
+    annotation("Comparison", "3", "BEST", {"choice": CHOICE}),
 ]
 REBUILT = {
     "JOB": {"categories": [{"name": "GOOD"}, {"name": "BAD", "children": {"WHY": {"text": "too long"}}}]},
-    "BEST": {"choice": {"code": "A", "firstId": "x", "secondId": "y"}},
+    "BEST": {"choice": CHOICE},
 }
 
 
@@ -255,12 +231,7 @@ def test_a_label_of_an_llm_project_is_rebuilt_from_its_annotations(server, conne
 
 
 @pytest.mark.parametrize(
-    "annotations",
-    [
-        [{"__typename": "ClassificationAnnotation", "id": "1", "job": "J", "path": [["one"]]}],
-        [{"id": "1"}],
-        7,
-    ],
+    "annotations", [[annotation("Classification", "1", "J", {}, path=[["one"]])], [{"id": "1"}], 7]
 )
 def test_annotations_that_are_something_else_are_an_error(connect, annotations):
     answers = [
@@ -299,11 +270,8 @@ def test_more_than_a_page_of_issues_is_raised_and_read_in_batches(server, connec
     assert [issue.id for issue in client.issues(PROJECT, "asset")] == created
     assert server.operations() == ["createIssues"] * 3 + ["issues"] * 3
     assert [len(call.variables["issues"]) for call in server.calls[:3]] == [100, 100, 50]
-
-
-def test_no_issues_is_no_request(server, connect):
-    assert connect().create_issues(PROJECT, []) == []
-    assert server.calls == []
+    server.calls.clear()
+    assert client.create_issues(PROJECT, []) == server.calls == []
 
 
 def test_too_many_issues_are_an_error_and_not_a_part_of_them(server, connect, monkeypatch):
@@ -319,9 +287,6 @@ def test_too_many_issues_are_an_error_and_not_a_part_of_them(server, connect, mo
 def test_the_size_of_an_asset_is_in_pixels_if_kili_knows_it(server, connect, width, height, size):
     server.add_asset(PROJECT, "sized", width=width, height=height)
     assert connect().size_px(PROJECT, "sized") == size
-
-
-def test_the_size_of_an_asset_that_is_not_there_is_unknown(connect):
     assert connect().size_px(PROJECT, "none") is None
 
 
@@ -332,10 +297,6 @@ def test_events_come_oldest_first_page_by_page(server, connect):
     assert len(events) == 130
     assert [event["id"] for event in events] == [row["id"] for row in server.audit if row["event"] == SUBMITTED]
     assert server.operations() == ["events", "events"]
-
-
-def test_events_before_the_moment_are_left_out(server, connect):
-    server.submit("asset", BOX)
     assert list(connect().events(PROJECT, SUBMITTED, "2999-01-01T00:00:00Z")) == []
 
 

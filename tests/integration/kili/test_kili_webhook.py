@@ -127,13 +127,6 @@ class TestWhatIsDone:
         assert left_out["path"].startswith("JOB_0.annotations[1]")
         assert [issue["mid"] for issue in raised(asset_id)] == [samples.TOO_LARGE[0]]
 
-    def test_a_kili_older_than_26_2_1_gets_the_older_mutation(self, function, kili, submitted):
-        asset_id, label_id = submitted()
-        kili.faults.add("no_new_mutation")
-        function.check(label_id)
-        assert kili.sent_back.count(asset_id) == 1
-        assert kili.operations().count("sendBackAssetsToQueue") == 1
-
     def test_an_issue_that_a_person_cancelled_stays_cancelled(self, function, kili, submitted, raised):
         asset_id, label_id = submitted(samples.label(samples.TOO_LARGE))
         function.check(label_id)

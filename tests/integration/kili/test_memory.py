@@ -24,11 +24,6 @@ def memory(embedded_aws):
     return Memory(TABLE, Deadline.after(60))
 
 
-@pytest.fixture
-def without_table(embedded_aws):
-    return Memory("there-is-no-such-table", Deadline.after(60))
-
-
 def items():
     return boto3.client("dynamodb").scan(TableName=TABLE)["Items"]
 
@@ -49,10 +44,6 @@ class TestHeld:
             (item,) = items()
         assert item["id"]["S"].startswith("lock#")
         assert int(item["expiration"]["N"]) > 0
-
-    def test_a_missing_table_is_unavailable(self, without_table):
-        with pytest.raises(Unavailable, match="table"), without_table.held("asset"):
-            pytest.fail("entered")
 
 
 class TestOnce:
@@ -77,10 +68,6 @@ class TestOnce:
         assert memory.once(SENT_BACK, lambda: 2) == 2
         assert len(items()) == 1
 
-    def test_without_a_table_nothing_runs(self, without_table):
-        with pytest.raises(Unavailable, match="table"):
-            without_table.once(SENT_BACK, lambda: pytest.fail("ran"))
-
 
 class TestNotes:
     def test_the_last_note_counts(self, memory):
@@ -90,8 +77,14 @@ class TestNotes:
             assert memory.noted({"checked": "l1"}) == fact
         assert memory.noted({"checked": "l2"}) is None
 
-    def test_a_missing_table_is_unavailable(self, without_table):
+
+def test_without_its_table_the_memory_is_unavailable_and_nothing_runs(embedded_aws):
+    memory = Memory("there-is-no-such-table", Deadline.after(60))
+    for use in (
+        lambda: memory.held("asset").__enter__(),
+        lambda: memory.once(SENT_BACK, lambda: pytest.fail("ran")),
+        lambda: memory.noted({"checked": "l1"}),
+        lambda: memory.note({"checked": "l1"}, True),
+    ):
         with pytest.raises(Unavailable, match="table"):
-            without_table.noted({"checked": "l1"})
-        with pytest.raises(Unavailable, match="table"):
-            without_table.note({"checked": "l1"}, True)
+            use()

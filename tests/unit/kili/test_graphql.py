@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import re
+from contextlib import ExitStack
 from types import SimpleNamespace
 
 import pytest
@@ -30,7 +31,6 @@ KEY = "canary-key-0123456789"
 QUERY = "query viewer { data: viewer { id } }"
 MUTATION = "mutation { data: sendAssetsBackToQueue(where: {idIn: []}) { failed { assetId } } }"
 FINE = Reply(body=b'{"data": {"data": 7}}')
-DOING = "asking"
 
 
 def errors(*messages: str, status: int = 200) -> Reply:
@@ -66,27 +66,28 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 @pytest.fixture
-def session(pauses: list[float]) -> Iterator[Callable[..., tuple[Session, Server]]]:
-    opened: list[tuple[Session, Server]] = []
+def session(pauses):
+    """session(reply, ..., deadline_s=1000, read_timeout_s=10): a session, and the server that sends these replies."""
+    with ExitStack() as opened:
 
-    def start(
-        *replies: Reply | Exception, deadline_s: float = 1000, read_timeout_s: float = 10
-    ) -> tuple[Session, Server]:
-        server = Server(*replies)
-        server.listener.start()
-        endpoint = Endpoint.parse(f"{server.listener.origin}/api/label/v2/graphql")
-        opened.append((Session(endpoint, KEY, Deadline.after(deadline_s), read_timeout_s), server))
-        return opened[-1]
+        def start(*replies, deadline_s=1000, read_timeout_s=10):
+            server = Server(*replies)
+            opened.enter_context(server.listener)
+            endpoint = Endpoint.parse(f"{server.listener.origin}/api/label/v2/graphql")
+            client = Session(endpoint, KEY, Deadline.after(deadline_s), read_timeout_s)
+            opened.callback(client.close)
+            return client, server
 
-    yield start
-    for client, server in opened:
-        client.close()
-        server.listener.stop()
+        yield start
+
+
+def execute(client, mutation=False, variables=None, **how):
+    return client.execute(MUTATION if mutation else QUERY, variables or {}, doing="asking", mutation=mutation, **how)
 
 
 def test_an_operation_is_sent_with_its_variables_and_the_key(session):
     client, server = session(FINE)
-    assert client.execute(QUERY, {"where": {"id": "ä"}}, doing=DOING) == 7
+    assert execute(client, variables={"where": {"id": "ä"}}) == 7
     assert server.bodies == [{"query": QUERY, "variables": {"where": {"id": "ä"}}}]
     (headers,) = server.headers
     assert headers["authorization"] == f"X-API-Key: {KEY}"
@@ -95,57 +96,34 @@ def test_an_operation_is_sent_with_its_variables_and_the_key(session):
 
 def test_several_root_fields_come_together_and_a_single_one_alone(session):
     client, _ = session(Reply(body=b'{"data": {"data": [1], "projects": []}}'), Reply(body=b'{"data": {"a": null}}'))
-    assert client.execute(QUERY, {}, doing=DOING) == {"data": [1], "projects": []}
-    assert client.execute(QUERY, {}, doing=DOING) is None
+    assert execute(client) == {"data": [1], "projects": []}
+    assert execute(client) is None
+
+
+def test_operations_share_a_connection(session):
+    client, server = session(FINE)
+    opened = []
+    accept = server.listener.process_request
+    server.listener.process_request = lambda *args: (opened.append(args), accept(*args))
+    for _ in range(3):
+        execute(client)
+    assert len(opened) == 1
+
+
+# What is sent again
 
 
 NOT_FORWARDED = [b"no healthy upstream", b"reset reason: overflow", b"x reset reason: remote connection failure"]
 
 
-@pytest.mark.parametrize("document", [QUERY, MUTATION])
 @pytest.mark.parametrize(
-    "reply", [Reply(401), Reply(429), Reply(521), *(Reply(503, body) for body in NOT_FORWARDED)], ids=str
+    "reply", [*map(Reply, (401, 429, 521)), *(Reply(503, body) for body in NOT_FORWARDED)], ids=str
 )
-def test_an_operation_that_kili_has_not_processed_is_sent_again(session, document, reply):
-    client, server = session(reply, reply, FINE)
-    assert client.execute(document, {}, doing=DOING, mutation=document is MUTATION) == 7
-    assert len(server.bodies) == 3
-
-
-@pytest.mark.parametrize("document", [QUERY, MUTATION])
-def test_a_server_that_cannot_be_reached_is_tried_until_there_is_no_time_left_to_answer(
-    session, pauses, monkeypatch, document
-):
-    client, server = session(FINE, deadline_s=20)
-    server.listener.stop()
-    monkeypatch.setattr(Deadline, "remaining_s", lambda _: 20 - sum(pauses))
-    with pytest.raises(NotConnected, match=r"^Kili could not be reached while asking\.$"):
-        client.execute(document, {}, doing=DOING, mutation=document is MUTATION)
-    assert pauses == [1, 2, 4, 8]  # the next, of up to 16 s, would leave less than a second to answer
-
-
-def test_a_name_that_is_unknown_for_a_moment_is_asked_for_again(session, pauses, monkeypatch):
-    client, _ = session(FINE)
-    resolve = origins.socket.getaddrinfo
-    known = iter([False, True])
-
-    def answer(*args, **kwargs):
-        if not next(known, True):
-            raise OSError
-        return resolve(*args, **kwargs)
-
-    monkeypatch.setattr(origins.socket, "getaddrinfo", answer)
-    assert client.execute(MUTATION, {}, doing=DOING, mutation=True) == 7
-    assert len(pauses) == 1
-
-
-def test_a_key_that_is_refused_does_not_cost_every_webhook_all_its_time(session, pauses):
-    client, server = session(Reply(401, b"Unauthorized"))
-    with pytest.raises(UpstreamStatus, match=r"^Kili refused the API key while asking\.$") as raised:
-        client.execute(QUERY, {}, doing=DOING)
-    assert raised.value.reply_status == 401
-    assert len(server.bodies) == 3
-    assert sum(pauses) <= 3
+def test_an_operation_that_kili_has_not_processed_is_sent_again(session, reply):
+    for mutation in (False, True):
+        client, server = session(reply, reply, FINE)
+        assert execute(client, mutation) == 7
+        assert len(server.bodies) == 3
 
 
 UNCERTAIN = [
@@ -159,12 +137,10 @@ UNCERTAIN = [
     (Reply(524), 2),
     (Dropped(), 5),
     (Reply(body=b'{"data": {"da', announced_bytes=100), 5),
-    (Reply(body=b'{"data": {"da'), 5),
-    (Reply(body=b"<html>log in</html>"), 5),
-    (Reply(body=b"[]"), 5),
-    (Reply(body=b"{}"), 5),
-    (Reply(body=b"[" * 100_000), 5),
-    (Reply(body=b"\xff"), 5),
+    *(
+        (Reply(body=body), 5)
+        for body in (b'{"data": {"da', b"<html>log in</html>", b"[]", b"{}", b"[" * 100_000, b"\xff")
+    ),
 ]
 
 
@@ -172,10 +148,10 @@ UNCERTAIN = [
 def test_an_operation_that_kili_may_have_carried_out_is_sent_again_only_if_it_is_a_query(session, reply, attempts):
     client, server = session(reply)
     with pytest.raises(Upstream):
-        client.execute(QUERY, {}, doing=DOING)
+        execute(client)
     assert len(server.bodies) == attempts
     with pytest.raises(OutcomeUnknown, match="It may be done all the same, so it is not repeated"):
-        client.execute(MUTATION, {}, doing=DOING, mutation=True)
+        execute(client, mutation=True)
     assert len(server.bodies) == attempts + 1
 
 
@@ -183,46 +159,125 @@ def test_an_operation_that_kili_may_have_carried_out_is_sent_again_only_if_it_is
 def test_a_query_without_an_answer_in_time_is_sent_twice_and_a_mutation_once(session, mutation, error, attempts):
     client, server = session(Reply(hold=True), read_timeout_s=0.1)
     with pytest.raises(error, match=r"^Kili did not answer in time while asking\."):
-        client.execute(QUERY, {}, doing=DOING, mutation=mutation)
+        execute(client, mutation)
     assert len(server.bodies) == attempts
+
+
+@pytest.mark.parametrize(
+    ("reply", "message"),
+    [
+        (Reply(400, b"<html>"), "Kili answered with status 400 while asking."),
+        (Reply(404, b"<html>"), "Kili answered with status 404 while asking."),
+        (Reply(307), "Kili answered with a redirect while asking; redirects are not followed."),
+    ],
+)
+@pytest.mark.parametrize("mutation", [False, True])
+def test_other_statuses_are_definite(session, reply, message, mutation):
+    client, server = session(reply)
+    with pytest.raises(UpstreamStatus, match=f"^{re.escape(message)}$"):
+        execute(client, mutation)
+    assert len(server.bodies) == 1
+
+
+def test_a_name_that_is_unknown_for_a_moment_is_asked_for_again(session, pauses, monkeypatch):
+    client, _ = session(FINE)
+    resolve = origins.socket.getaddrinfo
+    known = iter([False, True])
+
+    def answer(*args, **kwargs):
+        if not next(known, True):
+            raise OSError
+        return resolve(*args, **kwargs)
+
+    monkeypatch.setattr(origins.socket, "getaddrinfo", answer)
+    assert execute(client, mutation=True) == 7
+    assert len(pauses) == 1
+
+
+def test_an_endpoint_at_a_forbidden_address_is_not_contacted_again_and_again(pauses):
+    endpoint = Endpoint.parse("http://169.254.169.254/latest")
+    endpoint = Endpoint(endpoint.origin._replace(explicit=False), endpoint.path)
+    with pytest.raises(Forbidden):
+        execute(Session(endpoint, KEY, Deadline.after(10), 1))
+    assert pauses == []
+
+
+def test_an_answer_larger_than_expected_is_not_read(session):
+    client, server = session(Reply(body=b'{"data": {"data": "' + b"x" * 2000 + b'"}}'))
+    with pytest.raises(Upstream, match=r"^Kili sent more than 1000 bytes while asking\.$"):
+        execute(client, max_bytes=1000)
+    with pytest.raises(OutcomeUnknown):
+        execute(client, mutation=True, max_bytes=1000)
+    assert len(server.bodies) == 2
+
+
+# Pauses and deadlines
+
+
+def test_pauses_grow_to_half_a_minute_and_attempts_end(session, pauses):
+    client, server = session(Reply(521))
+    with pytest.raises(UpstreamStatus):
+        execute(client)
+    assert pauses == [1, 2, 4, 8, 16] + [30] * 14
+    assert len(server.bodies) == 20
+
+
+@pytest.mark.parametrize("mutation", [False, True])
+def test_a_server_that_cannot_be_reached_is_tried_until_no_time_is_left_to_answer(
+    session, pauses, monkeypatch, mutation
+):
+    client, server = session(FINE, deadline_s=20)
+    server.listener.stop()
+    monkeypatch.setattr(Deadline, "remaining_s", lambda _: 20 - sum(pauses))
+    with pytest.raises(NotConnected, match=r"^Kili could not be reached while asking\.$"):
+        execute(client, mutation)
+    assert pauses == [1, 2, 4, 8]  # the next, of up to 16 s, would leave less than a second to answer
+
+
+def test_a_key_that_is_refused_does_not_cost_every_webhook_all_its_time(session, pauses):
+    client, server = session(Reply(401, b"Unauthorized"))
+    with pytest.raises(UpstreamStatus, match=r"^Kili refused the API key while asking\.$") as raised:
+        execute(client)
+    assert raised.value.reply_status == 401
+    assert (len(server.bodies), pauses) == (3, [1, 2])
+
+
+@pytest.mark.parametrize(
+    ("header", "pause_s"),
+    [("3", 3), ("0.5", 0.5), ("0", 0), ("-1", 0), ("100000", 60), ("inf", 60), ("nan", 1), ("", 1), ("Fri, 1 Jan", 1)],
+)
+def test_a_pause_is_as_long_as_kili_asks_for_within_bounds(session, pauses, header, pause_s):
+    replies = (Reply(status, headers={"Retry-After": header}) for status in (429, 502))
+    client, _ = session(*replies, FINE)
+    execute(client)
+    assert pauses == [pause_s, 2 if pause_s == 1 else pause_s]
+
+
+def test_a_pause_that_leaves_no_time_to_answer_is_not_begun(session, pauses):
+    client, _ = session(Reply(429, headers={"Retry-After": "10"}), deadline_s=10.5)
+    with pytest.raises(UpstreamStatus, match=r"^Kili answered with status 429 while asking\.$"):
+        execute(client, mutation=True)
+    assert pauses == []
 
 
 @pytest.mark.parametrize(("mutation", "error"), [(False, DeadlineExceeded), (True, OutcomeUnknown)])
 def test_at_the_deadline_a_query_has_failed_and_a_mutation_may_have_been_carried_out(session, mutation, error):
     client, server = session(Reply(hold=True), deadline_s=0.2)
     with pytest.raises(error, match="The time for this request ran out while asking"):
-        client.execute(QUERY, {}, doing=DOING, mutation=mutation)
-    assert len(server.bodies) == 1
-
-
-@pytest.mark.parametrize("mutation", [False, True])
-def test_nothing_is_sent_once_the_deadline_is_past(session, mutation):
-    client, server = session(FINE, deadline_s=0)
+        execute(client, mutation)
     with pytest.raises(DeadlineExceeded):
-        client.execute(QUERY, {}, doing=DOING, mutation=mutation)
-    assert server.bodies == []
-
-
-@pytest.mark.parametrize(("status", "mutation"), [(400, False), (404, True), (422, False)])
-def test_other_statuses_are_definite(session, status, mutation):
-    client, server = session(Reply(status, b"<html>"))
-    with pytest.raises(UpstreamStatus, match=rf"^Kili answered with status {status} while asking\.$"):
-        client.execute(QUERY, {}, doing=DOING, mutation=mutation)
+        execute(client, mutation)
     assert len(server.bodies) == 1
 
 
-def test_a_redirect_is_not_followed(session):
-    client, server = session(Reply(307, headers={"Location": "/elsewhere"}))
-    with pytest.raises(UpstreamStatus, match=r"redirects are not followed\.$"):
-        client.execute(MUTATION, {}, doing=DOING, mutation=True)
-    assert len(server.bodies) == 1
+# What errors say
 
 
 @pytest.mark.parametrize(("status", "mutation"), [(200, False), (400, True), (502, False), (500, True)])
 def test_a_graphql_error_is_definite_whatever_its_status(session, status, mutation):
     client, server = session(errors("[accessDenied] You may not: a@example.org", "[other] No", status=status))
     with pytest.raises(Refused) as raised:
-        client.execute(QUERY, {}, doing=DOING, mutation=mutation)
+        execute(client, mutation)
     assert raised.value.message == "Kili refused what was asked of it while asking (accessDenied)."
     assert raised.value.code == "accessDenied"
     assert raised.value.detail == "[accessDenied] You may not: a@example.org"
@@ -234,14 +289,7 @@ def test_a_graphql_error_is_definite_whatever_its_status(session, status, mutati
 def test_errors_of_any_shape_are_a_refusal(session, reply):
     client, _ = session(Reply(body=reply))
     with pytest.raises(Refused, match=r"^Kili refused what was asked of it while asking\.$"):
-        client.execute(QUERY, {}, doing=DOING)
-
-
-def test_a_refusal_tells_whether_this_kili_lacks_the_field(session):
-    client, _ = session(errors('Cannot query field "sendAssetsBackToQueue" on type "Mutation".', status=400))
-    with pytest.raises(Refused) as raised:
-        client.execute(MUTATION, {}, doing=DOING, mutation=True)
-    assert raised.value.unknown_field
+        execute(client)
 
 
 @pytest.mark.parametrize("message", ["Failed to fetch data connection", "x Invalid request made to Flagsmith API"])
@@ -249,65 +297,30 @@ def test_a_refusal_tells_whether_this_kili_lacks_the_field(session):
 def test_after_a_transient_error_only_a_query_is_sent_again(session, message, mutation, attempts):
     client, server = session(errors(message))
     with pytest.raises(Refused):
-        client.execute(QUERY, {}, doing=DOING, mutation=mutation)
+        execute(client, mutation)
     assert len(server.bodies) == attempts
 
 
-def test_no_error_of_kili_repeats_the_key(session):
-    client, _ = session(errors(f"[unauthenticated] {KEY} is no key, {'x' * 1000}"))
+def test_a_refusal_tells_whether_this_kili_lacks_the_field_and_never_the_key(session):
+    client, _ = session(
+        errors('Cannot query field "sendAssetsBackToQueue" on type "Mutation".', status=400),
+        errors(f"[unauthenticated] {KEY} is no key, {'x' * 1000}"),
+    )
     with pytest.raises(Refused) as raised:
-        client.execute(QUERY, {}, doing=DOING)
+        execute(client, mutation=True)
+    assert raised.value.unknown_field
+    with pytest.raises(Refused) as raised:
+        execute(client)
     assert raised.value.detail.startswith("[unauthenticated] *** is no key, xxx")
     assert len(raised.value.detail) == 500
     assert KEY not in f"{vars(raised.value)} {raised.value!r}"
-
-
-def test_pauses_grow_to_half_a_minute(session, pauses):
-    client, _ = session(*[Reply(521)] * 8, FINE)
-    assert client.execute(QUERY, {}, doing=DOING) == 7
-    assert pauses == [1, 2, 4, 8, 16, 30, 30, 30]
-
-
-@pytest.mark.parametrize(
-    ("header", "pause_s"),
-    [("3", 3), ("0.5", 0.5), ("0", 0), ("-1", 0), ("100000", 60), ("inf", 60), ("nan", 1), ("", 1), ("Fri, 1 Jan", 1)],
-)
-def test_a_pause_is_as_long_as_kili_asks_for_within_bounds(session, pauses, header, pause_s):
-    replies = (Reply(status, headers={"Retry-After": header}) for status in (429, 502))
-    client, _ = session(*replies, FINE)
-    client.execute(QUERY, {}, doing=DOING)
-    assert pauses == [pause_s, 2 if pause_s == 1 else pause_s]
-
-
-def test_a_pause_that_leaves_no_time_to_answer_is_not_begun(session, pauses):
-    client, server = session(Reply(429, headers={"Retry-After": "10"}), deadline_s=10.5)
-    with pytest.raises(UpstreamStatus, match=r"^Kili answered with status 429 while asking\.$"):
-        client.execute(MUTATION, {}, doing=DOING, mutation=True)
-    assert pauses == []
-    assert len(server.bodies) == 1
-
-
-def test_attempts_end_even_if_the_deadline_is_far_away(session):
-    client, server = session(Reply(429, headers={"Retry-After": "0"}), deadline_s=1e9)
-    with pytest.raises(UpstreamStatus):
-        client.execute(QUERY, {}, doing=DOING)
-    assert len(server.bodies) == 20
-
-
-def test_an_answer_larger_than_expected_is_not_read(session):
-    client, server = session(Reply(body=b'{"data": {"data": "' + b"x" * 2000 + b'"}}'))
-    with pytest.raises(Upstream, match=r"^Kili sent more than 1000 bytes while asking\.$"):
-        client.execute(QUERY, {}, doing=DOING, max_bytes=1000)
-    with pytest.raises(OutcomeUnknown):
-        client.execute(QUERY, {}, doing=DOING, max_bytes=1000, mutation=True)
-    assert len(server.bodies) == 2
 
 
 @pytest.mark.parametrize("value", ["\ud800", {1.5: object()}, {("a",): 1}])
 def test_a_value_that_cannot_be_sent_is_a_bad_request(session, value):
     client, server = session(FINE)
     with pytest.raises(BadRequest, match=r"^A value cannot be sent to Kili while asking\.$"):
-        client.execute(QUERY, {"x": value}, doing=DOING)
+        execute(client, variables={"x": value})
     assert server.bodies == []
 
 
@@ -315,24 +328,6 @@ def test_a_value_that_cannot_be_sent_is_a_bad_request(session, value):
 def test_a_key_that_cannot_be_sent_is_not_reported_as_a_wrong_key(key):
     with pytest.raises(Unavailable, match=r"^The API key for Kili is not one that can be sent\.$"):
         Session(Endpoint.parse("https://kili.example.org/graphql"), key, Deadline.after(1), 1)
-
-
-def test_an_endpoint_at_a_forbidden_address_is_not_contacted_again_and_again(pauses):
-    endpoint = Endpoint.parse("http://169.254.169.254/latest")
-    endpoint = Endpoint(endpoint.origin._replace(explicit=False), endpoint.path)
-    with pytest.raises(Forbidden):
-        Session(endpoint, KEY, Deadline.after(10), 1).execute(QUERY, {}, doing=DOING)
-    assert pauses == []
-
-
-def test_operations_share_a_connection(session):
-    client, server = session(FINE)
-    opened = []
-    accept = server.listener.process_request
-    server.listener.process_request = lambda *args: (opened.append(args), accept(*args))
-    for _ in range(3):
-        client.execute(QUERY, {}, doing=DOING)
-    assert len(opened) == 1
 
 
 def test_fields_with_dots_become_a_nested_selection():
