@@ -1,4 +1,4 @@
-"""API Gateway and Lambda on one socket: the functions of template.yaml, in this process, called with real events."""
+"""API Gateway and Lambda on one socket: calls the functions of template.yaml in this process with real events."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from local.listener import Listener, Reply, Request
 from local.template import Function
 
 _BINARY = "multipart/form-data"
-_API_TIMEOUT_S = 29.0  # API Gateway's own, unless the template raises it
-_MOST_BYTES = 6 * 1024 * 1024  # of a synchronous event and its answer, Lambda's limit
-_MOST_REQUEST_BYTES = 10 * 1024 * 1024  # of a request, API Gateway's limit
+_API_TIMEOUT_S = 29.0  # the limit of API Gateway, unless the template raises it
+_MOST_BYTES = 6 * 1024 * 1024  # Lambda's limit for a synchronous event, and for its answer
+_MOST_REQUEST_BYTES = 10 * 1024 * 1024  # API Gateway's limit for a request
 _ENDED_MESSAGE = json.dumps(
     {
         "message": "The service did not answer in time, or the request is over 4.4 MiB. "
@@ -32,7 +32,7 @@ _ENDED_MESSAGE = json.dumps(
 
 @dataclass(frozen=True)
 class _Route:
-    """resource: a path with parameters in braces, as in /aiware/jobs/{job}/messages."""
+    """A route. resource: a path with parameters in braces, as in /aiware/jobs/{job}/messages."""
 
     method: str
     resource: str
@@ -47,12 +47,12 @@ class _Route:
         return self._pattern.fullmatch(request.path) is not None
 
     def parameters(self, request: Request) -> dict[str, str]:
-        found = self._pattern.fullmatch(request.path)
-        return found.groupdict() if found else {}
+        match = self._pattern.fullmatch(request.path)
+        return match.groupdict() if match else {}
 
 
 class Gateway:
-    """The API, in a `with` block. functions: from local.template; environment: further variables, as of the account."""
+    """The API, in a `with` block. functions: from local.template. environment: further variables, for the account."""
 
     def __init__(
         self, functions: Iterable[Function], environment: Mapping[str, str], bind: str = "127.0.0.1", port: int = 0
@@ -88,7 +88,7 @@ class Gateway:
         try:
             call = self._instances.submit(handler, event, Context(function.name, function.timeout_s))
             answer = call.result(float(function.environment.get("API_TIMEOUT_S", _API_TIMEOUT_S)))
-        except Exception as error:  # as Lambda does: the caller learns nothing of it
+        except Exception as error:  # like Lambda, tells the caller nothing of it
             print(f"{function.name} raised {type(error).__name__}: {error}", file=sys.stderr)
             return Reply(503, _ENDED_MESSAGE.encode())
         body = answer["body"].encode()

@@ -1,4 +1,4 @@
-"""The functions of template.yaml in this process, each imported with its own environment."""
+"""Imports the functions of template.yaml into this process, each with its own environment."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _INSTANCES = 16
 
 
 class Context:
-    """What Lambda tells a function about its invocation."""
+    """Lambda's context object of an invocation."""
 
     def __init__(self, function_name: str, timeout_s: float) -> None:
         self.function_name = function_name
@@ -35,12 +35,12 @@ class Context:
 
 
 def instances() -> ThreadPoolExecutor:
-    """Threads to call handlers in. Mangum wants each to have an event loop, as the one thread of an instance has."""
+    """Threads that call handlers. Mangum needs an event loop in each of them, as in the thread of a Lambda instance."""
     return ThreadPoolExecutor(_INSTANCES, "instance", lambda: asyncio.set_event_loop(asyncio.new_event_loop()))
 
 
 def load(function: Function, environment: Mapping[str, str]) -> Handler:
-    """The function's handler, its module imported anew with its own environment."""
+    """The function's handler. Imports its module anew, with its own environment."""
     module_name, attribute = function.handler.rsplit(".", 1)
     path = function.folder / f"{module_name}.py"
     spec = importlib.util.spec_from_file_location(f"functions_{function.folder.name}_{module_name}", path)

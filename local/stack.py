@@ -29,14 +29,14 @@ BUCKET = "annohooks-staging"
 MODELS_BUCKET = "annohooks-models"
 SECRET = "sample-secret-for-slidescore"
 TOKEN = "eyJ0b2tlbiI6ImlzLXJlcGxhY2VkLWJ5LXRoZS12aWV3ZXIifQ"
-"""What events/slidescore/*.json carry."""
+"""The token in events/slidescore/*.json."""
 KILI_SECRET = "sample-secret-for-kili"
-"""What events/kili/*.json carry as their Authorization header."""
+"""The Authorization header of events/kili/*.json."""
 KILI_API_KEY = "sample-api-key-for-kili"
 AIWARE_SECRET = "sample-secret-for-aiware"
 """The password in the engine's webhook URLs, and in events/aiware/*.json."""
 TOOLKITS = 6
-"""Instances of the toolkit whose webhooks are allowed from the start, for chunks that are queued again."""
+"""The number of toolkit instances whose webhooks are allowed from the start. Chunks may be queued again on another."""
 RESOURCES = {
     "AWS::Partition": "aws",
     "StagingBucket": BUCKET,
@@ -46,12 +46,12 @@ RESOURCES = {
     "AiwareReportFunction.Arn": arn("AiwareReportFunction"),
     "AiwareWorkFunction.Arn": arn("AiwareWorkFunction"),
 }
-"""What !Ref and !GetAtt of the template's resources give here."""
+"""The values of !Ref and !GetAtt by resource of the template."""
 
 
 @dataclass(frozen=True)
 class Stack:
-    """Running parts. origin: of the API; aws: of the embedded AWS; environment: what a function finds."""
+    """The running parts. origin: of the API. aws: of the embedded AWS. environment: variables of every function."""
 
     origin: str
     aws: str
@@ -63,7 +63,7 @@ class Stack:
 
     @property
     def engine(self) -> str:
-        """The engine's webhooks as the toolkit is told of them, with credentials."""
+        """The engine's webhook URL as the toolkit gets it, with credentials."""
         return self.origin.replace("://", f"://engine:{AIWARE_SECRET}@") + "/aiware"
 
 
@@ -82,10 +82,10 @@ def running(
     models: Path | None = None,
     time_scale: float = 1.0,
 ) -> Iterator[Stack]:
-    """Starts everything on free ports, or on those named.
+    """Starts everything on free ports, or on the given ones.
 
-    parameters: of the template, where not the default. models: a folder whose files are the bucket for models.
-    time_scale: how long pauses are, compared with AWS; see `time_scale.scaled`.
+    parameters: of the template, other than the defaults. models: a folder whose files become the bucket for models.
+    time_scale: the length of pauses, as a part of their length on AWS; see `time_scale.scaled`.
     """
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     _one_at_a_time()
@@ -94,7 +94,7 @@ def running(
     host, port = aws.get_host_and_port()
     environment = _environment(f"http://{_reachable(host)}:{port}")
     if models:
-        environment["MODELS_BUCKET"] = MODELS_BUCKET  # read with the first model, when a function is long loaded
+        environment["MODELS_BUCKET"] = MODELS_BUCKET  # a function reads it with its first model, long after its import
     try:
         with (
             SlideScore(
@@ -128,11 +128,11 @@ def running(
 
 
 def _one_at_a_time() -> None:
-    """DynamoDB looks at a condition and writes in one step. The embedded one, called by many threads, does not."""
+    """One thread writes at a time. DynamoDB checks a condition and writes in one step; the embedded one does not."""
     lock = threading.RLock()
     for name in ("put_item", "update_item", "delete_item", "transact_write_items"):
         act = getattr(DynamoDBBackend, name)
-        if not hasattr(act, "__wrapped__"):  # a process may start several stacks
+        if not hasattr(act, "__wrapped__"):  # another stack of this process may have done it
             setattr(DynamoDBBackend, name, _locked(act, lock))
 
 
@@ -146,7 +146,7 @@ def _locked(act: Callable[..., Any], lock: threading.RLock) -> Callable[..., Any
 
 
 def _environment(aws: str) -> dict[str, str]:
-    """Credentials that open nothing, and embedded AWS instead of the real one."""
+    """Dummy credentials, and the embedded AWS in place of the real one."""
     return {
         "AWS_ENDPOINT_URL": aws,
         "AWS_ACCESS_KEY_ID": "local",
@@ -158,9 +158,9 @@ def _environment(aws: str) -> dict[str, str]:
 
 
 def _provision(parameters: dict[str, str], models: Path | None) -> None:
-    """What the template and its reader make before the first request: buckets, table and secrets.
+    """Creates what exists before the first request: buckets, tables and secrets.
 
-    Embedded AWS has one memory for all stacks of a process, so some of it may be there.
+    The embedded AWS has one memory for all stacks of a process, so a part of it may exist already.
     """
     s3 = boto3.client("s3")
     for bucket in (BUCKET, MODELS_BUCKET):

@@ -1,4 +1,4 @@
-"""Step Functions: the state machines of template.yaml, really executed by the embedded AWS, with our own functions."""
+"""Step Functions: the embedded AWS executes the state machines of template.yaml, and calls our own functions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from local.lambdas import Context, Handler, instances, load
 from local.listener import Running
 from local.template import Function, StateMachine
 
-# For each error that a state machine catches, moto writes out the state's whole definition.
+# For every error that a state machine catches, moto prints the whole definition of the state.
 logging.getLogger("moto.stepfunctions").setLevel(logging.CRITICAL)
 
 ACCOUNT = "123456789012"
@@ -38,9 +38,10 @@ started last counts, until it stops."""
 
 @dataclass
 class Mishap:
-    """What befalls the next `times` invocations with a task: they end with an error that Lambda itself makes.
+    """A failure of the next `times` invocations with a task: they end with an error of Lambda itself.
 
-    error: such as Runtime.ExitError for a function that was killed. after: once its work is done, not before.
+    error: its name, such as Runtime.ExitError for a function that was killed. after: fails once the work is done, and
+    not before it.
     """
 
     task: str
@@ -50,7 +51,7 @@ class Mishap:
 
 
 class LambdaError(Exception):
-    """An invocation that ended without the function's doing. kind: how Lambda calls the error."""
+    """An invocation that Lambda ended. kind: Lambda's name of the error."""
 
     def __init__(self, kind: str) -> None:
         super().__init__("RequestId: local Error: the function was ended")
@@ -58,10 +59,10 @@ class LambdaError(Exception):
 
 
 mishaps: list[Mishap] = []
-"""Those that are still to come; tests plan them."""
+"""Failures that are still to come. Tests plan them."""
 
 
-def _befallen(event: Mapping[str, Any], *, after: bool) -> None:
+def _strike(event: Mapping[str, Any], *, after: bool) -> None:
     for mishap in mishaps:
         if mishap.task == event.get("task") and mishap.after == after and mishap.times > 0:
             mishap.times -= 1
@@ -69,7 +70,7 @@ def _befallen(event: Mapping[str, Any], *, after: bool) -> None:
 
 
 def _invoke(self: Any, function_name: str, _qualifier: Any, body: Any, _headers: Any, answer: dict[str, str]) -> bytes:
-    """As Lambda answers Step Functions: with the result, or with an error's name and message, and a header about it."""
+    """Answers Step Functions like Lambda: with the result, or with an error's name and message, and a header."""
     name = function_name.rpartition(":")[2]
     try:
         return json.dumps(call(name, json.loads(body))).encode()
@@ -81,19 +82,16 @@ def _invoke(self: Any, function_name: str, _qualifier: Any, body: Any, _headers:
 
 
 def call(name: str, event: dict[str, Any]) -> dict[str, Any]:
-    """What a function returns, or raises; TimeoutError when it takes longer than it may."""
+    """Calls a function, and returns or raises what it does. Raises TimeoutError when it takes longer than it may."""
     function, handler, threads = _handlers[name]
-    _befallen(event, after=False)
+    _strike(event, after=False)
     returned = threads.submit(handler, event, Context(name, function.timeout_s)).result(function.timeout_s)
-    _befallen(event, after=True)
+    _strike(event, after=True)
     return returned
 
 
 class StepFunctions(Running):
-    """The state machines, and the rules that wait for their executions to end badly.
-
-    Start it when the embedded AWS runs. arns: of each state machine, by its name in the template, known beforehand.
-    """
+    """The state machines, and the EventBridge rules for executions that fail. Start it when the embedded AWS runs."""
 
     def __init__(
         self,
@@ -101,7 +99,7 @@ class StepFunctions(Running):
         machines: Iterable[StateMachine],
         environment: Mapping[str, str],
     ) -> None:
-        # moto's interpreter calls Lambda at localhost, wherever the embedded AWS listens: another door to the same.
+        # moto's interpreter calls Lambda at localhost, wherever the embedded AWS listens. So this is a second server.
         self._lambda = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
         default_user_config["stepfunctions"] = {"execute_state_machine": True}
         default_user_config["lambda"] = {"use_docker": False}
@@ -124,14 +122,14 @@ class StepFunctions(Running):
         self._lambda.start()
         os.environ["MOTO_PORT"] = str(self._lambda.get_host_and_port()[1])
         client = boto3.client("stepfunctions")
-        there = {each["name"] for each in client.list_state_machines()["stateMachines"]}
+        existing = {machine["name"] for machine in client.list_state_machines()["stateMachines"]}
         for machine in self._machines:
             definition = json.dumps(machine.definition)
-            if machine.name in there:
+            if machine.name in existing:
                 client.update_state_machine(stateMachineArn=state_machine_arn(machine.name), definition=definition)
             else:
                 client.create_state_machine(name=machine.name, definition=definition, roleArn=_ROLE)
-        self._told = {execution["executionArn"] for execution in self._ended_badly(client)}
+        self._reported = {execution["executionArn"] for execution in self._failed_executions(client)}
         self._watching.start()
 
     def stop(self) -> None:
@@ -143,21 +141,21 @@ class StepFunctions(Running):
         _handlers.update(self._handlers_before)
 
     def _watch(self) -> None:
-        """EventBridge: an event for each execution that ended with a status that a rule names."""
+        """EventBridge: sends an event for every execution that ends with a status that a rule names."""
         client = boto3.client("stepfunctions")
         while not self._ended.wait(_POLL_S):
             try:
-                executions = self._ended_badly(client)
+                executions = self._failed_executions(client)
             except (BotoCoreError, ClientError) as error:
                 print(f"the executions cannot be listed: {error}", file=sys.stderr)
                 continue
             for execution in executions:
-                if execution["executionArn"] not in self._told:
-                    self._told.add(execution["executionArn"])
-                    self._tell(execution)
+                if execution["executionArn"] not in self._reported:
+                    self._reported.add(execution["executionArn"])
+                    self._report(execution)
 
-    def _ended_badly(self, client: Any) -> list[dict[str, Any]]:
-        """Executions with a status that a rule names."""
+    def _failed_executions(self, client: Any) -> list[dict[str, Any]]:
+        """The executions with a status that a rule names."""
         statuses = {
             status
             for watcher in self._watchers
@@ -171,7 +169,7 @@ class StepFunctions(Running):
             if execution["status"] in statuses
         ]
 
-    def _tell(self, execution: dict[str, Any]) -> None:
+    def _report(self, execution: dict[str, Any]) -> None:
         detail = {key: execution[key] for key in ("executionArn", "stateMachineArn", "name", "status", "input")}
         event = {
             "id": str(uuid.uuid4()),
@@ -182,15 +180,15 @@ class StepFunctions(Running):
         for watcher in self._watchers:
             try:
                 call(watcher.name, event)
-            except Exception as error:  # as EventBridge does: it is logged, and nobody is told
+            except Exception as error:  # like EventBridge, logs it and tells nobody
                 print(f"{watcher.name} raised {type(error).__name__}: {error}", file=sys.stderr)
 
 
 def arn(function_name: str) -> str:
-    """Of a function."""
+    """The ARN of a function."""
     return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function_name}"
 
 
 def state_machine_arn(name: str) -> str:
-    """Of a state machine."""
+    """The ARN of a state machine."""
     return f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{name}"

@@ -1,4 +1,4 @@
-"""What the local stack needs of template.yaml: functions with their environment and events, tables, state machines."""
+"""Reads template.yaml for the local stack: functions with their environment and events, tables, state machines."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Function:
 
 @dataclass(frozen=True)
 class StateMachine:
-    """A state machine. definition: in the Amazon States Language, its substitutions made."""
+    """A state machine. definition: in the Amazon States Language, with its substitutions applied."""
 
     name: str
     definition: dict[str, Any]
@@ -70,14 +70,14 @@ def _merged(shared: Any, own: Any) -> Any:
 
 
 def functions(parameters: Mapping[str, str], resources: Mapping[str, str]) -> list[Function]:
-    """The functions. parameters: values where not the default; resources: what !Ref of one gives.
+    """The functions. parameters: values other than the defaults. resources: the values of !Ref by resource.
 
-    Raises KeyError naming what a variable refers to and nobody has given.
+    Raises KeyError naming a reference that has no value.
     """
     template = load()
     values = {name: str(body["Default"]) for name, body in template["Parameters"].items() if "Default" in body}
     values |= {**parameters, **resources}
-    found = []
+    functions = []
     for name, body in template["Resources"].items():
         if body["Type"] != "AWS::Serverless::Function":
             continue
@@ -85,7 +85,7 @@ def functions(parameters: Mapping[str, str], resources: Mapping[str, str]) -> li
         variables = properties.get("Environment", {}).get("Variables", {})
         events = list(properties.get("Events", {}).values())
         api = [event["Properties"] for event in events if event["Type"] == "Api"]
-        found.append(
+        functions.append(
             Function(
                 name,
                 ROOT / properties["CodeUri"],
@@ -96,30 +96,30 @@ def functions(parameters: Mapping[str, str], resources: Mapping[str, str]) -> li
                 tuple(event["Properties"]["Pattern"] for event in events if event["Type"] == "EventBridgeRule"),
             )
         )
-    return found
+    return functions
 
 
 def tables(resources: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The tables, as DynamoDB's CreateTable wants them."""
-    wanted = ("AttributeDefinitions", "KeySchema", "BillingMode")
+    """The tables, as arguments of DynamoDB's CreateTable."""
+    keys = ("AttributeDefinitions", "KeySchema", "BillingMode")
     return [
-        {"TableName": resources[name], **{key: body["Properties"][key] for key in wanted}}
+        {"TableName": resources[name], **{key: body["Properties"][key] for key in keys}}
         for name, body in load()["Resources"].items()
         if body["Type"] == "AWS::DynamoDB::Table"
     ]
 
 
 def state_machines(resources: Mapping[str, str]) -> list[StateMachine]:
-    """The state machines, named as in the template. resources: what !Ref of a resource gives, and !GetAtt of one."""
-    found = []
+    """The state machines, named as in the template. resources: the values of !Ref and !GetAtt by resource."""
+    machines = []
     for name, body in load()["Resources"].items():
         if body["Type"] != "AWS::Serverless::StateMachine":
             continue
         text = (ROOT / body["Properties"]["DefinitionUri"]).read_text()
         for key, value in body["Properties"]["DefinitionSubstitutions"].items():
             text = text.replace(f"${{{key}}}", resources[next(iter(value.values()))])
-        found.append(StateMachine(name, yaml.safe_load(text)))
-    return found
+        machines.append(StateMachine(name, yaml.safe_load(text)))
+    return machines
 
 
 def _value(value: Any, values: Mapping[str, str]) -> str:

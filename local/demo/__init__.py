@@ -1,4 +1,4 @@
-"""`make demo`: posts the sample events as the platforms would, shows what they received, and draws it."""
+"""`make demo`: posts the sample events as the platforms do, prints the answers, and draws the results."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ OUT = ROOT / "out"
 
 
 def say(*words: object) -> None:
-    """To the screen: what the functions print is their log, and goes to out/functions.log."""
+    """Prints to the screen. What the functions print is their log, and goes to out/functions.log."""
     print(*words, file=sys.__stdout__, flush=True)

@@ -1,4 +1,4 @@
-"""aiWARE's part of the demo: the sample events, a picture that is answered at once, and a minute of video as a job."""
+"""aiWARE in the demo: the sample events, a picture that is answered at once, and a minute of video as a job."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from local.demo import EVENTS, say
 from local.simulators.aiware import Message, Task, aion, events, samples
 
 PARAMETERS = {"AiwareHeartbeatSeconds": "1", "AiwareSegmentsAtOnce": "2"}
-"""Of template.yaml: the job takes seconds, and is to be heard of more than once, whatever the machine."""
+"""Parameters of template.yaml. The job takes seconds, and should send several heartbeats on any machine."""
 SEGMENT_MS, SAMPLE_MS = 10_000, 250
 LIMIT_S = 120
 OUTLINE = (80, 200, 80)  # BGR
@@ -33,7 +33,7 @@ Document = Mapping[str, Any]
 
 
 def run(running: stack.Stack) -> list[str]:
-    """Posts every event, then a picture and a video; returns what was off."""
+    """Posts every event, then a picture and a video. Returns what is not as expected."""
     samples.fill(running.media)
     replies = json.loads((EVENTS / "replies.json").read_text())
     say(_ROW.format("event", "status", "answer"))
@@ -44,14 +44,14 @@ def run(running: stack.Stack) -> list[str]:
         problems += [f"{path.stem}: {problem}" for problem in differences(answer, replies[f"aiware/{path.stem}"])]
     problems += [f"the picture: {problem}" for problem in picture_at_once(running)]
     problems += [f"the video: {problem}" for problem in minute_of_video(running)]
-    return problems + [f"protocol: {violation}" for violation in running.toolkit.violations]
+    return problems + [f"protocol violation: {violation}" for violation in running.toolkit.violations]
 
 
 # ---- events
 
 
 class Answer(NamedTuple):
-    """status: None of a function that no API is in front of. state: of the job that it became, at its end."""
+    """An answer. status: None from a function without an API. state: the final state of the job, if there was one."""
 
     status: int | None
     text: str
@@ -59,10 +59,10 @@ class Answer(NamedTuple):
 
 
 def post(running: stack.Stack, event: dict[str, Any]) -> Answer:
-    """An event over a socket, as the toolkit posts it, with the addresses of what runs here.
+    """Posts an event over a socket as the toolkit does, with the addresses of the local stack.
 
-    One that becomes a job is given to the engine by the toolkit, so that it knows whom it hears of; that takes as long
-    as the job. One of EventBridge is handed to its function.
+    The simulated toolkit posts an event that becomes a job, because it must know the job's messages. Then this waits
+    for the job's end. An event of EventBridge goes directly to its function.
     """
     if "httpMethod" not in event:
         return Answer(None, json.dumps(stepfunctions.call("AiwareReportFunction", event)))
@@ -77,15 +77,15 @@ def post(running: stack.Stack, event: dict[str, Any]) -> Answer:
 
 
 def differences(answer: Answer, expected: dict[str, Any]) -> Iterator[str]:
-    """What differs from events/replies.json: the status, what the answer says, the types of the objects in it, and what
-    became of the job; and what is wrong with AION."""
+    """The differences from events/replies.json (status, text, types of the objects, state of the job), and the
+    violations of AION."""
     if answer.status != expected.get("status"):
         yield f"status {answer.status}, not {expected.get('status')}: {answer.text[:200]}"
     if expected.get("says", "") not in answer.text:
         yield f"the answer does not say {expected['says']!r}: {answer.text[:200]}"
     if "objects" in expected and answer.status == 200:
         document = json.loads(answer.text)
-        types = [each["type"] for each in objects(document)]
+        types = [item["type"] for item in objects(document)]
         if types != expected["objects"]:
             yield f"objects {types}, not {expected['objects']}"
         yield from aion.problems(document)
@@ -94,45 +94,45 @@ def differences(answer: Answer, expected: dict[str, Any]) -> Iterator[str]:
 
 
 def summary(answer: Answer) -> str:
-    """An answer in a line."""
+    """An answer in one line."""
     if not answer.text.startswith("{"):
         return answer.text.strip() or "-"
     document = json.loads(answer.text)
     if "generatedDateUTC" in document:
-        return ", ".join(caption(each) for each in objects(document)) or "no objects"
+        return ", ".join(map(caption, objects(document))) or "no objects"
     return answer.text + (f", and then {answer.state}" if answer.state else "")
 
 
 def objects(document: Document) -> list[Document]:
-    """Of an AION document, whether it is of a time or not."""
+    """The objects of an AION document, with or without times."""
     return [*document.get("object", []), *(item["object"] for item in document.get("series", []))]
 
 
-def caption(each: Document) -> str:
+def caption(item: Document) -> str:
     """An object in a few words."""
-    words = [each["type"], each.get("label", "")]
-    return " ".join([*filter(None, words), *([f"{each['confidence']:.2f}"] if "confidence" in each else [])])
+    words = [item["type"], item.get("label", "")]
+    return " ".join([*filter(None, words), *([f"{item['confidence']:.2f}"] if "confidence" in item else [])])
 
 
 # ---- a picture, and a minute of video
 
 
 def picture_at_once(running: stack.Stack) -> Iterator[str]:
-    """A picture as a chunk is answered with what is in it. Yields what was off."""
+    """Posts a picture, which is answered at once with its objects. Yields what is not as expected."""
     task = running.toolkit.process(
         f"{running.engine}/process", chunk=samples.face_jpeg(), chunkMimeType="image/jpeg", maxTTL=LIMIT_S
     )
-    found = objects(task.output or {})
-    say(f"\na picture: {', '.join(map(caption, found)) or 'no objects'}, answered at once ({task.state})")
-    if task.state != "DONE_SYNC" or [each["type"] for each in found] != ["face"]:
-        yield f"{task.state}, {len(found)} objects: {task.failure_message or task.text[:200]}"
+    items = objects(task.output or {})
+    say(f"\na picture: {', '.join(map(caption, items)) or 'no objects'}, answered at once ({task.state})")
+    if task.state != "DONE_SYNC" or [item["type"] for item in items] != ["face"]:
+        yield f"{task.state}, {len(items)} objects: {task.failure_message or task.text[:200]}"
         return
     pixels = cv2.imdecode(np.frombuffer(samples.face_jpeg(), np.uint8), cv2.IMREAD_COLOR)
-    cv2.imwrite(str(demo.OUT / "aiware_face.png"), drawn(pixels, found, "a picture, answered at once"))
+    cv2.imwrite(str(demo.OUT / "aiware_face.png"), drawing(pixels, items, "a picture, answered at once"))
 
 
 def minute_of_video(running: stack.Stack) -> Iterator[str]:
-    """A video becomes a job of several segments: heartbeats and results are shown as they come. Yields what was off."""
+    """Posts a video, which becomes a job, and prints its messages as they come. Yields what is not as expected."""
     film = samples.video()
     task = running.toolkit.process(
         f"{running.engine}/process",
@@ -142,7 +142,7 @@ def minute_of_video(running: stack.Stack) -> Iterator[str]:
         maxTTL=LIMIT_S,
         payload={"segmentMs": SEGMENT_MS, "sampleMs": SAMPLE_MS},
     )
-    say(f"\na minute of video: answered with {task.text}; every {SAMPLE_MS} ms of it is looked at")
+    say(f"\na minute of video: answered with {task.text}; a sample every {SAMPLE_MS} ms is analysed")
     say(_MESSAGE.format("seconds", "message", "status", "messagesWritten", "infoMs"))
     for message in arriving(task):
         say(line(message, message.at_s - task.called_at_s))
@@ -153,7 +153,7 @@ def minute_of_video(running: stack.Stack) -> Iterator[str]:
     if [result["index"] for result in results] != expected:
         yield f"results {[result['index'] for result in results]}, not {expected}"
     for result in results:
-        if not objects(result["output"]):  # a face comes in each
+        if not objects(result["output"]):  # every segment has a face
             yield f"no objects in result {result['index']}"
     if results and results[0]["output"]["series"]:
         cv2.imwrite(str(demo.OUT / "aiware_minute.png"), first_frame(film.content, results[0]))
@@ -161,33 +161,33 @@ def minute_of_video(running: stack.Stack) -> Iterator[str]:
 
 def arriving(task: Task) -> Iterator[Message]:
     """The heartbeats and results of a task, as they come, until it is over."""
-    told: list[Message] = []
+    received: list[Message] = []
 
     def is_news(task: Task) -> bool:
-        return task.over or len(task.heartbeats) + len(task.results) > len(told)
+        return task.over or len(task.heartbeats) + len(task.results) > len(received)
 
     while True:
         is_over = task.wait(2 * LIMIT_S, is_news).over
-        beats = sum("status" in message.body for message in told)
-        news = [*task.heartbeats[beats:], *task.results[len(told) - beats :]]
-        told += sorted(news, key=lambda message: message.at_s)
-        yield from told[len(told) - len(news) :]
+        beats = sum("status" in message.body for message in received)
+        news = [*task.heartbeats[beats:], *task.results[len(received) - beats :]]
+        received += sorted(news, key=lambda message: message.at_s)
+        yield from received[len(received) - len(news) :]
         if is_over:
             return
 
 
 def line(message: Message, seconds: float) -> str:
-    """A message in a line of the table. seconds: after the request."""
+    """A message as one line of the table. seconds: its time after the request."""
     body = message.body
     if "status" in body:
-        told = (body["status"], body["messagesWritten"], body["infoMs"])
-        return _MESSAGE.format(f"{seconds:.2f}", "heartbeat", *told)
-    told = ("", "", f"{span(body)}: {len(objects(body['output']))} objects")
-    return _MESSAGE.format(f"{seconds:.2f}", f"result {body['index']}", *told)
+        columns = ("heartbeat", body["status"], body["messagesWritten"], body["infoMs"])
+    else:
+        columns = (f"result {body['index']}", "", "", f"{span(body)}: {len(objects(body['output']))} objects")
+    return _MESSAGE.format(f"{seconds:.2f}", *columns)
 
 
 def span(result: Document) -> str:
-    """Which part of the video a result is about."""
+    """The part of the video that a result covers."""
     return f"{result['startOffsetMs'] / 1000:g} to {result['endOffsetMs'] / 1000:g} s"
 
 
@@ -195,10 +195,10 @@ def span(result: Document) -> str:
 
 
 def first_frame(film: bytes, result: Document) -> NDArray[np.uint8]:
-    """The frame of a film in which a result is surest of an object, with all that it says of that moment."""
+    """The frame in which a result has its most confident object, with all objects of that moment."""
     series = result["output"]["series"]
     at_ms = max(series, key=lambda item: item["object"].get("confidence", 0))["startTimeMs"]
-    there = [item["object"] for item in series if item["startTimeMs"] <= at_ms < item["stopTimeMs"]]
+    visible = [item["object"] for item in series if item["startTimeMs"] <= at_ms < item["stopTimeMs"]]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "film")
         path.write_bytes(film)
@@ -207,22 +207,22 @@ def first_frame(film: bytes, result: Document) -> NDArray[np.uint8]:
         _, pixels = capture.read()
         capture.release()
     title = f"{at_ms / 1000:g} s into the video; result {result['index']}, {span(result)}: {len(series)} objects"
-    return drawn(pixels, there, title)
+    return drawing(pixels, visible, title)
 
 
-def drawn(pixels: NDArray[np.uint8], found: Iterable[Document], title: str) -> NDArray[np.uint8]:
+def drawing(pixels: NDArray[np.uint8], items: Iterable[Document], title: str) -> NDArray[np.uint8]:
     """A picture BGR [h, w, 3] with AION's objects outlined and named, and a title below."""
     picture = pixels.copy()
     height, width = picture.shape[:2]
-    for each in found:
-        ring = np.array([(point["x"] * width, point["y"] * height) for point in each["boundingPoly"]])
+    for item in items:
+        ring = np.array([(point["x"] * width, point["y"] * height) for point in item["boundingPoly"]])
         outline = np.rint(ring).astype(np.int32)
         cv2.polylines(picture, [outline], True, OUTLINE, 3, cv2.LINE_AA)
-        (length, tall), _ = cv2.getTextSize(caption(each), _FONT, 0.6, 1)
+        (length, tall), _ = cv2.getTextSize(caption(item), _FONT, 0.6, 1)
         x, y = outline.min(axis=0).tolist()
-        y = max(y, tall + 12)  # within the picture
+        y = max(y, tall + 12)  # stays inside the picture
         cv2.rectangle(picture, (x - 1, y - tall - 12), (x + length + 12, y), OUTLINE, cv2.FILLED)
-        cv2.putText(picture, caption(each), (x + 5, y - 7), _FONT, 0.6, _WHITE, 1, cv2.LINE_AA)
+        cv2.putText(picture, caption(item), (x + 5, y - 7), _FONT, 0.6, _WHITE, 1, cv2.LINE_AA)
     panel = np.full((_PANEL_PX, width, 3), 255, np.uint8)
     cv2.putText(panel, title, (8, 21), _FONT, 0.5, _BLACK, 1, cv2.LINE_AA)
     return np.vstack([picture, panel])

@@ -1,4 +1,4 @@
-"""Kili's part of the demo: the sample events are posted, then a label is submitted, sent back and corrected."""
+"""Kili in the demo: the sample events; then a label that is submitted, sent back and corrected."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PANEL_PX = 60  # height of the text below a picture
 
 
 def run(running: stack.Stack) -> list[str]:
-    """Posts every event and plays the story; returns what was off."""
+    """Posts every event and plays the story. Returns what is not as expected."""
     replies = json.loads((EVENTS / "replies.json").read_text())
     say(_ROW.format("event", "status", "answer"))
     problems = []
@@ -34,11 +34,11 @@ def run(running: stack.Stack) -> list[str]:
         say(_ROW.format(path.stem, reply.status, summary(reply.data.decode())))
         problems += [f"{path.stem}: {problem}" for problem in differences(reply, replies[f"kili/{path.stem}"])]
     problems += [f"the story: {problem}" for problem in story(running)]
-    return problems + [f"protocol: {violation}" for violation in running.kili.violations]
+    return problems + [f"protocol violation: {violation}" for violation in running.kili.violations]
 
 
 def post(running: stack.Stack, event: dict[str, Any]) -> urllib3.BaseHTTPResponse:
-    """An event over a socket, as Kili posts it."""
+    """Posts an event over a socket as Kili does."""
     url = f"{running.origin}{event['path']}"
     return urllib3.request(
         event["httpMethod"], url, body=event["body"], headers=event["headers"], timeout=60, retries=False
@@ -46,7 +46,7 @@ def post(running: stack.Stack, event: dict[str, Any]) -> urllib3.BaseHTTPRespons
 
 
 def differences(reply: urllib3.BaseHTTPResponse, expected: dict[str, Any]) -> Iterator[str]:
-    """What differs from events/replies.json: the status, what the answer says, and what was done in Kili."""
+    """The differences from events/replies.json: status, text, and changes in Kili."""
     text = reply.data.decode()
     if reply.status != expected["status"]:
         yield f"status {reply.status}, not {expected['status']}: {text[:200]}"
@@ -57,7 +57,7 @@ def differences(reply: urllib3.BaseHTTPResponse, expected: dict[str, Any]) -> It
 
 
 def summary(text: str) -> str:
-    """An answer in a line."""
+    """An answer in one line."""
     try:
         answer = json.loads(text)
     except ValueError:
@@ -71,9 +71,9 @@ def summary(text: str) -> str:
 
 
 def story(running: stack.Stack) -> Iterator[str]:
-    """A webhook is registered, a label with two mistakes submitted, and then a corrected one. Yields what was off.
+    """Registers a webhook, submits a label with two mistakes, then a corrected one. Yields what is not as expected.
 
-    Every event is posted three times at once: what comes of it comes once.
+    Kili posts every event three times at once. Its effects must come once.
     """
     kili = running.kili
     kili.add_asset(samples.PROJECT, ASSET, external_id="motorcycle.png", width=741, height=500)
@@ -82,7 +82,7 @@ def story(running: stack.Stack) -> Iterator[str]:
         yield f"the webhook could not be registered: {registered.stderr}"
     say("\nmake register-kili\n" + registered.stdout.strip())
     kili.faults.add("duplicate_delivery")
-    pictures = []
+    drawings = []
     for title, label, statuses, asset_status, times_sent_back in (
         ("submitted, two mistakes", samples.WITH_TWO_MISTAKES, ["OPEN", "OPEN"], "ONGOING", 1),
         ("submitted again, corrected", samples.CORRECTED, ["SOLVED", "SOLVED"], "LABELED", 1),
@@ -95,18 +95,18 @@ def story(running: stack.Stack) -> Iterator[str]:
             say(f"    issue {issue['status']:<7} on {issue['mid'] or 'the label'}: {issue['text']}")
         status, sent_back = kili.assets[ASSET]["status"], kili.sent_back.count(ASSET)
         say(f"    asset {status}, sent back {sent_back} time{'s' if sent_back != 1 else ''} in all")
-        found = [issue["status"] for issue in issues(kili)]
-        if (found, status, sent_back) != (statuses, asset_status, times_sent_back):
-            yield f"{title}: {found}, {status}, sent back {sent_back} times"
+        issue_statuses = [issue["status"] for issue in issues(kili)]
+        if (issue_statuses, status, sent_back) != (statuses, asset_status, times_sent_back):
+            yield f"{title}: {issue_statuses}, {status}, sent back {sent_back} times"
         if refused := [delivery.text for delivery in kili.deliveries[before:] if delivery.status != 200]:
             yield f"{title}: {refused}"
-        pictures.append(drawn(title, label, issues(kili), status))
+        drawings.append(drawing(title, label, issues(kili), status))
     kili.faults.clear()
-    cv2.imwrite(str(demo.OUT / "kili_motorcycle.png"), np.vstack(pictures))
+    cv2.imwrite(str(demo.OUT / "kili_motorcycle.png"), np.vstack(drawings))
 
 
 def register(running: stack.Stack) -> subprocess.CompletedProcess[str]:
-    """As `make register-kili` does."""
+    """Registers the webhook as `make register-kili` does."""
     command = [sys.executable, "-m", "annohooks.kili.register", "--url", f"{running.origin}/kili"]
     command += ["--project", samples.PROJECT, "--endpoint", running.kili.endpoint]
     secrets = {"KILI_API_KEY": running.kili.api_key, "KILI_WEBHOOK_SECRET": stack.KILI_SECRET}
@@ -117,16 +117,16 @@ def issues(kili: Kili) -> list[dict[str, Any]]:
     return [issue for issue in kili.issues if issue["asset"] == ASSET]
 
 
-def drawn(title: str, label: dict[str, Any], raised: list[dict[str, Any]], status: str) -> NDArray[np.uint8]:
-    """The picture with the label's boxes, red where an open issue is on one, and the issues' texts below."""
+def drawing(title: str, label: dict[str, Any], raised: list[dict[str, Any]], status: str) -> NDArray[np.uint8]:
+    """The picture with the label's boxes, and the issues' texts below. A box with an open issue is red."""
     picture = pictures.read("motorcycle_left.png")[:, :, ::-1].copy()
     height, width = picture.shape[:2]
     open_issues = [issue for issue in raised if issue["status"] == "OPEN"]
-    on = {issue["mid"] for issue in open_issues}
+    wrong = {issue["mid"] for issue in open_issues}
     for annotation in label["JOB_0"]["annotations"]:
         vertices = annotation["boundingPoly"][0]["normalizedVertices"]
         ring = np.array([(vertex["x"] * width, vertex["y"] * height) for vertex in vertices])
-        color = _RED if annotation["mid"] in on else _GREEN
+        color = _RED if annotation["mid"] in wrong else _GREEN
         cv2.polylines(picture, [np.rint(ring).astype(np.int32)], True, color, 3, cv2.LINE_AA)
     panel = np.full((_PANEL_PX, width, 3), 255, np.uint8)
     lines = [f"{title}; asset {status}", *(issue["text"] for issue in open_issues or raised)]

@@ -1,4 +1,4 @@
-"""Slide Score's part of the demo: its sample events are triggered, and what the viewer got is shown and drawn."""
+"""Slide Score in the demo: posts the sample events, and prints and draws the results that the viewer gets."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ _ROW = "{:<32} {:>6}  {:<9} {:<40} {:>7} {:>12} {:>9} {:>7}"
 
 
 def run(running: stack.Stack) -> list[str]:
-    """Runs every event; returns what was off."""
+    """Posts every event. Returns what is not as expected."""
     replies = json.loads((EVENTS / "replies.json").read_text())
     say(_ROW.format("event", "status", "type", "name", "count", "area px2", "bytes", "s"))
     problems = []
     for path in sorted((EVENTS / "slidescore").glob("*.json")):
         event = json.loads(path.read_text())
         viewed = post(running, event)
-        off = list(differences(viewed, replies[f"slidescore/{path.stem}"]))
+        deviations = list(differences(viewed, replies[f"slidescore/{path.stem}"]))
         show(path.stem, viewed, running.slidescore.annos)
-        problems += [f"{path.stem}: {problem}" for problem in off]
+        problems += [f"{path.stem}: {problem}" for problem in deviations]
         if viewed.results:
             draw(path.stem, event, viewed, running.slidescore)
-    return problems + [f"protocol: {violation}" for violation in running.slidescore.violations]
+    return problems + [f"protocol violation: {violation}" for violation in running.slidescore.violations]
 
 
 def post(running: stack.Stack, event: dict[str, Any]) -> Viewed:
-    """An event over a socket: a POST as Slide Score sends it, a GET as an administrator's browser does."""
+    """Posts an event over a socket as Slide Score does. A GET is sent as from an administrator's browser."""
     query = urlencode(event["queryStringParameters"] or {})
     url = f"{running.origin}{event['path']}{'?' if query else ''}{query}"
     if event["httpMethod"] == "POST":
@@ -46,8 +46,8 @@ def post(running: stack.Stack, event: dict[str, Any]) -> Viewed:
 
 
 def differences(viewed: Viewed, expected: dict[str, Any]) -> Iterator[str]:
-    """What differs from events/replies.json (status, types and names of the results, words of the text), and what the
-    viewer objects to."""
+    """The differences from events/replies.json (status, types and names of the results, text), and the viewer's
+    complaints."""
     if viewed.status != expected["status"]:
         yield f"status {viewed.status}, not {expected['status']}: {viewed.text[:200]}"
     results = [[result["type"], result["name"]] for result in viewed.results]
@@ -60,7 +60,7 @@ def differences(viewed: Viewed, expected: dict[str, Any]) -> Iterator[str]:
 
 
 def show(name: str, viewed: Viewed, annos: dict[str, bytes]) -> None:
-    """The table's lines for one event."""
+    """Prints the lines of one event."""
     head, seconds = (name, viewed.status), f"{viewed.seconds:.2f}"
     if not viewed.results:
         say(_ROW.format(*head, "-", "", "", "", viewed.bytes, seconds), f"\n    {viewed.text.partition(chr(10))[0]}")
@@ -76,7 +76,8 @@ def show(name: str, viewed: Viewed, annos: dict[str, bytes]) -> None:
 
 
 class Drawing(NamedTuple):
-    """What a result puts on the slide: rings [k, 2], points [K, 2], in slide pixels; a map. holes: which rings are."""
+    """What a result shows on the slide: rings [k, 2] and points [K, 2] in slide pixels, a heatmap. holes: indices of
+    the rings that are holes."""
 
     rings: list[NDArray[Any]]
     points: NDArray[Any]
@@ -84,12 +85,13 @@ class Drawing(NamedTuple):
     heatmap: anno2.Heatmap | None = None
 
     def area(self) -> float:
+        """The area without the holes, in px2."""
         areas = [cv2.contourArea(ring.astype(np.float32)) for ring in self.rings]
         return sum(-area if index in self.holes else area for index, area in enumerate(areas))
 
 
 def drawn(result: dict[str, Any], annos: dict[str, bytes]) -> Drawing:
-    """From the answer itself, or from the anno2 it names."""
+    """The drawing in a result, or in the anno2 that it names."""
     nothing = np.empty((0, 2), int)
     if result["type"] == "polygons":
         return Drawing([_xy(polygon["points"]) for polygon in result["value"]], nothing)
@@ -107,8 +109,8 @@ def _xy(points: list[dict[str, int]]) -> NDArray[Any]:
 
 
 def draw(name: str, event: dict[str, Any], viewed: Viewed, slidescore: SlideScore) -> None:
-    """The slide with the results drawn on it, in out/<event>.png: outlines and points in their colour, maps in Turbo's,
-    half transparent, and in black what the user drew."""
+    """Draws the results on the slide, in out/<event>.png: outlines and points in their colours, heatmaps half
+    transparent in Turbo's colours, and the user's region in black."""
     body = json.loads(event["body"])
     slide = slidescore.slides[body["imageid"]]
     zoom = min(2000 / slide.width, 3.0)
@@ -130,7 +132,7 @@ def draw(name: str, event: dict[str, Any], viewed: Viewed, slidescore: SlideScor
 
 
 def overlaid(canvas: NDArray[Any], heatmap: anno2.Heatmap, zoom: float) -> NDArray[Any]:
-    """A picture uint8 BGR [h, w, 3] of a slide at this zoom, with the map over it; cells of level 0 are clear."""
+    """A picture of a slide at this zoom, uint8 BGR [h, w, 3], with a heatmap over it. Cells of level 0 are clear."""
     height, width = canvas.shape[:2]
     rows = np.floor(((np.arange(height) + 0.5) / zoom - heatmap.y) / heatmap.cell_px).astype(int)
     columns = np.floor(((np.arange(width) + 0.5) / zoom - heatmap.x) / heatmap.cell_px).astype(int)

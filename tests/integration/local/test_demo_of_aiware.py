@@ -71,7 +71,7 @@ def outline(picture: NDArray[np.uint8]) -> tuple[int, int, int]:
 
 
 def test_an_object_is_outlined_where_its_polygon_is() -> None:
-    picture = aiware.drawn(np.zeros((400, 600, 3), np.uint8), [FACE], "a title")
+    picture = aiware.drawing(np.zeros((400, 600, 3), np.uint8), [FACE], "a title")
     assert outline(picture) == pytest.approx((150, 300, 300), abs=2)
     assert (picture[400:] == 255).mean() > 0.9  # the title's place
     assert (picture[400:] < 128).any()
