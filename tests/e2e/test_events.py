@@ -135,45 +135,90 @@ class TestTheQuestionsString:
         assert first == second
 
 
-@pytest.mark.usefixtures("forgetful")
-def test_the_demo_finds_nothing_off_and_draws_what_was_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the demo's pictures."""
     monkeypatch.setattr(demo, "OUT", tmp_path / "out")
-    (tmp_path / "out").mkdir()
+    demo.OUT.mkdir()
+    return demo.OUT
+
+
+class TestThePicturesOfTheDemo:
+    @pytest.mark.parametrize(
+        "name", ["nuclei_in_a_rectangle", "dab_positivity_in_a_rectangle", "density_in_a_rectangle"]
+    )
+    def test_show_what_the_viewer_of_slide_score_got(self, running_stack: Stack, out: Path, name: str) -> None:
+        event = read(f"slidescore/{name}")
+        viewed = demo_of_slidescore.post(running_stack, event)
+        demo_of_slidescore.draw(name, event, viewed, running_stack.slidescore)
+        assert_drawn(name)
+
+    def test_show_the_label_that_kili_sent_back(self, running_stack: Stack, out: Path) -> None:
+        assert list(demo_of_kili.story(running_stack)) == []
+        assert (out / "kili_motorcycle.png").exists()
+
+    def test_show_the_face_that_aiware_was_told(self, running_stack: Stack, out: Path) -> None:
+        assert list(demo_of_aiware.picture_at_once(running_stack)) == []
+        assert_drawn("aiware_face")
+
+
+@pytest.mark.thorough
+@pytest.mark.usefixtures("forgetful")
+def test_the_demo_finds_everything_as_expected_and_draws_it(out: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert whole_demo.main() == 0
-    shown, complaints = capfd.readouterr()
+    printed, complaints = capfd.readouterr()
     assert complaints == ""
-    assert all(path.stem in shown for path in EVENTS.values())
-
+    assert all(path.stem in printed for path in EVENTS.values())
     with_results = {name.partition("/")[2] for name, reply in REPLIES.items() if reply.get("results")}
-    assert {path.stem for path in demo.OUT.glob("*.png")} == with_results | {
-        "kili_motorcycle",
-        "aiware_face",
-        "aiware_minute",
-    }
+    pictures = {path.stem for path in out.glob("*.png")}
+    assert pictures == with_results | {"kili_motorcycle", "aiware_face", "aiware_minute"}
+    for name in ASSERTIONS:
+        assert_drawn(name)
 
-    field = slides.immunohistochemistry().pixels
-    blue, green, red = changed("nuclei_in_a_rectangle", field).astype(int).T
+
+def assert_drawn(name: str) -> None:
+    """A picture of the demo shows its result, as far as colours and places tell."""
+    ASSERTIONS[name](name)
+
+
+def _nuclei(name: str) -> None:
+    blue, green, red = changed(name, slides.immunohistochemistry().pixels).astype(int).T
     assert 0.02 < len(red) / (3 * 512) ** 2 < 0.5
     assert np.mean(green > np.maximum(blue, red)) > 0.5  # the colour of nuclei
 
-    points = changed("dab_positivity_in_a_rectangle", field)
-    for each in ANALYZERS["dab_positivity"].classes:
-        assert np.all(points == np.frombuffer(bytes.fromhex(each.color[1:]), np.uint8)[::-1], axis=1).sum() > 100
 
+def _grades(name: str) -> None:
+    points = changed(name, slides.immunohistochemistry().pixels)
+    for grade in ANALYZERS["dab_positivity"].classes:
+        bgr = np.frombuffer(bytes.fromhex(grade.color[1:]), np.uint8)[::-1]
+        assert np.all(points == bgr, axis=1).sum() > 100
+
+
+def _map(name: str) -> None:
     _, _, width, height = MAPPED
-    over = changed("density_in_a_rectangle", slides.mosaic(5000, 4000).pixels)
+    over = changed(name, slides.mosaic(5000, 4000).pixels)
     assert 0.5 < len(over) / (0.4 * width * 0.4 * height) < 1.1
     assert len(np.unique(over // 32, axis=0)) > 50  # many colours
 
+
+def _face(name: str) -> None:
     left, _, right, bottom = samples.FACE
-    assert outlined("aiware_face") == pytest.approx((left, right, bottom), abs=12)
+    assert outlined(name) == pytest.approx((left, right, bottom), abs=12)
+
+
+def _face_in_the_film(name: str) -> None:
     film = samples.video()
     faces = [np.array(face)[[0, 2, 3]] * (film.width, film.width, film.height) for face in film.faces[:100] if face]
-    assert min(np.abs(face - outlined("aiware_minute")).max() for face in faces) < 25
+    assert min(np.abs(face - outlined(name)).max() for face in faces) < 25
 
 
+ASSERTIONS = {
+    "nuclei_in_a_rectangle": _nuclei,
+    "dab_positivity_in_a_rectangle": _grades,
+    "density_in_a_rectangle": _map,
+    "aiware_face": _face,
+    "aiware_minute": _face_in_the_film,
+}
 MAPPED = (300, 200, 2600, 1800)
 """The region of events/slidescore/density_in_a_rectangle.json, on a slide that is drawn at 0.4."""
 

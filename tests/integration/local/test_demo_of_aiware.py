@@ -113,7 +113,10 @@ def test_a_job_that_goes_wrong_is_shown_to_its_end_and_said_to_be_off(
     monkeypatch.setattr(aiware, "say", shown.append)
     monkeypatch.setattr(demo, "OUT", tmp_path)
     running_stack.media.faults.add("status_404")
-    problems = list(aiware.minute_of_video(running_stack))
+    try:
+        problems = list(aiware.minute_of_video(running_stack))
+    finally:
+        running_stack.media.faults.clear()
     assert len(problems) == 2
     assert problems[0].startswith("the job is FAILED: url_not_found")
     assert problems[1] == "results [], not [1, 2, 3, 4, 5, 6]"
