@@ -29,7 +29,7 @@ from local.stack import Stack
 from local.stepfunctions import ACCOUNT
 
 QUICK = {"AiwareHeartbeatSeconds": "1", "AiwarePatienceSeconds": "4"}
-TIME_SCALE = 0.05
+TIME_SCALE = 0.02
 REGION = "us-east-1"
 
 
