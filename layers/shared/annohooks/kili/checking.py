@@ -85,6 +85,7 @@ def handle(
     by people stay. Raises AnnohooksError. The next delivery then does the rest.
     """
     assert event.project_id is not None  # see reason_to_ignore
+    logger.thread_safe_append_keys(project_id=event.project_id, rules=len(rules.rules), rule_set=rules.digest[:12])
     memory = Memory(settings.kili_table, deadline)
     asset_id = event.asset_id
     if asset_id is None and event.label_id:
