@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -30,8 +29,7 @@ _ANSWERING_S = 1.0
 _UNEXPECTED = "Something unexpected went wrong; the log of this webhook says where."
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """A request. query, path: the parameters of the query string and of the route. deadline: when to answer."""
 
     body: bytes
@@ -41,14 +39,13 @@ class Call:
     deadline: Deadline
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """A response. metric: the count of such answers goes up by one; GET requests count nothing."""
 
     content: bytes = b""
     status: int = 200
     media_type: str | None = "application/json"
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
     metric: str = "Answered"
 
 
@@ -72,8 +69,7 @@ def json_error(message: str, status: int) -> Answer:
     return json({"error": message}, status)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Routes:
+class Routes(msgspec.Struct, frozen=True, kw_only=True):
     """The endpoints of one function by method and path, such as "POST /kili", and what they share.
 
     api_timeout_s: how long the API in front of the function waits. max_body_bytes: a larger body is refused with 413.

@@ -1,14 +1,14 @@
 """The moment by which a request must be answered."""
 
 import time
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from annohooks.core.errors import DeadlineExceeded
 
 
-@dataclass(frozen=True, slots=True)
-class Deadline:
+class Deadline(msgspec.Struct, frozen=True):
     """A moment on the monotonic clock, in seconds."""
 
     moment_s: float

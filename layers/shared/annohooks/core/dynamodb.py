@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from annohooks.core import retry
 from annohooks.core.errors import Unavailable
@@ -34,8 +35,7 @@ def client() -> DynamoDBClient:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """A change of an item, and the condition under which it is made. Two of them are joined by `&`.
 
     assigned: new values by attribute. when: a condition in DynamoDB's language, with names written #name and values
@@ -44,8 +44,8 @@ class Change:
 
     assigned: Mapping[str, Any]
     when: str = ""
-    values: Mapping[str, Any] = field(default_factory=dict)
-    added: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Any] = {}
+    added: Mapping[str, Any] = {}
 
     def __and__(self, other: Change) -> Change:
         """Both changes at once, under both conditions. ValueError when they name different values alike."""

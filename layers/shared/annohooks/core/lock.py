@@ -9,8 +9,9 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from annohooks.core import retry
 from annohooks.core.deadline import Deadline, now_ms
@@ -24,8 +25,7 @@ _GRACE_S = 2.0
 """An owner that still holds a lock this long after its deadline is dead: Lambda has ended it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(msgspec.Struct, frozen=True):
     """The right to do something, which one owner at a time has until a moment (milliseconds since the epoch).
 
     It is kept in two attributes of an item: `<name>_owner` and `<name>_until_ms`.

@@ -6,9 +6,10 @@ import math
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import count
 from typing import TypeVar
+
+import msgspec
 
 from annohooks.core.deadline import Deadline
 
@@ -18,8 +19,7 @@ sleep: Callable[[float], object] = time.sleep
 """Pauses for a number of seconds. The local stack puts a shorter pause here."""
 
 
-@dataclass(frozen=True, slots=True)
-class Backoff:
+class Backoff(msgspec.Struct, frozen=True):
     """How often to try, and how long to pause in between.
 
     first_s: the pause after the first attempt. factor: each further pause is so many times as long, but longest_s at
