@@ -284,7 +284,7 @@ def job(minutes: int) -> list[Measurement]:
     total = sum(costs.values())
     shares = ", ".join(f"{service} {dollars / total:.0%}" for service, dollars in costs.items())
     return [
-        Measurement("", seconds, None, "s", f"one run, from the request to the last heartbeat; {how}; {counted}"),
+        Measurement("", seconds, None, "s", f"one run, from the request to the final heartbeat; {how}; {counted}"),
         Measurement(
             "_cost",
             total * 1000,

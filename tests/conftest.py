@@ -19,6 +19,7 @@ from moto.backends import get_backend
 
 from annohooks.aiware import state_machine
 from annohooks.core import auth, dynamodb, s3
+from annohooks.core.observability import logger
 from annohooks.kili.api import cache
 from local import stack, template
 from local.gateway import Gateway
@@ -80,6 +81,13 @@ def _is_thorough(item: pytest.Item) -> bool:
 
 def _function(item: pytest.Item) -> object:
     return getattr(item, "function", None)
+
+
+@pytest.fixture(autouse=True)
+def _log_without_keys() -> Iterator[None]:
+    """Outside an invocation nothing clears the keys that a test's code adds to the log lines of its thread."""
+    yield
+    logger.thread_safe_clear_keys()
 
 
 @pytest.fixture

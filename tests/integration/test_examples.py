@@ -123,7 +123,7 @@ def test_missing_or_wrong_model_is_named_until_it_is_corrected_and_then_kept(buc
     with pytest.raises(Unavailable, match=r'"stain_pixels\.onnx" could not be read'):
         segment(analyzer, Limits())
     bucket.put_object(Bucket="models", Key="stain_pixels.onnx", Body=model[0][:-1])
-    with pytest.raises(Unavailable, match="its sha256 is another"):
+    with pytest.raises(Unavailable, match="its sha256 is different"):
         segment(analyzer, Limits())
     bucket.put_object(Bucket="models", Key="stain_pixels.onnx", Body=model[0])
     assert segment(analyzer, Limits()).object_counts.any()

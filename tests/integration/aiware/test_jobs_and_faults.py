@@ -1,4 +1,4 @@
-"""A job and everything that may befall it: one last word, nothing after it, and each result once and in order."""
+"""A job and everything that may befall it: one final heartbeat, nothing after it, and each result once and in order."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ def thorough(*values: Any) -> Any:
 
 
 def assert_complete(task, results: int = RESULTS) -> None:
-    """One last word, after all results, each once and in order."""
+    """One final heartbeat, after all results, each once and in order."""
     assert task.state == "COMPLETE", task.failure_message
-    assert_one_last_word(task)
+    assert_one_final_heartbeat(task)
     assert [result.body["index"] for result in task.results] == list(range(1, results + 1))
     assert task.heartbeats[-1].body["messagesWritten"] == results
     assert task.heartbeats[-1].at_s >= task.results[-1].at_s
 
 
 def assert_failed(task, reason: str, says: str = "") -> None:
-    """One last word, which is the reason."""
+    """One final heartbeat, which is the reason."""
     assert (task.state, task.failure) == ("FAILED", reason)
     assert says in task.failure_message
-    assert_one_last_word(task)
+    assert_one_final_heartbeat(task)
 
 
-def assert_one_last_word(task) -> None:
+def assert_one_final_heartbeat(task) -> None:
     assert [beat.body["status"] for beat in task.heartbeats[:-1]] == ["running"] * (len(task.heartbeats) - 1)
 
 
-def test_results_come_in_order_and_then_the_last_word(engine):
+def test_results_come_in_order_and_then_the_final_heartbeat(engine):
     task = engine.process(startOffsetMS=60_000, endOffsetMS=64_000).wait(40)
     assert_complete(task)
     spans = [(result.body["startOffsetMs"], result.body["endOffsetMs"]) for result in task.results]
@@ -260,4 +260,4 @@ def test_a_file_that_is_no_video_is_told(engine):
 def test_a_video_that_breaks_off_is_told_or_read_as_far_as_it_goes(engine):
     task = engine.process(content=video()[:-3000]).wait(40)
     assert task.state in ("FAILED", "COMPLETE")
-    assert_one_last_word(task)
+    assert_one_final_heartbeat(task)

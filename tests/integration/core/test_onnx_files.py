@@ -78,7 +78,7 @@ def test_model_over_the_limit_is_refused():
 def test_model_whose_sha256_is_another_is_refused():
     sha256 = hashlib.sha256(MODEL).hexdigest()
     assert onnx_files.read("nets/one.onnx", sha256) == onnx_files.read("nets/one.onnx", sha256.upper()) == MODEL
-    with pytest.raises(Unavailable, match="sha256 is another"):
+    with pytest.raises(Unavailable, match="sha256 is different"):
         onnx_files.read("nets/one.onnx", "0" * 64)
 
 

@@ -116,14 +116,14 @@ def test_secret_that_the_function_would_not_accept_is_not_registered(server, run
 def test_wrong_key_is_reported_before_anything_is_changed(server, run):
     code, _, err = run(environ=ENVIRONMENT | {"KILI_API_KEY": "canary-wrong"})
     assert code == 1
-    assert err == "\nKili refused the API key while asking whose API key it is.\n"
+    assert err == "\nKili refused the API key while checking the API key.\n"
     assert server.webhooks == {}
 
 
 def test_unknown_project_is_reported_with_the_text_of_kili(server, run):
     code, _, err = run("--project", "none")
     assert code == 1
-    assert "Kili refused what was asked of it while activating the webhook" in err
+    assert "Kili refused the request while activating the webhook" in err
     assert "there is no project none" in err
     assert server.webhooks["annohooks"]["projects"] == []
 
@@ -132,7 +132,7 @@ def test_lost_answer_is_an_error(server, run):
     server.faults.add("unknown_outcome")
     code, _, err = run()
     assert code == 1
-    assert "It may be done all the same, so it is not repeated" in err
+    assert "Kili may have carried it out anyway, so it is not repeated" in err
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8301/v1/kili", "http://localhost:8301/", "http://[::1]:8301/"])
@@ -161,7 +161,7 @@ def test_closed_port_is_reported_once_in_one_sentence(run, monkeypatch, closed_a
     code, out, err = run("--endpoint", endpoint)
     assert (code, err) == (
         1,
-        f"\nKili could not be reached while asking whose API key it is. Is {endpoint} the right endpoint?\n",
+        f"\nKili could not be reached while checking the API key. Is {endpoint} the right endpoint?\n",
     )
     assert pauses
     assert "trying again" not in out
@@ -172,7 +172,7 @@ def test_server_that_does_not_answer_ends_the_run_in_time(run, monkeypatch, sile
     endpoint = f"http://{silent_address}/graphql"
     code, _, err = run("--endpoint", endpoint)
     assert code == 1
-    assert err.endswith(f" while asking whose API key it is. Is {endpoint} the right endpoint?\n")
+    assert err.endswith(f" while checking the API key. Is {endpoint} the right endpoint?\n")
 
 
 def test_log_level_is_restored(run):

@@ -69,7 +69,7 @@ class TestServer:
         [
             ("redirects", "answered with a redirect while reading the slide's metadata; redirects are not followed."),
             ("redirects_pixels", "answered with a redirect while reading the pixels; redirects are not followed."),
-            ("foreign_location", "referred to another server, which is not followed."),
+            ("foreign_location", "referred to another server; annohooks does not follow such addresses."),
         ],
     )
     def test_that_refers_to_another_server_is_not_followed(

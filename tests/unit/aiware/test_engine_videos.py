@@ -96,7 +96,7 @@ def test_a_picture_that_is_shown_at_several_samples_is_looked_at_once(monkeypatc
 
 def test_work_ends_at_the_deadline_between_samples(monkeypatch):
     video = film(monkeypatch, {0: STILL})
-    with pytest.raises(DeadlineExceeded, match="looking at the video"):
+    with pytest.raises(DeadlineExceeded, match="reading the video"):
         of_video(video, deadline=Deadline.after(0))
 
 

@@ -37,7 +37,7 @@ def test_a_running_heartbeat_counts_what_was_written_and_says_so_under_both_name
         "infoMs": "2 of 4 results",
         "infoMsg": "2 of 4 results",
     }
-    assert read(messages.running(job()))["infoMsg"] == "looking at the media"
+    assert read(messages.running(job()))["infoMsg"] == "reading the media"
 
 
 def test_a_failed_heartbeat_says_why():

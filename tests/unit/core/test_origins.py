@@ -266,6 +266,8 @@ def test_a_location_elsewhere_is_refused_without_repeating_it(origins, resolves_
     resolves_to(PUBLIC)
     with (
         open_outbound(origins.match("https://a.example.org")) as outbound,
-        pytest.raises(Upstream, match=r"^Slide Score referred to another server, which is not followed\.$"),
+        pytest.raises(
+            Upstream, match=r"^Slide Score referred to another server; annohooks does not follow such addresses\.$"
+        ),
     ):
         outbound.locate(location)

@@ -150,7 +150,7 @@ def test_an_operation_that_kili_may_have_carried_out_is_sent_again_only_if_it_is
     with pytest.raises(Upstream):
         execute(client)
     assert len(server.bodies) == attempts
-    with pytest.raises(OutcomeUnknown, match="It may be done all the same, so it is not repeated"):
+    with pytest.raises(OutcomeUnknown, match="Kili may have carried it out anyway, so it is not repeated"):
         execute(client, mutation=True)
     assert len(server.bodies) == attempts + 1
 
@@ -278,7 +278,7 @@ def test_a_graphql_error_is_definite_whatever_its_status(session, status, mutati
     client, server = session(errors("[accessDenied] You may not: a@example.org", "[other] No", status=status))
     with pytest.raises(Refused) as raised:
         execute(client, mutation)
-    assert raised.value.message == "Kili refused what was asked of it while asking (accessDenied)."
+    assert raised.value.message == "Kili refused the request while asking (accessDenied)."
     assert raised.value.code == "accessDenied"
     assert raised.value.detail == "[accessDenied] You may not: a@example.org"
     assert not raised.value.unknown_field
@@ -288,7 +288,7 @@ def test_a_graphql_error_is_definite_whatever_its_status(session, status, mutati
 @pytest.mark.parametrize("reply", [b'{"errors": 1}', b'{"errors": [null, {}]}', b'{"errors": [{"message": null}]}'])
 def test_errors_of_any_shape_are_a_refusal(session, reply):
     client, _ = session(Reply(body=reply))
-    with pytest.raises(Refused, match=r"^Kili refused what was asked of it while asking\.$"):
+    with pytest.raises(Refused, match=r"^Kili refused the request while asking\.$"):
         execute(client)
 
 
@@ -326,7 +326,7 @@ def test_a_value_that_cannot_be_sent_is_a_bad_request(session, value):
 
 @pytest.mark.parametrize("key", ["", " ", "key\n", "key\r\nX-Injected: 1", "schlüssel", "two words"])
 def test_a_key_that_cannot_be_sent_is_not_reported_as_a_wrong_key(key):
-    with pytest.raises(Unavailable, match=r"^The API key for Kili is not one that can be sent\.$"):
+    with pytest.raises(Unavailable, match=r"^The API key for Kili has characters that cannot be sent\.$"):
         Session(Endpoint.parse("https://kili.example.org/graphql"), key, Deadline.after(1), 1)
 
 

@@ -49,7 +49,7 @@ class Answering:
     def locate(self, url_or_path):
         path = url_or_path.removeprefix(ORIGIN)
         if not path.startswith("/") or path.startswith("//"):
-            raise Upstream("Slide Score referred to another server, which is not followed.")
+            raise Upstream("Slide Score referred to another server; annohooks does not follow such addresses.")
         return path
 
 

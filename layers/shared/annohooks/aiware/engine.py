@@ -84,7 +84,7 @@ class Engine:
         tracker = Tracker(self.sample_ms)
         last: Picture | None = None
         for at_ms, picture in video.frames(source, start_ms, stop_ms, self.sample_ms):
-            deadline.check("looking at the video")
+            deadline.check("reading the video")
             if picture is not last:
                 last, objects = picture, self.look(picture, deadline).objects
             tracker.add(at_ms, objects)

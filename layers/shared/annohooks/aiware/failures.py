@@ -57,9 +57,9 @@ _SEE_LOG = "Something unexpected went wrong; the log of this engine says where."
 _OUT_OF_TIME = "The work did not fit into maxTTL."
 _TOO_SLOW = "A step of the work took longer than a function may run. Shorter segments (segmentMs) help."
 _FUNCTION_ENDED = (
-    "A function ended in the middle of its work, most likely out of memory. Give it more, or send smaller media."
+    "A function ended in the middle of its work, most likely out of memory. Give it more memory, or send smaller media."
 )
-_THROTTLED = "There was no function to spare for the work. A higher concurrency of the account helps."
+_THROTTLED = "All functions that this AWS account may run at once were busy. A higher concurrency quota helps."
 _DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]+")
 

@@ -109,7 +109,7 @@ class Outbound:
         relative = url_or_path.startswith("/") and not url_or_path.startswith("//")
         parsed = split_url(self.origin + url_or_path if relative else url_or_path)
         if parsed is None or parsed[0] != self._origin._replace(explicit=False):
-            raise Upstream(f"{self._platform} referred to another server, which is not followed.")
+            raise Upstream(f"{self._platform} referred to another server; annohooks does not follow such addresses.")
         path, _, _ = parsed[1].partition("#")
         return path if path.startswith("/") else f"/{path}"
 

@@ -43,7 +43,7 @@ def read(key: str, sha256: str = "", most_bytes: int = MOST_BYTES) -> bytes:
     except BotoCoreError as error:
         raise Unavailable(f'The model "{key}" could not be read from the bucket for models: S3 failed.') from error
     if sha256 and hashlib.sha256(model).hexdigest() != sha256.lower():
-        raise Unavailable(f'The model "{key}" is not the one this analysis was made with: its sha256 is another.')
+        raise Unavailable(f'The model "{key}" is not the one that this analysis expects: its sha256 is different.')
     return model
 
 

@@ -32,7 +32,7 @@ VERBS = {
     "note_failure": lambda jobs, job: jobs.note_failure(job.id, failure("other", "why")),
     "start_completing": lambda jobs, job: jobs.start_completing(job.id),
     "start_failing": lambda jobs, job: jobs.start_failing(job.id),
-    "take_last_word": lambda jobs, job: jobs.take_last_word(job.id, "me", now_ms() + 60_000),
+    "take_final_heartbeat": lambda jobs, job: jobs.take_final_heartbeat(job.id, "me", now_ms() + 60_000),
     "give_up": lambda jobs, job: jobs.give_up(job.id),
     "relay_came": lambda jobs, job: jobs.relay_came(job.id, 0),
 }
@@ -69,14 +69,14 @@ def test_a_verb_does_what_the_drawn_table_says(jobs, accept, verb):
 
 
 @pytest.mark.parametrize(("stage", "over"), [("completing", "complete"), ("failing", "failed")])
-def test_a_delivered_last_word_ends_the_job_once_and_only_for_its_owner(jobs, accept, stage, over):
+def test_a_delivered_final_heartbeat_ends_the_job_once_and_only_for_its_owner(jobs, accept, stage, over):
     job = accept()
     changed(job, stage=stage)
-    mine = jobs.take_last_word(job.id, "me", now_ms() - 1)
-    theirs = jobs.take_last_word(job.id, "they", now_ms() + 60_000)
-    assert jobs.record_delivery(mine.id, record.last_word_delivered(mine)) is None
-    assert jobs.record_delivery(mine.id, record.last_word_delivered(theirs)).stage == over
-    assert jobs.record_delivery(mine.id, record.last_word_delivered(theirs)) is None
+    mine = jobs.take_final_heartbeat(job.id, "me", now_ms() - 1)
+    theirs = jobs.take_final_heartbeat(job.id, "they", now_ms() + 60_000)
+    assert jobs.record_delivery(mine.id, record.final_heartbeat_delivered(mine)) is None
+    assert jobs.record_delivery(mine.id, record.final_heartbeat_delivered(theirs)).stage == over
+    assert jobs.record_delivery(mine.id, record.final_heartbeat_delivered(theirs)) is None
 
 
 def test_a_change_that_meets_a_transaction_is_made_a_moment_later(jobs, accept, failing_once):
@@ -128,7 +128,7 @@ def test_a_job_that_began_keeps_its_time(jobs, accept):
 
 
 @pytest.mark.parametrize(("stage", "over"), [("completing", "complete"), ("failing", "failed")])
-def test_a_chunk_that_comes_while_the_last_word_is_delivered_to_others_is_the_next_attempt(
+def test_a_chunk_that_comes_while_the_final_heartbeat_is_delivered_to_others_is_the_next_attempt(
     jobs, accept, identity, monkeypatch, stage, over
 ):
     job, pauses = accept(), []
@@ -147,7 +147,7 @@ def test_a_chunk_that_comes_while_the_last_word_is_delivered_to_others_is_the_ne
     assert jobs.newest(identity) == again
 
 
-def test_a_last_word_that_is_never_delivered_does_not_hold_a_chunk_up_for_ever(accept, identity, pauses):
+def test_a_final_heartbeat_that_is_never_delivered_does_not_hold_a_chunk_up_for_ever(accept, identity, pauses):
     job = accept()
     changed(job, stage="completing")
     with pytest.raises(Unavailable, match="just ending"):
@@ -165,6 +165,6 @@ def test_a_chunk_is_tried_20_times(accept):
 
 
 @pytest.mark.parametrize(("limit_s", "reserved_s"), [(5, 2), (10, 2), (60, 12), (300, 15), (43_200, 15)])
-def test_time_is_reserved_for_the_last_word(accept, limit_s, reserved_s):
+def test_time_is_reserved_for_the_final_heartbeat(accept, limit_s, reserved_s):
     job: Job = accept(limit_s=limit_s)
     assert job.limit_ms - job.work_until_ms == reserved_s * 1000

@@ -1,4 +1,4 @@
-"""The outbox: messages are laid in once, and collected in order."""
+"""The outbox: messages are written once, and collected in order."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ def outbox(jobs):
 
 
 @pytest.fixture
-def lay_in(jobs, accept, outbox):
-    """lay_in(content, content_type): lays a result into the outbox of one job. Returns the record."""
+def put_message(jobs, accept, outbox):
+    """put_message(content, content_type): writes a result to the outbox of one job. Returns the record."""
     job_id = accept().id
 
-    def lay_in(content: bytes, content_type: str = "application/json"):
+    def put_message(content: bytes, content_type: str = "application/json"):
         job = jobs.take_posting(jobs.read(job_id), "me", now_ms() + 60_000)
         return outbox.deliver(job, "result", Body(content, content_type), record.result_delivered(job, 1), soon())
 
-    return lay_in
+    return put_message
 
 
 @pytest.mark.parametrize(("content_type", "max_bytes"), [("application/json", 5_200_000), (FORM, 4_400_000)])
-def test_a_body_that_lambda_could_not_answer_with_is_refused(jobs, accept, lay_in, content_type, max_bytes):
+def test_a_body_that_lambda_could_not_answer_with_is_refused(jobs, accept, put_message, content_type, max_bytes):
     with pytest.raises(Failure, match=r"too large.*segmentMs") as failed:
-        lay_in(bytes(max_bytes + 1), content_type)
+        put_message(bytes(max_bytes + 1), content_type)
     assert failed.value.reason == "other"
-    assert lay_in(bytes(max_bytes), content_type).results_posted == 1
+    assert put_message(bytes(max_bytes), content_type).results_posted == 1
     assert len(jobs.messages(accept().id, 0, 10)) == 1
 
 
-def test_a_message_that_another_one_overtakes_is_laid_in_behind_it(jobs, accept, outbox, lay_in):
+def test_a_message_that_another_one_overtakes_is_written_behind_it(jobs, accept, outbox, put_message):
     stale = jobs.take_heartbeat(accept().id, "me", now_ms() + 60_000)
-    lay_in(b'"first"')
+    put_message(b'"first"')
     outbox.deliver(stale, "heartbeat", Body(b'"second"'), record.heartbeat_delivered(stale), soon())
     assert [(message.sequence, message.body) for message in jobs.messages(stale.id, 0, 10)] == [
         (1, '"first"'),
@@ -54,7 +54,7 @@ def test_a_message_that_another_one_overtakes_is_laid_in_behind_it(jobs, accept,
     ]
 
 
-def test_a_message_whose_sender_lost_the_right_to_post_is_not_laid_in(jobs, accept, outbox):
+def test_a_message_whose_sender_lost_the_right_to_post_is_not_put_in_the_outbox(jobs, accept, outbox):
     mine = jobs.take_heartbeat(accept().id, "me", now_ms() - 1)
     jobs.take_heartbeat(mine.id, "another", now_ms() + 60_000)
     assert outbox.deliver(mine, "heartbeat", Body(b"{}"), record.heartbeat_delivered(mine), soon()) is None
@@ -68,16 +68,16 @@ def test_a_message_that_others_always_overtake_is_given_up(jobs, accept, outbox,
         changed(job, last_message=job.last_message + 1)
         return False
 
-    monkeypatch.setattr(jobs, "lay_in", overtaken)
+    monkeypatch.setattr(jobs, "put_message", overtaken)
     with pytest.raises(Unavailable, match="Too many messages"):
         outbox.deliver(job, "heartbeat", Body(b"{}"), record.heartbeat_delivered(job), soon())
     assert len(pauses) == 20
 
 
-def test_messages_are_collected_in_order_and_done_after_the_last_word(jobs, accept, lay_in):
+def test_messages_are_collected_in_order_and_done_after_the_final_heartbeat(jobs, accept, put_message):
     job, collector = accept(), Collector(settings())
-    lay_in(b'{"index": 1}')
-    lay_in(b"\xff\xd8", FORM)
+    put_message(b'{"index": 1}')
+    put_message(b"\xff\xd8", FORM)
     first, second = collector.collect(job.id, Query()).messages
     assert (first.sequence, first.webhook, json.loads(bytes(first.body))) == (1, "result", {"index": 1})
     assert (second.base64, second.content_type) == ("/9g=", FORM)
@@ -88,9 +88,9 @@ def test_messages_are_collected_in_order_and_done_after_the_last_word(jobs, acce
     assert collector.collect(job.id, Query(after=2)).done
 
 
-def test_a_batch_ends_before_it_is_too_large(accept, lay_in):
+def test_a_batch_ends_before_it_is_too_large(accept, put_message):
     for _ in range(3):
-        lay_in(bytes(2_000_000), FORM)
+        put_message(bytes(2_000_000), FORM)
     assert len(Collector(settings()).collect(accept().id, Query()).messages) == 1
 
 

@@ -1,4 +1,4 @@
-"""The tasks that talk to the toolkit: heartbeats, results, and one last word, however many do them at once."""
+"""The tasks that talk to the toolkit: heartbeats, results, and one final heartbeat, however many do them at once."""
 
 from __future__ import annotations
 
@@ -176,10 +176,10 @@ def test_a_result_that_is_missing_at_the_end_is_told(jobs, running, reporter):
         reporter.finish(running.id, soon())
 
 
-# ---- the last word
+# ---- the final heartbeat
 
 
-def test_a_last_word_that_meets_another_write_is_laid_in_once_a_moment_later(jobs, accept, failing_once):
+def test_a_final_heartbeat_that_meets_another_write_is_written_once_a_moment_later(jobs, accept, failing_once):
     job = accept()
     jobs.finish(job.id)
     reasons = [{"Code": "None"}, {"Code": "TransactionConflict"}]
@@ -192,7 +192,9 @@ def test_a_last_word_that_meets_another_write_is_laid_in_once_a_moment_later(job
     assert jobs.read(job.id).stage == "complete"
 
 
-def test_of_two_tasks_that_end_a_job_at_once_one_delivers_the_last_word(jobs, running, listener, reporter, monkeypatch):
+def test_of_two_tasks_that_end_a_job_at_once_one_delivers_the_final_heartbeat(
+    jobs, running, listener, reporter, monkeypatch
+):
     # moto, unlike DynamoDB, does not make the changes of an item one after the other.
     client, lock = dynamodb.client(), threading.Lock()
     real = client._make_api_call
@@ -214,7 +216,7 @@ def test_of_two_tasks_that_end_a_job_at_once_one_delivers_the_last_word(jobs, ru
     assert jobs.read(running.id).stage == "complete"
 
 
-def test_a_last_word_that_must_wait_for_another_post_gives_up_at_the_deadline(jobs, running, reporter, pauses):
+def test_a_final_heartbeat_that_must_wait_for_another_post_gives_up_at_the_deadline(jobs, running, reporter, pauses):
     jobs.take_heartbeat(running.id, "another", now_ms() + 60_000)
     with pytest.raises(DeadlineExceeded):
         reporter.fail(running.id, failure("other", "why"), Deadline.after(2))
@@ -222,7 +224,7 @@ def test_a_last_word_that_must_wait_for_another_post_gives_up_at_the_deadline(jo
 
 
 @pytest.mark.parametrize(("silent_s", "reason"), [(0, "external_error"), (3000, "other")])
-def test_a_last_word_that_is_refused_is_tried_again_unless_the_toolkit_was_silent_for_long(
+def test_a_final_heartbeat_that_is_refused_is_tried_again_unless_the_toolkit_was_silent_for_long(
     jobs, running, listener, reporter, silent_s, reason
 ):
     listener.status = 404
@@ -238,25 +240,25 @@ def test_a_last_word_that_is_refused_is_tried_again_unless_the_toolkit_was_silen
 
 
 @pytest.mark.parametrize(
-    ("stage", "status", "last_word"),
+    ("stage", "status", "final_heartbeat"),
     [
         ("running", "ABORTED", {"status": "failed", "failureReason": "other", "failureMsg": "The job was stopped."}),
         ("running", "FAILED", {"status": "failed", "failureReason": "internal_error"}),
         ("completing", "FAILED", {"status": "complete"}),
     ],
 )
-def test_the_watchdog_delivers_a_last_word_that_is_missing_once(
-    jobs, running, listener, reporter, stage, status, last_word
+def test_the_watchdog_delivers_a_final_heartbeat_that_is_missing_once(
+    jobs, running, listener, reporter, stage, status, final_heartbeat
 ):
     changed(running, stage=stage)
     for _ in range(2):
         reporter.watch(running.id, status, soon())
     (body,) = listener.bodies
-    assert last_word.items() <= body.items()
-    assert jobs.read(running.id).stage == last_word["status"]
+    assert final_heartbeat.items() <= body.items()
+    assert jobs.read(running.id).stage == final_heartbeat["status"]
 
 
-def test_a_job_whose_last_word_nobody_takes_is_lost(jobs, running, listener, reporter):
+def test_a_job_whose_final_heartbeat_nobody_takes_is_lost(jobs, running, listener, reporter):
     listener.status = 404
     reporter.watch(running.id, "FAILED", soon())
     assert jobs.read(running.id).stage == "lost"

@@ -190,5 +190,5 @@ def test_refusal_of_kili_can_be_caught_as_an_error_of_the_sdk_and_is_upstream_ot
     server.faults.plan("refuses", on="sendAssetsBackToQueue", times=2)
     submit(catching)
     assert catching._handler.seen == 'GraphQL error: "[serviceUnavailable] Try again later."'
-    with pytest.raises(Upstream, match=r"^Kili refused what was asked of it while sending the asset back"):
+    with pytest.raises(Upstream, match=r"^Kili refused the request while sending the asset back"):
         submit(handler("on_submit", "self.kili.send_back_to_queue(asset_ids=[asset_id])"))

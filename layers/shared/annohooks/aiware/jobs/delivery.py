@@ -1,4 +1,4 @@
-"""The ways to the toolkit: messages are posted to its webhooks, or laid into the outbox that its relay collects."""
+"""How messages reach the toolkit: they are posted to its webhooks, or its relay collects them from the outbox."""
 
 from __future__ import annotations
 

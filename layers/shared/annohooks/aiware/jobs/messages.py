@@ -33,17 +33,17 @@ class Segment(msgspec.Struct, frozen=True):
 
 def running(job: Job) -> Body:
     """The heartbeat of a job that is under way."""
-    progress = f"{job.results_posted} of {job.segments} results" if job.segments else "looking at the media"
+    progress = f"{job.results_posted} of {job.segments} results" if job.segments else "reading the media"
     return _heartbeat("running", job, progress)
 
 
 def complete(job: Job) -> Body:
-    """The last heartbeat of a job whose results are posted."""
+    """The final heartbeat of a job whose results are posted."""
     return _heartbeat("complete", job, f"{job.results_posted} of {job.segments} results")
 
 
 def failed(job: Job, why: Failure) -> Body:
-    """The last heartbeat of a job that failed."""
+    """The final heartbeat of a job that failed."""
     return _heartbeat("failed", job, "failed", failureReason=why.reason, failureMsg=one_line(why.message))
 
 

@@ -34,7 +34,7 @@ _JOB_ID = re.compile(r"[0-9a-f]{40}-[0-9]{1,2}")
 
 
 class Outbox:
-    """Lays messages in. A message and what its delivery changes are written together: nothing is laid in twice."""
+    """Writes messages. One transaction writes a message and what its delivery changes, so no message is there twice."""
 
     def __init__(self, jobs: Jobs, staging: Staging) -> None:
         self._jobs = jobs
@@ -43,18 +43,18 @@ class Outbox:
     def deliver(
         self, job: Job, webhook: WebhookKind, body: Body, on_delivery: Change, deadline: Deadline
     ) -> Job | None:
-        """Lays a message in behind the newest one. Raises Unavailable when other messages keep coming in between."""
+        """Writes a message behind the newest one. Raises Unavailable when other messages keep coming in between."""
         message = self._message(job.id, webhook, body)
         for attempt in range(1, _MAX_RACES + 1):
-            if self._jobs.lay_in(job, message, on_delivery):
+            if self._jobs.put_message(job, message, on_delivery):
                 return self._jobs.read(job.id)
             current = self._jobs.read(job.id)
             if current.last_message == job.last_message:  # no other message came: on_delivery does not apply
                 return None
             job = current
-            deadline.check("laying a message into the outbox")
+            deadline.check("writing a message to the outbox")
             retry.pause(_RACE.pause_s(attempt))
-        raise Unavailable("Too many messages are being laid into the outbox at once.")
+        raise Unavailable("Too many messages are being written to the outbox at once.")
 
     def _message(self, job_id: str, webhook: WebhookKind, body: Body) -> Message:
         is_json = body.content_type == JSON

@@ -9,8 +9,8 @@ The stages, which never go back:
         |          |           |            +-------> lost
         +----------+-----------+---> failing -------> failed, or lost
 
-finishing: every result is posted. completing, failing: the last heartbeat, the "last word", is being delivered. lost:
-the last word could not be delivered.
+finishing: every result is posted. completing, failing: the final heartbeat is being delivered. lost:
+the final heartbeat could not be delivered.
 
 What each verb does to a job's stage. "=": the record changes, and the stage stays. "-": the verb does nothing, and
 returns None. "over" stands for complete, failed and lost.
@@ -30,13 +30,13 @@ returns None. "over" stands for complete, failed and lost.
     note_failure          =           =           =           =           =           =
     start_completing      -           -           completing  completing  -           -
     start_failing         failing     failing     failing     -           failing     -
-    take_last_word        -           -           -           =           =           -
+    take_final_heartbeat  -           -           -           =           =           -
     give_up               -           -           -           lost        lost        -
     relay_came            =           =           =           =           =           =
 
-`accept` gives a new request the job that is under way. What the delivery of a message changes stands at the end:
-`heartbeat_delivered` and `result_delivered` keep the stage; `last_word_delivered` turns completing into complete, and
-failing into failed.
+`accept` gives a new request the job that is under way. The functions at the end say what the delivery of a
+message changes: `heartbeat_delivered` and `result_delivered` keep the stage; `final_heartbeat_delivered` turns
+completing into complete, and failing into failed.
 """
 
 from __future__ import annotations
@@ -68,13 +68,13 @@ _RETRIES_END_MS = 90_000
 """The toolkit's three tries of one request have come by then, even if the API let each of them wait."""
 _OVERDUE_MS = 120_000
 """A job that is not over this long after its limit has nobody left who works on it."""
-_MAX_LAST_WORD_MS = 15_000
-_MIN_LAST_WORD_MS = 2_000
+_MAX_FINAL_HEARTBEAT_MS = 15_000
+_MIN_FINAL_HEARTBEAT_MS = 2_000
 _ENDING_S, _ENDING_POLL_S = 8.0, 0.2
 
 _HEARTBEAT = Lease("heartbeat")
 _POSTING = Lease("posting")
-"""The right to post a result or the last word."""
+"""The right to post a result or the final heartbeat."""
 
 
 class WebhookUrls(msgspec.Struct, frozen=True):
@@ -88,10 +88,10 @@ class WebhookUrls(msgspec.Struct, frozen=True):
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """A record. Moments are milliseconds since the epoch.
 
-    limit_ms: when the last word must be delivered. heard_ms: when the toolkit last took a message or sent the chunk
-    again. expires: when DynamoDB deletes the record, in seconds since the epoch. results_ready: the segments whose
-    results are staged. next_result: the segment whose result is posted next. last_message: the newest message of the
-    outbox. last_collected: the newest message that the relay has delivered.
+    limit_ms: when the final heartbeat must be delivered. heard_ms: when the toolkit last took a message or sent the
+    chunk again. expires: when DynamoDB deletes the record, in seconds since the epoch. results_ready: the segments
+    whose results are staged. next_result: the segment whose result is posted next. last_message: the newest message of
+    the outbox. last_collected: the newest message that the relay has delivered.
     """
 
     id: str = msgspec.field(name="job")
@@ -134,9 +134,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def work_until_ms(self) -> int:
-        """When the work must end. A fifth of the time, 2 to 15 s, is reserved for the last word."""
+        """When the work must end. A fifth of the time, 2 to 15 s, is reserved for the final heartbeat."""
         fifth_ms = (self.limit_ms - self.accepted_ms) // 5
-        return self.limit_ms - min(_MAX_LAST_WORD_MS, max(_MIN_LAST_WORD_MS, fifth_ms))
+        return self.limit_ms - min(_MAX_FINAL_HEARTBEAT_MS, max(_MIN_FINAL_HEARTBEAT_MS, fifth_ms))
 
     def remaining_s(self) -> float:
         """Seconds until the work must end. Negative when that moment is past."""
@@ -147,7 +147,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         return (now_ms() - self.heard_ms) / 1000
 
     def has_ended_for(self, webhooks: WebhookUrls) -> bool:
-        """Whether the last word was or is being delivered to these webhooks, which came a short time ago.
+        """Whether the final heartbeat was or is being delivered to these webhooks, which came a short time ago.
 
         A request with these webhooks is then one of the toolkit's three tries. It must not start the work again.
         """
@@ -215,7 +215,7 @@ class Jobs:
         raise Unavailable("This chunk was tried too often.")
 
     def _settled(self, job_id: str) -> Job:
-        """The record, once its last word is delivered. Raises Unavailable when that takes long."""
+        """The record, once its final heartbeat is delivered. Raises Unavailable when that takes long."""
 
         def is_settled(job: Job) -> bool:
             return job.stage not in ENDING or job.is_overdue()
@@ -300,25 +300,25 @@ class Jobs:
         return self._apply(job.id, _POSTING.taken(owner, until_ms) & is_next & _in_stage(*WORKING))
 
     def release_posting(self, job_id: str, owner: str) -> Job | None:
-        """Gives the right to post a result or the last word back."""
+        """Gives the right to post a result or the final heartbeat back."""
         return self._apply(job_id, _POSTING.released(owner))
 
-    # ---- the last word
+    # ---- the final heartbeat
 
     def start_completing(self, job_id: str) -> Job | None:
-        """The last word will be that the job is complete."""
+        """The final heartbeat will be that the job is complete."""
         return self._apply(job_id, Change({"stage": "completing"}) & _in_stage("finishing", "completing"))
 
     def start_failing(self, job_id: str) -> Job | None:
-        """The last word will be that the job failed."""
+        """The final heartbeat will be that the job failed."""
         return self._apply(job_id, Change({"stage": "failing"}) & _in_stage(*WORKING, "finishing", "failing"))
 
-    def take_last_word(self, job_id: str, owner: str, until_ms: int) -> Job | None:
-        """Takes the right to deliver the last word. Does nothing while anybody may be posting."""
+    def take_final_heartbeat(self, job_id: str, owner: str, until_ms: int) -> Job | None:
+        """Takes the right to deliver the final heartbeat. Does nothing while anybody may be posting."""
         return self._apply(job_id, _POSTING.taken(owner, until_ms) & _HEARTBEAT.is_free() & _in_stage(*ENDING))
 
     def give_up(self, job_id: str) -> Job | None:
-        """The last word could not be delivered."""
+        """The final heartbeat could not be delivered."""
         return self._apply(job_id, Change({"stage": "lost"}) & _in_stage(*ENDING))
 
     # ---- messages
@@ -327,7 +327,7 @@ class Jobs:
         """Records a message that the toolkit has taken. on_delivery: one of the changes below."""
         return self._apply(job_id, on_delivery & Change({"heard_ms": now_ms()}))
 
-    def lay_in(self, job: Job, message: Message, on_delivery: Change) -> bool:
+    def put_message(self, job: Job, message: Message, on_delivery: Change) -> bool:
         """Puts a message into the outbox behind the newest, and records it as delivered, in one transaction.
 
         Returns False, and does nothing, when the change does not apply or the outbox has another message by now.
@@ -377,8 +377,8 @@ def result_delivered(job: Job, size: int) -> Change:
     return _POSTING.released(job.posting_owner) & is_next
 
 
-def last_word_delivered(job: Job) -> Change:
-    """The last word is delivered by the owner of the right to post it."""
+def final_heartbeat_delivered(job: Job) -> Change:
+    """The final heartbeat is delivered by the owner of the right to post it."""
     over: Stage = "complete" if job.stage == "completing" else "failed"
     return _POSTING.released(job.posting_owner) & Change({"stage": over}) & _in_stage(job.stage)
 

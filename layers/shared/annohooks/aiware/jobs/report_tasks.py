@@ -1,4 +1,4 @@
-"""The state machine's tasks that talk to the toolkit: heartbeats, results, and the last word."""
+"""The state machine's tasks that talk to the toolkit: heartbeats, results, and the final heartbeat."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from annohooks.core.staging import Staging
 _MAX_HEARTBEAT_S = 10.0
 _MAX_RESULT_S = 30.0
 """What posting a result may take, with its repetitions."""
-_MAX_LAST_WORD_S = 8.0
+_MAX_FINAL_HEARTBEAT_S = 8.0
 _MIN_POST_S = 0.5
 """A post is not begun when it has less time than this."""
 _CLOCK_SKEW_S = 1.0
@@ -183,10 +183,10 @@ class Reporter:
             if token:
                 state_machine.release(token)
 
-    # ---- the last word
+    # ---- the final heartbeat
 
     def note_failure(self, job_id: str, why: Failure) -> None:
-        """Keeps why the work failed for the last word."""
+        """Stores the reason of a failure for the final heartbeat."""
         self._jobs.note_failure(job_id, why)
         logger.warning("the work failed", extra={"job": job_id, "reason": why.reason, "why": why.message})
 
@@ -201,28 +201,28 @@ class Reporter:
         self._end(job_id, why, deadline)
 
     def _end(self, job_id: str, why: Failure, deadline: Deadline) -> None:
-        """Delivers the last word that the record's stage asks for. why: the failure, if none was noted."""
-        job = self._take_last_word(job_id, deadline)
+        """Delivers the final heartbeat that the record's stage asks for. why: the failure, if none was noted."""
+        job = self._take_final_heartbeat(job_id, deadline)
         if job is None:
             return
         if job.stage == "completing":
-            self._deliver_last_word(job, messages.complete(job))
+            self._deliver_final_heartbeat(job, messages.complete(job))
         else:
-            self._deliver_last_word(job, messages.failed(job, job.failure or why))
+            self._deliver_final_heartbeat(job, messages.failed(job, job.failure or why))
 
-    def _take_last_word(self, job_id: str, deadline: Deadline) -> Job | None:
-        """The record with the right to deliver the last word, once nobody posts any more; None if it is delivered."""
+    def _take_final_heartbeat(self, job_id: str, deadline: Deadline) -> Job | None:
+        """The record with the right to deliver the final heartbeat, when nobody posts any more; None if delivered."""
         owner = uuid.uuid4().hex
         while True:
-            job = self._jobs.take_last_word(job_id, owner, _lease_end_ms(_MAX_LAST_WORD_S))
+            job = self._jobs.take_final_heartbeat(job_id, owner, _lease_end_ms(_MAX_FINAL_HEARTBEAT_S))
             if job is not None or self._jobs.read(job_id).stage not in ENDING:
                 return job
             deadline.check("waiting for other tasks to end")
             retry.pause(_POLL_S)
 
-    def _deliver_last_word(self, job: Job, body: messages.Body) -> None:
+    def _deliver_final_heartbeat(self, job: Job, body: messages.Body) -> None:
         """Raises Failure when the toolkit does not take it: `other` if the toolkit has been silent for too long."""
-        on_delivery, deadline = record.last_word_delivered(job), Deadline.after(_MAX_LAST_WORD_S)
+        on_delivery, deadline = record.final_heartbeat_delivered(job), Deadline.after(_MAX_FINAL_HEARTBEAT_S)
         try:
             delivered = self._delivery.deliver(job, "heartbeat", body, on_delivery, deadline)
         except Failure as refusal:
@@ -232,13 +232,13 @@ class Reporter:
             raise
         ended = delivered or self._jobs.read(job.id)
         if ended.stage not in OVER:
-            raise Unavailable("The last word of a job could not be recorded.")
+            raise Unavailable("The final heartbeat of a job could not be recorded.")
         logger.info("the job is over", extra={"job": job.id, "stage": ended.stage, "results": job.results_posted})
 
     def watch(self, job_id: str, status: str, deadline: Deadline) -> None:
-        """Delivers the last word of a job whose execution ended badly, unless it is delivered.
+        """Delivers the final heartbeat of a job whose execution ended badly, unless it is delivered.
 
-        A job whose last word cannot be delivered is given up as lost. status: FAILED, TIMED_OUT or ABORTED.
+        A job whose final heartbeat cannot be delivered is given up as lost. status: FAILED, TIMED_OUT or ABORTED.
         """
         try:
             job = self._jobs.read(job_id)

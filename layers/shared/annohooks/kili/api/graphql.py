@@ -93,7 +93,7 @@ class Refused(Upstream):
         self.detail = texts[0][:_DETAIL]
         self.unknown_field = any("Cannot query field" in text for text in texts)
         self.transient = any(_TRANSIENT.search(text) for text in texts)
-        super().__init__(f"{PLATFORM} refused what was asked of it while {doing}{f' ({self.code})' * bool(code)}.")
+        super().__init__(f"{PLATFORM} refused the request while {doing}{f' ({self.code})' * bool(code)}.")
 
 
 class _Failure(NamedTuple):
@@ -116,7 +116,7 @@ class Session:
 
     def __init__(self, endpoint: Endpoint, api_key: str, deadline: Deadline, read_timeout_s: float) -> None:
         if not _KEY.fullmatch(api_key):
-            raise Unavailable(f"The API key for {PLATFORM} is not one that can be sent.")
+            raise Unavailable(f"The API key for {PLATFORM} has characters that cannot be sent.")
         self._endpoint = endpoint
         self._api_key = api_key
         self._deadline = deadline
@@ -156,7 +156,9 @@ class Session:
             if not isinstance(answer, _Failure):
                 return answer
             if answer.uncertain and mutation:
-                raise OutcomeUnknown(f"{answer.error.message} It may be done all the same, so it is not repeated.")
+                raise OutcomeUnknown(
+                    f"{answer.error.message} {PLATFORM} may have carried it out anyway, so it is not repeated."
+                )
             pause_s = _BACKOFF.pause_s(attempt) if answer.retry_after_s is None else answer.retry_after_s
             if attempt >= answer.attempts or not retry.pause(pause_s, self._deadline, ANSWER_S):
                 raise answer.error

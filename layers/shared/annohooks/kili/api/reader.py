@@ -122,7 +122,7 @@ class Reader:
 
     def is_due_back(self, project_id: str, label_id: str) -> bool:
         """Whether a label is still the current one, and its asset is not in the queue because of it."""
-        doing = "looking at the label again"
+        doing = "reading the label again"
         where = {"id": label_id, "project": {"id": project_id}}
         rows = self.query(documents.LABEL_STATE, {"where": where, "first": 1, "skip": 0}, doing)
         labels = converted(rows or [], list[LabelRow], doing)
@@ -231,7 +231,7 @@ class Reader:
         cached = cache.viewers.get(self._viewer)
         if cached is not None:
             return cached
-        doing = "asking whose API key it is"
+        doing = "checking the API key"
         return cache.viewers.put(self._viewer, converted(self.query(documents.VIEWER, {}, doing), Id, doing).id)
 
     def rows(

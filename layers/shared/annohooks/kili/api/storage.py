@@ -60,7 +60,7 @@ class Storage:
             attempts=_ATTEMPTS,
         ).body
         if not content:
-            raise NotStored(f"{PLATFORM}'s storage has nothing in the label yet.")
+            raise NotStored(f"{PLATFORM}'s storage has no content for the label yet.")
         return content
 
     def _server(self, url: str) -> Outbound:
