@@ -306,7 +306,7 @@ def _items_after_collection() -> list[dict[str, Any]]:
         for page in table.get_paginator("scan").paginate(TableName=stack.RESOURCES["JobsTable"]):
             items += page["Items"]
         record = next(item for item in items if _is_record(item))
-        if record["collected"] == record["last"]:
+        if record["last_collected"] == record["last_message"]:
             return items
         if time.monotonic() > until:
             raise TimeoutError("the relay has not acknowledged the last message")

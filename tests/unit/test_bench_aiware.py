@@ -1,5 +1,8 @@
 """The counts of the benchmarks of whole jobs, and the costs that follow from them."""
 
+import json
+import subprocess
+import sys
 import threading
 from collections import Counter
 
@@ -8,7 +11,7 @@ import pytest
 from bench import aiware, prices
 from bench.aiware import billed_requests, size_bytes
 from bench.instances import FunctionError, Instances, Invocation
-from local.template import Function
+from local.template import ROOT, Function
 
 HANDLER = """
 import os, pathlib, tempfile
@@ -175,3 +178,11 @@ def test_usage_of_a_function_has_the_memory_and_disk_of_the_template():
     assert (usage.invocations, usage.seconds) == (1, 1.5)
     assert usage.gb_s == pytest.approx(1.5 * 1769 / 1024)
     assert usage.disk_gb_s == pytest.approx(1.5 * (10_240 - 512) / 1024)
+
+
+@pytest.mark.thorough
+def test_a_whole_job_is_measured_and_costs_what_its_parts_cost():
+    run = subprocess.run([sys.executable, "-m", "bench.aiware", "job", "1"], capture_output=True, check=True, cwd=ROOT)
+    (_, seconds, *_), (_, dollars, *_) = json.loads(run.stdout)
+    assert 0 < seconds < 60
+    assert 0.3 < dollars < 1.5
