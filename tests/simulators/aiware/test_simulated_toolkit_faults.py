@@ -6,16 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import urllib3
-from toolkit_engine import (
-    ACK,
-    DONE,
-    Engine,
-    failed,
-    heartbeat,
-    post_text,
-    result,
-)
+from toolkit_engine import ACK, DONE, Engine, failed, heartbeat, post_text, posted, result
 from urllib3.exceptions import NewConnectionError, ProtocolError
 
 from local.simulators.aiware import Task, Toolkit
@@ -23,8 +14,10 @@ from local.simulators.aiware.answer_faults import REFUSING
 
 pytestmark = pytest.mark.thorough
 
+BODIES = {"heartbeat": b'{"status": "running", "infoMs": "", "infoMsg": ""}', "result": b'{"output": {}}'}
 
-def posted(task: Task, webhook: str) -> int:
+
+def send(task: Task, webhook: str) -> int:
     return heartbeat(task) if webhook == "heartbeat" else result(task)
 
 
@@ -35,15 +28,14 @@ def accepted(task: Task, webhook: str) -> int:
 both = pytest.mark.parametrize("webhook", ["heartbeat", "result"])
 
 
-class TestPlanned:
-    def test_a_fault_strikes_chosen_messages_and_no_others(self, toolkit: Toolkit, task: Task) -> None:
-        toolkit.faults.plan("result_500", skip=1, times=2)
-        assert heartbeat(task) == 204
-        assert [result(task, index) for index in (1, 2, 2)] == [204, 500, 500]
-        assert toolkit.faults.planned == []
-        assert result(task, 2) == 204
-        assert [message.body["index"] for message in task.results] == [1, 2]
-        assert toolkit.violations == []
+def test_a_fault_strikes_chosen_messages_and_no_others(toolkit: Toolkit, task: Task) -> None:
+    toolkit.faults.plan("result_500", skip=1, times=2)
+    assert heartbeat(task) == 204
+    assert [result(task, index) for index in (1, 2, 2)] == [204, 500, 500]
+    assert toolkit.faults.planned == []
+    assert result(task, 2) == 204
+    assert [message.body["index"] for message in task.results] == [1, 2]
+    assert toolkit.violations == []
 
 
 class TestRefused:
@@ -51,15 +43,15 @@ class TestRefused:
     @pytest.mark.parametrize("fault", REFUSING)
     def test_the_message_is_not_accepted(self, toolkit: Toolkit, task: Task, webhook: str, fault: str) -> None:
         toolkit.faults.plan(f"{webhook}_{fault}")
-        assert posted(task, webhook) == REFUSING[fault]
+        assert send(task, webhook) == REFUSING[fault]
         assert (accepted(task, webhook), [message.status for message in task.refused]) == (0, [REFUSING[fault]])
-        assert posted(task, webhook) == 204
+        assert send(task, webhook) == 204
         assert accepted(task, webhook) == 1
         assert toolkit.violations == []
 
     def test_a_redirect_points_where_nobody_may_go(self, toolkit: Toolkit, task: Task) -> None:
         toolkit.faults.add("heartbeat_redirect")
-        reply = urllib3.request("POST", task.fields["heartbeatWebhook"], body=b"{}", redirect=False)
+        reply = posted(task.fields["heartbeatWebhook"], b"{}")
         assert reply.status == 301
         assert post_text(reply.headers["Location"], "", method="GET") == 404
         assert toolkit.violations == ["a redirect of a webhook was followed: GET /redirected/heartbeat/task1"]
@@ -69,28 +61,25 @@ class TestAcceptedAndLost:
     @both
     def test_the_connection_is_closed(self, toolkit: Toolkit, task: Task, webhook: str) -> None:
         toolkit.faults.plan(f"{webhook}_reset")
-        assert posted(task, webhook) == 0
+        assert send(task, webhook) == 0
         assert accepted(task, webhook) == 1
-        assert posted(task, webhook) == 204
+        assert send(task, webhook) == 204
         assert toolkit.violations == []
 
     @both
     def test_the_answer_never_comes(self, toolkit: Toolkit, task: Task, webhook: str) -> None:
         toolkit.faults.plan(f"{webhook}_slow")
         with ThreadPoolExecutor() as pool:
-            post = pool.submit(posted, task, webhook)
+            status = pool.submit(send, task, webhook)
             task.wait(10, until=lambda task: accepted(task, webhook) == 1)
-            assert not post.done()
+            assert not status.done()
             toolkit.stop()
-            assert post.result() == 0
+            assert status.result() == 0
 
     @both
     def test_the_answer_is_enormous(self, toolkit: Toolkit, task: Task, webhook: str) -> None:
         toolkit.faults.plan(f"{webhook}_huge")
-        url = task.fields[f"{webhook}Webhook"]
-        body = b'{"status": "running", "infoMs": "", "infoMsg": ""}' if webhook == "heartbeat" else b'{"output": {}}'
-        headers = {"Content-Type": "application/json"}
-        reply = urllib3.request("POST", url, body=body, headers=headers, preload_content=False)
+        reply = posted(task.fields[f"{webhook}Webhook"], BODIES[webhook])
         assert reply.headers["Content-Length"] == str(8 << 30)
         assert len(reply.read(1 << 19)) == 1 << 19
         with pytest.raises(ProtocolError):
@@ -100,11 +89,8 @@ class TestAcceptedAndLost:
     @both
     def test_the_answer_drips(self, toolkit: Toolkit, task: Task, webhook: str) -> None:
         toolkit.faults.plan(f"{webhook}_drip")
-        url, body = task.fields[f"{webhook}Webhook"], b'{"status": "running", "output": {}}'
-        headers = {"Content-Type": "application/json"}
-        reply = urllib3.request("POST", url, body=body, headers=headers, preload_content=False)
-        assert [reply.read(1) for _ in range(3)] == [b" "] * 3
-        reply.close()
+        with posted(task.fields[f"{webhook}Webhook"], BODIES[webhook]) as reply:
+            assert [reply.read(1) for _ in range(3)] == [b" "] * 3
         assert accepted(task, webhook) == 1
 
     @pytest.mark.parametrize("end", ["complete", "failed"])
@@ -119,36 +105,47 @@ class TestAcceptedAndLost:
         post_end()
         assert toolkit.violations == [f"task 1: a heartbeat ({end}) after the end ({end})"]
 
-
-class TestGone:
-    @both
-    def test_from_the_message_on_nobody_listens(self, toolkit: Toolkit, task: Task, webhook: str) -> None:
-        toolkit.faults.plan("gone", on=webhook, skip=1)
-        posted(task, webhook)
-        assert posted(task, webhook) == 0
-        for other in ("heartbeat", "result"):
-            with pytest.raises(NewConnectionError, match="refused"):
-                posted(task, other)
-        assert accepted(task, webhook) == 1
-        assert toolkit.origin == toolkit.origins[1]
-
-
-class TestCalls:
-    def test_an_answer_is_lost_on_the_way(self, toolkit: Toolkit) -> None:
-        with Engine(DONE, ACK) as engine:
-            toolkit.faults.plan("answer_lost")
-            task = toolkit.process(engine.url)
-        assert (task.state, task.calls, len(task.answers)) == ("ACKED", 2, 1)
-        failed(task)
+    def test_a_result_whose_answer_was_lost_may_count_or_not(self, toolkit: Toolkit, task: Task) -> None:
+        toolkit.faults.plan("result_reset", times=2)
+        result(task)
+        heartbeat(task, messagesWritten=0)
+        heartbeat(task, messagesWritten=1)
+        result(task)
+        heartbeat(task, messagesWritten=1)
+        assert result(task) == 204
+        heartbeat(task, "complete", messagesWritten=1)
         assert toolkit.violations == []
-        heartbeat(task)
-        assert toolkit.violations == ["task 1: a heartbeat (running) after the end (failed)"]
+        assert [message.repeat for message in task.results_by_index[1]] == [False, True, True]
+        assert (task.accepted, task.state) == (1, "COMPLETE")
 
-    def test_all_three_calls_come_at_once(self, toolkit: Toolkit) -> None:
-        with Engine() as engine:
-            together = threading.Barrier(3)
-            engine.meanwhile = lambda: together.wait(10)
-            toolkit.faults.plan("overlapping")
-            task = toolkit.process(engine.url)
-        assert (task.state, task.calls, len(task.answers)) == ("ACKED", 3, 3)
-        assert toolkit.violations == []
+
+@both
+def test_once_gone_nobody_listens(toolkit: Toolkit, task: Task, webhook: str) -> None:
+    toolkit.faults.plan("gone", on=webhook, skip=1)
+    assert [send(task, webhook), send(task, webhook)] == [204, 0]
+    for other in ("heartbeat", "result"):
+        with pytest.raises(NewConnectionError, match="refused"):
+            send(task, other)
+    assert accepted(task, webhook) == 1
+    assert toolkit.origin == toolkit.origins[1]
+
+
+def test_an_answer_is_lost_on_the_way(toolkit: Toolkit) -> None:
+    with Engine(DONE, ACK) as engine:
+        toolkit.faults.plan("answer_lost")
+        task = toolkit.process(engine.url)
+    assert (task.state, task.calls, len(task.answers)) == ("ACKED", 2, 1)
+    failed(task)
+    assert toolkit.violations == []
+    heartbeat(task)
+    assert toolkit.violations == ["task 1: a heartbeat (running) after the end (failed)"]
+
+
+def test_all_three_calls_come_at_once(toolkit: Toolkit) -> None:
+    with Engine() as engine:
+        together = threading.Barrier(3)
+        engine.meanwhile = lambda: together.wait(10)
+        toolkit.faults.plan("overlapping")
+        task = toolkit.process(engine.url)
+    assert (task.state, task.calls, len(task.answers)) == ("ACKED", 3, 3)
+    assert toolkit.violations == []

@@ -2,47 +2,36 @@
 
 from __future__ import annotations
 
-import email
 import json
 import socketserver
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from email.message import Message
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import urllib3
 
 from local.listener import Dropped, Listener, Reply, Request
 from local.simulators.aiware import Task
 
+CORNERS = [{"x": x, "y": y} for x, y in ((0.1, 0.1), (0.5, 0.1), (0.5, 0.9), (0.1, 0.9))]
+FACE = {"type": "face", "confidence": 0.9, "boundingPoly": CORNERS}
 AION = {
     "generatedDateUTC": "2025-01-01T00:00:00Z",
-    "series": [
-        {
-            "startTimeMs": 0,
-            "stopTimeMs": 1000,
-            "object": {
-                "type": "face",
-                "confidence": 0.9,
-                "boundingPoly": [{"x": x, "y": y} for x, y in ((0.1, 0.1), (0.5, 0.1), (0.5, 0.9), (0.1, 0.9))],
-            },
-        }
-    ],
+    "series": [{"startTimeMs": 0, "stopTimeMs": 1000, "object": FACE}],
 }
 ACK = Reply(body=b'{"estimatedProcessingTimeInSeconds": 600}', headers={"X-Annohooks-Job": "job-1"})
 DONE = Reply(body=json.dumps(AION).encode())
 FORBIDDEN = Reply(403, b"no such user\n", "text/plain")
 
 
-@dataclass(frozen=True)
-class Received:
+class Received(NamedTuple):
     """A request that the engine got."""
 
     method: str
     target: str
     headers: Message
-    body: bytes = field(repr=False)
+    body: bytes
 
 
 class Engine:
@@ -56,8 +45,7 @@ class Engine:
         self.received: list[Received] = []
         self.meanwhile: Callable[[], object] = lambda: None
         self._listener = Listener("127.0.0.1", 0, self._answer)
-        self.origin = self._listener.origin
-        self.url = f"{self.origin}/aiware/process"
+        self.url = f"{self._listener.origin}/aiware/process"
 
     def __enter__(self) -> Self:
         self._listener.start()
@@ -79,58 +67,63 @@ def heartbeat(task: Task, status: str = "running", **changes: Any) -> int:
     """Posts a valid heartbeat with changes (None removes a key); returns the status of the answer."""
     written, info = task.accepted + task.accepted_before, f"{task.accepted} results"
     body = {"status": status, "bytesRead": 10, "bytesWritten": 10, "messagesWritten": written}
-    return post(task.fields["heartbeatWebhook"], {**body, "infoMs": info, "infoMsg": info}, changes)
+    return post(task.fields["heartbeatWebhook"], {**body, "infoMs": info, "infoMsg": info, **changes})
 
 
 def failed(task: Task, reason: str = "invalid_data", **changes: Any) -> int:
     return heartbeat(task, "failed", **{"failureReason": reason, "failureMsg": "no frames", **changes})
 
 
+def metadata(task: Task) -> dict[str, str]:
+    """The fields of a work item that each result has to carry."""
+    return {name: value for name, value in task.fields.items() if name.startswith("chunk-metadata-")}
+
+
 def result(task: Task, index: int = 1, **changes: Any) -> int:
     """Posts a valid result with changes; returns the status of the answer."""
-    metadata = {name: value for name, value in task.fields.items() if name.startswith("chunk-metadata-")}
     body = {"chunkContext": task.fields["chunkContext"], "startOffsetMs": 0, "endOffsetMs": 1000, "index": index}
-    return post(task.fields["resultWebhook"], {**body, "output": AION, **metadata}, changes)
+    return post(task.fields["resultWebhook"], {**body, "output": AION, **metadata(task), **changes})
 
 
-def post(url: str, body: dict[str, Any], changes: dict[str, Any] | None = None) -> int:
-    content = {key: value for key, value in {**body, **(changes or {})}.items() if value is not None}
-    return post_text(url, json.dumps(content))
+def post(url: str, body: dict[str, Any]) -> int:
+    return post_text(url, json.dumps({key: value for key, value in body.items() if value is not None}))
 
 
 def post_text(url: str, text: str | bytes, content_type: str = "application/json", method: str = "POST") -> int:
     """The status of the answer, 0 if the connection was closed without one."""
-    headers = {"Content-Type": content_type}
     try:
-        reply = urllib3.request(
-            method, url, body=text, headers=headers, timeout=10, retries=False, redirect=False, preload_content=False
-        )
+        with posted(url, text, content_type, method) as reply:
+            return reply.status
     except urllib3.exceptions.ProtocolError:
         return 0
-    reply.close()
-    return reply.status
+
+
+def posted(
+    url: str, text: str | bytes, content_type: str = "application/json", method: str = "POST"
+) -> urllib3.BaseHTTPResponse:
+    """The answer, of which the body is not yet read."""
+    options = {"timeout": 10, "retries": False, "redirect": False, "preload_content": False}
+    return urllib3.request(method, url, body=text, headers={"Content-Type": content_type}, **options)
 
 
 class Wire:
-    """A server of bytes. received: each request, header and body. answers: to the requests in order."""
+    """A server that gives each request the same bytes. received: each request, header and body."""
 
-    def __init__(self, *answers: bytes) -> None:
-        wire = self
-        self.received: list[bytes] = []
+    def __init__(self, answer: bytes) -> None:
+        received: list[bytes] = []
 
         class Connection(socketserver.StreamRequestHandler):
             def handle(self) -> None:
                 head = b""
                 while not head.endswith(b"\r\n\r\n"):
                     head += self.rfile.readline()
-                length = next(
-                    (int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0
-                )
-                wire.received.append(head + self.rfile.read(length))
-                self.wfile.write(answers[min(len(wire.received), len(answers)) - 1])
+                length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
+                received.append(head + self.rfile.read(int(length or 0)))
+                self.wfile.write(answer)
 
+        self.received = received
         self._server = socketserver.TCPServer(("127.0.0.1", 0), Connection)
-        self.port = self._server.server_address[1]
+        self.address = f"127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
@@ -139,22 +132,3 @@ class Wire:
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
-
-
-class Clock:
-    """A clock that a test sets."""
-
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
-def parts(content_type: str, body: bytes) -> dict[str, bytes]:
-    """The parts of a form by name, as the email parser of Python reads them."""
-    message = email.message_from_bytes(f"Content-Type: {content_type}\r\n\r\n".encode() + body)
-    return {
-        str(part.get_param("name", header="Content-Disposition")): part.get_payload(decode=True)
-        for part in message.get_payload()
-    }
