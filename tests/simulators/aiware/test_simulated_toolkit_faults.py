@@ -28,16 +28,6 @@ def accepted(task: Task, webhook: str) -> int:
 both = pytest.mark.parametrize("webhook", ["heartbeat", "result"])
 
 
-def test_a_fault_strikes_chosen_messages_and_no_others(toolkit: Toolkit, task: Task) -> None:
-    toolkit.faults.plan("result_500", skip=1, times=2)
-    assert heartbeat(task) == 204
-    assert [result(task, index) for index in (1, 2, 2)] == [204, 500, 500]
-    assert toolkit.faults.planned == []
-    assert result(task, 2) == 204
-    assert [message.body["index"] for message in task.results] == [1, 2]
-    assert toolkit.violations == []
-
-
 class TestRefused:
     @both
     @pytest.mark.parametrize("fault", REFUSING)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import socketserver
-import threading
 from collections.abc import Callable
-from email.message import Message
-from typing import Any, NamedTuple, Self
+from typing import Any
 
 import urllib3
 
@@ -25,42 +22,29 @@ DONE = Reply(body=json.dumps(AION).encode())
 FORBIDDEN = Reply(403, b"no such user\n", "text/plain")
 
 
-class Received(NamedTuple):
-    """A request that the engine got."""
+class Engine(Listener):
+    """replies: to the requests in order, then the last one again; bytes go as they are, None closes the connection.
 
-    method: str
-    target: str
-    headers: Message
-    body: bytes
-
-
-class Engine:
-    """replies: to the requests in order, then the last one again; None closes the connection. received: the requests.
-
-    meanwhile: runs before each answer.
+    received, bodies: the requests. meanwhile: runs before each answer.
     """
 
-    def __init__(self, *replies: Reply | None) -> None:
-        self.replies: list[Reply | None] = list(replies or (ACK,))
-        self.received: list[Received] = []
+    def __init__(self, *replies: Reply | bytes | None) -> None:
+        super().__init__("127.0.0.1", 0, self._answer)
+        self.replies = replies or (ACK,)
+        self.received: list[Request] = []
+        self.bodies: list[bytes] = []
         self.meanwhile: Callable[[], object] = lambda: None
-        self._listener = Listener("127.0.0.1", 0, self._answer)
-        self.url = f"{self._listener.origin}/aiware/process"
-
-    def __enter__(self) -> Self:
-        self._listener.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listener.stop()
+        self.url = f"{self.origin}/aiware/process"
 
     def _answer(self, request: Request) -> Reply:
-        self.received.append(Received(request.method, request.target, request.headers, request.read(request.unread)))
+        self.received.append(request)
+        self.bodies.append(request.read(request.unread))
         reply = self.replies[min(len(self.received), len(self.replies)) - 1]
         self.meanwhile()
-        if reply is None:
-            raise Dropped
-        return reply
+        if isinstance(reply, Reply):
+            return reply
+        request.connection.sendall(reply or b"")
+        raise Dropped
 
 
 def heartbeat(task: Task, status: str = "running", **changes: Any) -> int:
@@ -104,31 +88,3 @@ def posted(
     """The answer, of which the body is not yet read."""
     options = {"timeout": 10, "retries": False, "redirect": False, "preload_content": False}
     return urllib3.request(method, url, body=text, headers={"Content-Type": content_type}, **options)
-
-
-class Wire:
-    """A server that gives each request the same bytes. received: each request, header and body."""
-
-    def __init__(self, answer: bytes) -> None:
-        received: list[bytes] = []
-
-        class Connection(socketserver.StreamRequestHandler):
-            def handle(self) -> None:
-                head = b""
-                while not head.endswith(b"\r\n\r\n"):
-                    head += self.rfile.readline()
-                length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
-                received.append(head + self.rfile.read(int(length or 0)))
-                self.wfile.write(answer)
-
-        self.received = received
-        self._server = socketserver.TCPServer(("127.0.0.1", 0), Connection)
-        self.address = f"127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
