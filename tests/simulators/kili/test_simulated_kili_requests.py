@@ -9,10 +9,21 @@ from typing import Any
 
 import pytest
 from kili_client import (
+    ACTIVATE,
     ASSET,
+    CREATE_ISSUES,
+    CREATE_WEBHOOK,
+    DEACTIVATE,
+    DELETE_PLUGIN,
+    LABELS,
+    PROJECT,
     SEND_BACK,
+    SET_ASSETS,
+    SET_ISSUE,
+    UPDATE_WEBHOOK,
     VIEWER,
     Client,
+    issues,
 )
 
 from local.simulators.kili import Kili, requests
@@ -20,28 +31,27 @@ from local.simulators.kili.api import MAX_DEPTH, MAX_QUERY, MAX_TOKENS
 
 pytestmark = pytest.mark.thorough
 
-
 JSON = {"Content-Type": "application/json"}
+BODY = json.dumps({"query": VIEWER}).encode()
 
 
-class TestRequests:
+class TestTheProtocol:
     def test_the_viewer_is_the_user_whose_key_it_is(self, kili: Kili, client: Client) -> None:
         assert client.data(VIEWER) == {"id": kili.bot_id, "email": "bot@example.org"}
         kili.add_user("ada", api_key="key-of-ada")
         client.headers["Authorization"] = "X-API-Key: key-of-ada"
         assert client.data(VIEWER)["id"] == "ada"
-        assert kili.violations == []
 
     def test_a_wrong_key_is_401_and_no_key_is_a_violation_as_well(self, kili: Kili, client: Client) -> None:
-        body = json.dumps({"query": VIEWER}).encode()
-        assert client.post(body, JSON | {"Authorization": "X-API-Key: wrong"}).status == 401
+        assert client.post(BODY, JSON | {"Authorization": "X-API-Key: wrong"}).status == 401
         assert kili.violations == []
         for headers in (JSON, JSON | {"Authorization": kili.api_key}, JSON | {"Authorization": "X-API-Key: "}):
-            assert client.post(body, headers).status == 401
+            assert client.post(BODY, headers).status == 401
         assert kili.violations == ["a request without an API key: /api/label/v2/graphql"] * 3
 
-    def test_every_request_is_noted_with_operation_variables_and_headers(self, kili: Kili, client: Client) -> None:
-        label = kili.submit(ASSET, {})
+    def test_every_request_is_noted_with_operation_variables_and_headers(
+        self, kili: Kili, client: Client, label: str
+    ) -> None:
         (answer,) = client.labels(id=label)
         client.http.request("GET", answer["jsonResponseUrl"])
         client.http.request("GET", f"{kili.origin}/api/label/v2/version")
@@ -50,12 +60,10 @@ class TestRequests:
         assert kili.calls[0].variables == {"where": {"id": label}, "first": 100, "skip": 0}
         assert kili.calls[0].headers["Content-Type"] == "application/json"
         assert "jsonResponseUrl" in kili.calls[0].query
-        assert kili.api_key not in repr(kili.calls[0].query)
 
     @pytest.mark.parametrize(
         ("body", "violation"),
         [
-            (b"not json", "a body that is not JSON"),
             (b"[" * 100_000, "a body that is not JSON"),
             (b"[]", "a body without a query"),
             (b'{"query": 3}', "a body without a query"),
@@ -107,67 +115,121 @@ class TestRequests:
     def test_variables_that_do_not_fit_are_400_and_a_violation(
         self, kili: Kili, client: Client, variables: dict[str, Any]
     ) -> None:
-        reply = client.send(
-            "query ($where: LabelWhere!, $first: PageSize!, $skip: Int!) "
-            "{ data: labels(where: $where, first: $first, skip: $skip) { id } }",
-            **variables,
-        )
+        reply = client.send(LABELS, **variables)
         assert (reply.status, reply.json()["errors"][0]["extensions"]["code"]) == (400, "BAD_USER_INPUT")
         assert len(kili.violations) == 1
 
-    def test_an_error_has_kilis_shape(self, kili: Kili, client: Client) -> None:
-        reply = client.send(SEND_BACK, where={"idIn": ["nobody"]})
-        assert reply.status == 200
-        answer = reply.json()
-        assert answer["data"] is None
-        (error,) = answer["errors"]
-        assert error["message"] == "[assetNotFound] there is no asset nobody"
-        assert error["extensions"] == {"code": "OPERATION_RESOLUTION_FAILURE", "context": {}}
-        assert error["path"] == ["data"]
-        assert kili.violations == []
-
     def test_other_methods_types_and_paths_are_refused(self, kili: Kili, client: Client) -> None:
-        body = json.dumps({"query": VIEWER}).encode()
         assert client.http.request("GET", kili.endpoint).status == 405
-        assert client.post(body, client.headers | {"Content-Type": "text/plain"}).status == 415
+        assert client.post(BODY, client.headers | {"Content-Type": "text/plain"}).status == 415
         assert client.http.request("GET", f"{kili.origin}/nowhere").status == 404
         assert client.http.request("POST", f"{kili.origin}/api/label/v2/version").status == 404
         assert len(kili.violations) == 4
-
-    def test_a_body_of_unknown_length_is_refused(self, kili: Kili, client: Client) -> None:
-        chunks = iter([json.dumps({"query": VIEWER}).encode()])
-        assert client.http.request("POST", kili.endpoint, body=chunks, headers=client.headers).status == 400
-        assert kili.violations == ["a body of unknown length"]
 
     def test_a_packed_body_is_unpacked_but_not_beyond_what_is_taken(
         self, kili: Kili, client: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         packed = client.headers | {"Content-Encoding": "gzip"}
-        assert client.post(gzip.compress(json.dumps({"query": VIEWER}).encode()), packed).status == 200
-        assert kili.violations == []
+        assert client.post(gzip.compress(BODY), packed).status == 200
         monkeypatch.setattr(requests, "MAX_BODY_BYTES", 1000)
         assert client.post(gzip.compress(b" " * 1001), packed).status == 400
         assert client.post(b" " * 1001).status == 400
         assert client.post(b"no gzip", packed).status == 400
         assert client.post(b"{}", client.headers | {"Content-Encoding": "br"}).status == 400
+        assert client.http.request("POST", kili.endpoint, body=iter([BODY]), headers=client.headers).status == 400
         assert kili.violations == [
             "a body of more than 1000 bytes, unpacked",
             "a body of 1001 bytes, 1000 are allowed",
             "a body that is not gzip",
             "a body in br",
+            "a body of unknown length",
         ]
 
-    def test_a_filter_that_is_not_simulated_is_an_error_unless_it_is_empty(self, kili: Kili, client: Client) -> None:
-        kili.submit(ASSET, {})
-        assert client.error('{ countLabels(where: {search: "JOB_0.A.count > 0"}) }').startswith("[notSimulated]")
-        assert client.data("{ countLabels(where: {search: null, asset: {label: {search: null}, issue: {}}}) }") == 1
-
-    def test_many_clients_at_once_lose_nothing(self, kili: Kili, client: Client) -> None:
-        label = kili.submit(ASSET, {})
+    def test_many_clients_at_once_lose_nothing(self, kili: Kili, client: Client, label: str) -> None:
         with ThreadPoolExecutor(16) as pool:
-            created = list(pool.map(lambda number: client.raise_issues(label, f"{number}a", f"{number}b"), range(40)))
-        assert len({issue for ids in created for issue in ids}) == 80
-        assert sorted(issue["text"] for issue in kili.issues) == sorted(
-            f"{number}{letter}" for number in range(40) for letter in "ab"
-        )
+            sent = [pool.submit(client.data, CREATE_ISSUES, **issues(label, f"{n}a", f"{n}b")) for n in range(40)]
+            assert len({issue["id"] for created in sent for issue in created.result()}) == 80
+        assert {issue["text"] for issue in kili.issues} == {f"{n}{letter}" for n in range(40) for letter in "ab"}
+
+
+class TestTheBucket:
+    def test_a_json_response_is_there_for_those_with_its_signed_url(
+        self, kili: Kili, client: Client, label: str
+    ) -> None:
+        (answer,) = client.labels(id=label)
+        url = answer["jsonResponseUrl"]
+        assert (answer["jsonResponse"], url.startswith(f"{kili.storage}/")) == (None, True)
+        assert client.http.request("GET", url).json() == {"JOB": {"text": "some words"}}
+        for wrong in (url.partition("?")[0], url + "0", f"{kili.storage}/"):
+            assert client.http.request("GET", wrong).status == 403
         assert kili.violations == []
+        assert client.http.request("POST", url).status == 405
+        assert kili.violations == ["POST of an object in the bucket"]
+
+    def test_requests_with_the_key_are_refused(self, kili: Kili, client: Client, label: str) -> None:
+        url = client.labels(id=label)[0]["jsonResponseUrl"]
+        for headers in (client.headers, {"Authorization": "Bearer other"}, {"X-Key": kili.api_key}):
+            assert client.http.request("GET", url, headers=headers).status == 400
+        assert client.http.request("GET", f"{url}&key={kili.api_key}").status == 400
+        assert kili.violations == ["the API key was sent to the bucket"] * 4
+
+
+W = {"pluginName": "w", "webhookUrl": "http://127.0.0.1:1/"}
+NEW, OTHER = W | {"pluginName": "new"}, {"pluginName": "other", "projectId": PROJECT}
+FINE = {"labelID": "label", "type": "ISSUE", "text": "fine"}
+IN_PROJECT = {"project": {"id": PROJECT}}
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("query", "variables", "error"),
+        [
+            (SEND_BACK, {"where": {"idIn": [ASSET, "nobody"]}}, "[assetNotFound] there is no asset nobody"),
+            (SEND_BACK, {"where": {}}, "[missingArgument]"),
+            (CREATE_ISSUES, {"issues": [FINE, FINE | {"labelID": "no"}], "where": IN_PROJECT}, "[labelNotFound]"),
+            (CREATE_ISSUES, {"issues": [FINE, {"type": "ISSUE"}], "where": IN_PROJECT}, "[assetNotFound]"),
+            (CREATE_ISSUES, {"issues": [FINE], "where": {"project": {"id": "nowhere"}}}, "[projectNotFound]"),
+            (CREATE_ISSUES, {"issues": [FINE], "where": {"project": {"id": "empty"}}}, "[assetNotFound]"),
+            (SET_ISSUE, {"data": {"status": "OPEN"}, "where": {"id": "?"}}, "[issueNotFound]"),
+            (SET_ISSUE, {"data": {}, "where": {"id": "?"}}, "[missingArgument]"),
+            (SET_ASSETS, {"where": [{"id": ASSET}], "data": [{"jsonMetadata": "{"}]}, "[invalidMetadata]"),
+            (SET_ASSETS, {"where": [{"id": ASSET}], "data": [{"jsonMetadata": "[]"}]}, "[invalidMetadata]"),
+            (SET_ASSETS, {"where": [{"id": ASSET}], "data": []}, "[invalidArguments]"),
+            (CREATE_WEBHOOK, {"data": NEW | {"handlerTypes": ["onSubmit"], "eventMatcher": ["a.*"]}}, "[invalidArg"),
+            *(
+                (CREATE_WEBHOOK, {"data": NEW | {"eventMatcher": [pattern]}}, "[invalidEventMatcher]")
+                for pattern in ("", "*.created", "label.**", "label..created", "label.work*")
+            ),
+            (UPDATE_WEBHOOK, {"data": NEW}, "[pluginNotFound]"),
+            (ACTIVATE, {"where": OTHER}, "[pluginNotFound]"),
+            (ACTIVATE, {"where": {"pluginName": "w", "projectId": "nowhere"}}, "[projectNotFound]"),
+            (DEACTIVATE, {"where": {"pluginName": "w", "projectId": "empty"}}, "[pluginNotActivated]"),
+            (DELETE_PLUGIN, {"where": {"pluginName": "other"}}, "[pluginNotFound]"),
+            ('{ countLabels(where: {search: "JOB_0.A.count > 0"}) }', {}, "[notSimulated]"),
+        ],
+    )
+    def test_an_error_has_kilis_shape_and_nothing_is_changed(
+        self, kili: Kili, client: Client, query: str, variables: dict[str, Any], error: str
+    ) -> None:
+        kili.submit(ASSET, {}, label_id="label")
+        kili.add_project("empty")
+        kili.create_webhook("w", W["webhookUrl"], PROJECT)
+        before = (kili.assets, kili.issues, kili.labels, kili.webhooks)
+        reply = client.send(query, **variables)
+        (told,) = reply.json()["errors"]
+        assert (reply.status, reply.json()["data"], told["message"][: len(error)]) == (200, None, error)
+        assert told["extensions"] == {"code": "OPERATION_RESOLUTION_FAILURE", "context": {}}
+        assert (kili.assets, kili.issues, kili.labels, kili.webhooks) == before
+        assert kili.violations == []
+
+    def test_a_call_has_at_most_a_hundred_items(self, kili: Kili, client: Client, label: str) -> None:
+        many = issues(label, *["one of many"] * 101)
+        for query, variables in ((SEND_BACK, {"where": {"idIn": ["a"] * 101}}), (CREATE_ISSUES, many)):
+            (error,) = client.send(query, **variables).json()["errors"]
+            assert error["message"].startswith("[tooMany]")
+        many["issues"].pop()
+        assert len(client.data(CREATE_ISSUES, **many)) == len(kili.issues) == 100
+        assert kili.violations == [f"101 {what} in one call, 100 are allowed" for what in ("assets", "issues")]
+
+    def test_a_filter_that_is_not_simulated_may_be_empty(self, kili: Kili, client: Client, label: str) -> None:
+        assert client.data("{ countLabels(where: {search: null, asset: {label: {search: null}, issue: {}}}) }") == 1
