@@ -1,11 +1,13 @@
-"""The simulated Slide Score server, over real sockets."""
+"""The simulated Slide Score server, over real sockets: what it answers, and what it refuses and notes."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import pytest
 import urllib3
-from slidescore_client import IMAGE, Client, anno2_zip, difference, gradient, picture
+from slidescore_client import IMAGE, Client, difference, gradient, picture
 from urllib3.exceptions import HTTPError
 
 from local.simulators.slidescore import SlideScore
@@ -16,40 +18,40 @@ pytestmark = pytest.mark.thorough
 
 class TestRequests:
     def test_query_string_form_body_and_form_body_on_get_are_the_same(self, server: SlideScore, client: Client) -> None:
-        form = {"Content-Type": "application/x-www-form-urlencoded"}
-        body = f"imageid={IMAGE}".encode()
-        replies = [
-            client.request("GET", f"/Api/GetImageMetadata?imageid={IMAGE}"),
-            client.request("GET", "/Api/GetImageMetadata", body=body, headers=form),
-            client.request("POST", "/Api/GetImageMetadata", body=body, headers=form),
-            client.request("POST", f"/Api/GetImageMetadata?imageid={IMAGE}"),
-        ]
+        form = {"body": f"imageid={IMAGE}".encode(), "headers": {"Content-Type": "application/x-www-form-urlencoded"}}
+        path, query = "/Api/GetImageMetadata", f"?imageid={IMAGE}"
+        replies = [client.request("GET", path + query), client.request("POST", path + query)]
+        replies += [client.request("GET", path, **form), client.request("POST", path, **form)]
         assert [reply.status for reply in replies] == [200] * 4
         assert len({reply.data for reply in replies}) == 1
         assert [call.params for call in server.calls] == [{"imageid": str(IMAGE)}] * 4
 
-    @pytest.mark.parametrize("header", [{"Authorization": ""}, {"Authorization": "Bearer unknown"}])
-    def test_without_a_known_token_it_is_401(self, client: Client, header: dict[str, str]) -> None:
-        assert client.request("GET", f"/Api/GetImageMetadata?imageid={IMAGE}", headers=header).status == 401
+    @pytest.mark.parametrize("header", ["", "Bearer unknown"])
+    def test_without_a_known_token_it_is_401(self, client: Client, header: str) -> None:
+        assert client.request("GET", "/Api/Studies", headers={"Authorization": header}).status == 401
 
-    def test_an_unknown_endpoint_is_a_violation(self, server: SlideScore, client: Client) -> None:
+    def test_an_unknown_endpoint_and_a_chunked_body_are_violations(self, server: SlideScore, client: Client) -> None:
         assert client.api("SetAnswer").status == 404
         assert server.violations == ["unknown endpoint GET /Api/SetAnswer"]
-
-    def test_a_chunked_body_is_a_violation(self, server: SlideScore, client: Client) -> None:
         assert client.request("POST", "/Api/CreateOrphanAnno2", body=iter([b"a=b"])).status == 411
-        assert len(server.violations) == 1
+        assert len(server.violations) == 2
 
     def test_seven_requests_at_once_are_a_violation_and_six_are_not(self, server: SlideScore, client: Client) -> None:
+        def held() -> urllib3.connection.HTTPConnection:
+            host, _, port = server.origin.removeprefix("http://").partition(":")
+            connection = urllib3.connection.HTTPConnection(host, int(port))
+            connection.request("GET", f"/Api/GetScreenshot?imageid={IMAGE}&level=9", headers=bearer)
+            return connection
+
+        bearer = {"Authorization": f"Bearer {client.token}"}
         server.faults.add("slow_pixels")
-        url = f"/Api/GetScreenshot?imageid={IMAGE}&level=9"
-        held = [_send(client, url) for _ in range(6)]
+        connections = [held() for _ in range(6)]
         server.wait_for_calls(6)
         assert server.violations == []
-        seventh = _send(client, url)
+        connections.append(held())
         server.wait_for_calls(7)
         assert server.violations == ["7 requests at once, 6 are allowed"]
-        for connection in [*held, seventh]:
+        for connection in connections:
             connection.close()
         assert client.api("GetImageMetadata", imageid=IMAGE).status == 200
         assert len(server.violations) == 1
@@ -61,20 +63,25 @@ class TestRequests:
         (violation,) = server.violations
         assert violation.startswith("the simulated server itself failed")
 
+    @pytest.mark.parametrize(
+        "row", ["1\tgradient\ta@example.org\tUnheard of\tx", "too\tfew", "seven\tgradient\ta@example.org\tComment\tx"]
+    )
+    def test_results_that_make_no_sense_are_refused_as_a_whole(
+        self, server: SlideScore, client: Client, row: str
+    ) -> None:
+        good = f"\n{IMAGE}\tgradient\ta@example.org\tComment\tfine\n"
+        answer = client.api("UploadResults", "POST", studyid=1, results=good + row).json()
+        assert (answer["success"], bool(answer["log"]), server.scores) == (False, True, [])
+
 
 class TestMetadata:
     def test_describes_the_slide(self, client: Client) -> None:
-        answer = client.api("GetImageMetadata", imageid=IMAGE).json()
-        metadata = answer["metadata"]
-        assert answer["success"] is True
-        assert (metadata["level0Width"], metadata["level0Height"]) == (700, 500)
+        metadata = client.api("GetImageMetadata", imageid=IMAGE).json()["metadata"]
+        assert (metadata["level0Width"], metadata["level0Height"], metadata["levelCount"]) == (700, 500, 3)
         assert (metadata["levelWidths"], metadata["levelHeights"]) == ([700, 350, 175], [500, 250, 125])
         assert metadata["downsamples"] == [1.0, 2.0, 4.0]
-        assert metadata["levelCount"] == 3
-        assert metadata["mppX"] == 0.25
-        assert metadata["mppX"] != metadata["mppY"]
-        assert metadata["objectivePower"] == 40
-        assert metadata["backgroundColor"] is None
+        assert metadata["mppX"] == 0.25 != metadata["mppY"]
+        assert (metadata["objectivePower"], metadata["backgroundColor"]) == (40, None)
 
     def test_of_a_slide_without_scale(self, slide: Slide) -> None:
         with SlideScore({1: Slide("no scale", slide.pixels)}) as server:
@@ -86,8 +93,13 @@ class TestMetadata:
         assert client.api("GetImageMetadata", imageid=image).status == status
 
 
-class TestScreenshots:
-    @pytest.mark.parametrize("offset", [0, 1, 2])
+def raw_tile(client: Client, **fields: object) -> urllib3.BaseHTTPResponse:
+    region = {"studyid": 1, "imageId": IMAGE, "level": 0, "x": 0, "y": 0, "width": 64, "height": 64}
+    return client.api("GetRawTile", **(region | {"jpegQuality": 90} | fields))
+
+
+class TestPixels:
+    @pytest.mark.parametrize("offset", [0, 2])
     def test_scale_halves_with_each_level_below_full_resolution(self, slide: Slide, offset: int) -> None:
         with SlideScore({IMAGE: slide}, level_offset=offset) as server:
             client, full = Client(server), 10 + offset  # 2^10 is the first power of two that holds 700
@@ -97,36 +109,23 @@ class TestScreenshots:
             }
         assert sides == {-2: (25, 50), -1: (50, 100), 0: (100, 200), 1: (100, 200), 5: (100, 200)}
 
-    @pytest.mark.parametrize(("level", "shape"), [(10**9, (64, 64, 3)), (-(10**9), (1, 1, 3))])
-    def test_of_an_absurd_level_is_as_large_or_small_as_can_be(
-        self, client: Client, level: int, shape: tuple[int, ...]
-    ) -> None:
-        assert picture(client.screenshot(level=level)).shape == shape
+    @pytest.mark.parametrize(("level", "side"), [(10**9, 64), (-(10**9), 1)])
+    def test_of_an_absurd_level_are_as_large_or_small_as_can_be(self, client: Client, level: int, side: int) -> None:
+        assert picture(client.screenshot(level=level)).shape == (side, side, 3)
 
-    def test_is_white_off_the_slide(self, slide: Slide, client: Client) -> None:
+    def test_off_the_slide_are_white(self, slide: Slide, client: Client) -> None:
         shown = picture(client.screenshot(x=-16, y=484, width=64, height=64))
         assert difference(shown[:16, 16:], slide.pixels[484:500, :48]) < 3
         assert shown[24:].min() > 250
         assert shown[:, :8].min() > 250
 
-    def test_without_a_region_shows_the_whole_slide(self, slide: Slide, client: Client) -> None:
-        shown = picture(client.api("GetScreenshot", imageid=IMAGE, level=9, showScalebar="false"))
-        assert difference(shown, slide.pixels[::2, ::2]) < 3
-
-    def test_has_a_scalebar_unless_told_otherwise(self, client: Client) -> None:
+    def test_have_a_scalebar_unless_told_otherwise(self, client: Client) -> None:
         with_bar, without = (picture(client.screenshot(showScalebar=shown)) for shown in ("true", "false"))
         darker = without.sum(axis=2, dtype=int) - with_bar.sum(axis=2, dtype=int) > 100
         assert darker[60:].any()
         assert not darker[:56].any()
 
-    @pytest.mark.parametrize("wrong", [{"width": 0}, {"height": -5}, {"x": "1.5"}, {"level": ""}, {"width": 10**9}])
-    def test_of_an_impossible_region_is_refused(
-        self, server: SlideScore, client: Client, wrong: dict[str, object]
-    ) -> None:
-        assert client.screenshot(**wrong).status == 400
-        assert len(server.violations) == 1
-
-    def test_larger_than_2000_px_is_answered_and_a_violation(self) -> None:
+    def test_of_a_screenshot_are_at_most_2000_in_a_row(self) -> None:
         with SlideScore({IMAGE: gradient(2400, 100)}) as server:
             client = Client(server)
             assert picture(client.screenshot(width=2001, height=10)).shape[:2] == (10, 2001)
@@ -134,44 +133,26 @@ class TestScreenshots:
             assert picture(client.screenshot(width=2400, height=10, level=11)).shape[:2] == (5, 1200)
             assert len(server.violations) == 1
 
-
-class TestRawTiles:
-    def raw_tile(self, client: Client, **fields: object) -> urllib3.BaseHTTPResponse:
-        region = {"studyid": 1, "imageId": IMAGE, "level": 0, "x": 0, "y": 0, "width": 64, "height": 64}
-        return client.api("GetRawTile", **(region | {"jpegQuality": 90} | fields))
-
-    def test_position_is_in_slide_pixels_and_size_in_pixels_of_the_level(self, slide: Slide, client: Client) -> None:
-        shown = picture(self.raw_tile(client, level=1, x=100, y=60, width=80, height=40))
+    def test_of_a_raw_tile_are_of_its_level_at_a_place_in_slide_pixels(self, slide: Slide, client: Client) -> None:
+        shown = picture(raw_tile(client, level=1, x=100, y=60, width=80, height=40))
         assert difference(shown, slide.pixels[60:140:2, 100:260:2]) < 3
 
     @pytest.mark.parametrize(
-        "wrong", [{"width": 2001}, {"height": 0}, {"width": -1}, {"level": 3}, {"level": -1}, {"jpegQuality": 0}]
+        ("ask", "wrong"),
+        [
+            *((Client.screenshot, wrong) for wrong in ({"width": 0}, {"x": "1.5"}, {"level": ""}, {"width": 10**9})),
+            *((raw_tile, wrong) for wrong in ({"width": 2001}, {"height": 0}, {"level": 3}, {"level": -1})),
+            (raw_tile, {"jpegQuality": 0}),
+        ],
     )
-    def test_of_an_impossible_size_or_level_is_refused(
-        self, server: SlideScore, client: Client, wrong: dict[str, object]
+    def test_of_an_impossible_region_are_refused(
+        self, server: SlideScore, client: Client, ask: Any, wrong: dict[str, object]
     ) -> None:
-        assert self.raw_tile(client, **wrong).status == 400
+        assert ask(client, **wrong).status == 400
         assert len(server.violations) == 1
 
 
 class TestUploads:
-    @pytest.mark.parametrize("path", ["/files", "/files/"])
-    def test_in_several_pieces(self, server: SlideScore, client: Client, path: str) -> None:
-        content = anno2_zip(padding=5000)
-        upload_token, anno = client.create()
-        started = client.start_upload(upload_token, len(content), path)
-        location = started.headers["Location"]
-        assert (started.status, started.headers["Tus-Resumable"]) == (201, "1.0.0")
-        assert location.startswith("/files/")
-        for offset in range(0, len(content), 2000):
-            assert client.offset(location) == offset
-            assert client.patch(location, offset, content[offset : offset + 2000]).status == 204
-        assert anno not in server.annos
-        finished = client.finish(location, upload_token)
-        assert (finished.status, finished.data) == (200, b'"OK"')
-        assert server.annos == {anno: content}
-        assert server.violations == []
-
     @pytest.mark.parametrize(
         ("headers", "status"),
         [
@@ -188,11 +169,19 @@ class TestUploads:
         assert client.tus("POST", "/files/", good | headers).status == status
         assert len(server.violations) == 1
 
-    def test_needs_both_tokens(self, client: Client) -> None:
+    def test_need_both_tokens_while_they_are_valid(self, server: SlideScore, client: Client) -> None:
+        def status(*tokens: str) -> int:
+            return client.tus("POST", "/files", {"Upload-Length": "10"} | client.metadata(*tokens)).status
+
         upload_token, _ = client.create()
-        for tokens in (("FEUother", client.token), (upload_token, "other")):
-            reply = client.tus("POST", "/files/", {"Upload-Length": "10"} | client.metadata(*tokens))
-            assert reply.status == 401
+        assert status("FEUother", client.token) == status(upload_token, "other") == 401
+        without = "an upload without a valid {} in Upload-Metadata"
+        assert server.violations == [without.format("uploadtoken"), without.format("apitoken")]
+        assert status(upload_token, client.token) == 201
+        client.api("GiveUpToken", "POST")
+        assert status(upload_token, client.token) == 401
+        assert (client.api("Studies").status, Client(server).api("Studies").status) == (401, 200)
+        assert server.violations[-1] == "a token was used after it was given up"
 
     @pytest.mark.parametrize(
         ("headers", "body", "status"),
@@ -213,54 +202,11 @@ class TestUploads:
         assert client.offset(location) == 0
         assert len(server.violations) == 1
 
-    def test_that_are_incomplete_are_not_finished(self, server: SlideScore, client: Client) -> None:
+    def test_are_finished_when_they_are_complete_and_with_their_own_token(
+        self, server: SlideScore, client: Client
+    ) -> None:
         upload_token, _ = client.create()
         location = client.start_upload(upload_token, 10).headers["Location"]
         assert client.finish(location, upload_token).json() == "Upload is not complete"
-        assert server.annos == {}
-
-    def test_of_something_else_are_not_finished(self, server: SlideScore, client: Client) -> None:
-        upload_token, _ = client.create()
-        location = client.start_upload(upload_token, 4).headers["Location"]
-        client.patch(location, 0, b"junk")
-        assert client.finish(location, upload_token).json() == "Not an anno2 zip"
-        assert server.annos == {}
-
-    def test_are_finished_with_their_own_token_only(self, client: Client) -> None:
-        location = client.start_upload(client.create()[0], 0).headers["Location"]
         assert client.finish(location, client.create()[0]).json() == "Upload not found"
-
-
-class TestTokens:
-    def test_given_up_are_401_from_then_on(self, server: SlideScore, client: Client) -> None:
-        other = Client(server)
-        assert client.api("GiveUpToken", "POST").json() == {"success": True}
-        assert server.given_up == [client.token]
-        assert client.api("Studies").status == 401
-        assert server.violations == ["a token was used after it was given up"]
-        assert other.api("Studies").status == 200
-
-    def test_given_up_cannot_start_an_upload(self, client: Client) -> None:
-        upload_token, _ = client.create()
-        client.api("GiveUpToken", "POST")
-        assert client.start_upload(upload_token, 10).status == 401
-
-
-class TestResults:
-    @pytest.mark.parametrize(
-        "row", ["1\tgradient\ta@example.org\tUnheard of\tx", "too\tfew", "seven\tgradient\ta@example.org\tComment\tx"]
-    )
-    def test_that_make_no_sense_are_refused_as_a_whole(self, server: SlideScore, client: Client, row: str) -> None:
-        good = f"\n{IMAGE}\tgradient\ta@example.org\tComment\tfine\n"
-        answer = client.api("UploadResults", "POST", studyid=1, results=good + row).json()
-        assert answer["success"] is False
-        assert answer["log"]
-        assert server.scores == []
-
-
-def _send(client: Client, path: str) -> urllib3.connection.HTTPConnection:
-    """A connection with a request under way on it."""
-    host, _, port = client.server.origin.removeprefix("http://").partition(":")
-    connection = urllib3.connection.HTTPConnection(host, int(port))
-    connection.request("GET", path, headers={"Authorization": f"Bearer {client.token}"})
-    return connection
+        assert server.annos == {}

@@ -9,96 +9,79 @@ import pytest
 from slidescore_client import IMAGE, Client, anno2_zip
 
 from local.listener import Dropped, Listener, Reply, Request
-from local.simulators.slidescore import SlideScore
+from local.simulators.slidescore import SlideScore, Viewed
 
 pytestmark = pytest.mark.thorough
 
 BODY = {"host": "", "imageid": IMAGE, "answers": [], "apitoken": ""}
 TRIANGLE = [{"x": 0, "y": 0}, {"x": 700, "y": 0}, {"x": 0, "y": 500}]
 POLYGON = {"type": "polygon", "points": TRIANGLE}
+POLYGONS = {"type": "polygons", "name": "Nuclei", "value": [POLYGON, POLYGON], "color": "#00ffAA"}
+POINTS = {"type": "points", "name": "Centres", "value": TRIANGLE}
+TEXT = {"type": "text", "name": "Count", "value": "12 µm"}
 
 
-class Webhook:
+class Webhook(Listener):
     """A webhook with a chosen answer. times_given_up: how often it gives its token up."""
 
     def __init__(self, server: SlideScore) -> None:
+        super().__init__("127.0.0.1", 0, self._answer)
         self.received: list[dict[str, object]] = []
-        self.answer: Callable[[Client], Reply] = lambda _: results([])
+        self.reply: Callable[[Client], object] = lambda _: []
         self.times_given_up = 1
-        self._server = server
+        self._simulated = server
 
-    def __call__(self, request: Request) -> Reply:
+    def viewed(self, reply: Callable[[Client], object] | None = None) -> Viewed:
+        self.reply = reply or self.reply
+        return self._simulated.trigger(f"{self.origin}/slidescore", BODY)
+
+    def _answer(self, request: Request) -> Reply:
         body = json.loads(request.read(request.unread))
         self.received.append(body)
-        client = Client(self._server)
-        client.token = body.get("apitoken", client.token)
-        reply = self.answer(client)
+        client = Client(self._simulated)
+        client.token = body["apitoken"]
+        content = self.reply(client)
         for _ in range(self.times_given_up):
             client.api("GiveUpToken", "POST")
-        return reply
-
-
-def results(items: object) -> Reply:
-    return Reply(body=json.dumps(items).encode())
+        return Reply(body=content if isinstance(content, bytes) else json.dumps(content).encode())
 
 
 @pytest.fixture
-def webhook(server: SlideScore) -> Webhook:
-    return Webhook(server)
-
-
-@pytest.fixture
-def url(webhook: Webhook) -> Iterator[str]:
-    with Listener("127.0.0.1", 0, webhook) as listener:
-        yield f"{listener.origin}/slidescore"
+def webhook(server: SlideScore) -> Iterator[Webhook]:
+    with Webhook(server) as webhook:
+        yield webhook
 
 
 class TestTrigger:
-    def test_fills_in_its_origin_and_a_fresh_token(self, server: SlideScore, webhook: Webhook, url: str) -> None:
-        first, second = server.trigger(url, BODY), server.trigger(url, BODY)
-        assert [body["host"] for body in webhook.received] == [server.origin] * 2
-        assert [body["apitoken"] for body in webhook.received] == [first.token, second.token]
-        assert first.token != second.token
+    def test_fills_in_its_origin_and_a_fresh_token(self, server: SlideScore, webhook: Webhook) -> None:
+        tokens = [webhook.viewed().token, webhook.viewed().token]
+        assert [(body["host"], body["apitoken"]) for body in webhook.received] == [(server.origin, t) for t in tokens]
+        assert len(set(tokens)) == 2
         assert BODY["apitoken"] == ""
 
-    def test_tells_status_results_text_size_and_time(self, server: SlideScore, webhook: Webhook, url: str) -> None:
-        item = {"type": "text", "name": "Count", "value": "12 µm"}
-        webhook.answer = lambda _: results([item])
-        viewed = server.trigger(url, BODY)
-        assert (viewed.status, viewed.results, json.loads(viewed.text)) == (200, [item], [item])
-        assert viewed.bytes == len(json.dumps([item]))
-        assert viewed.seconds > 0
-        assert viewed.problems == []
+    def test_tells_status_results_text_size_and_time(self, webhook: Webhook) -> None:
+        viewed = webhook.viewed(lambda _: [TEXT])
+        assert (viewed.status, viewed.results, json.loads(viewed.text)) == (200, [TEXT], [TEXT])
+        assert (viewed.bytes, viewed.seconds > 0) == (len(json.dumps([TEXT])), True)
 
-    def test_no_answer_is_a_problem(self, server: SlideScore, webhook: Webhook, url: str) -> None:
-        def hangs_up(_: Client) -> Reply:
+    def test_no_answer_is_a_problem(self, webhook: Webhook) -> None:
+        def hangs_up(_: Client) -> None:
             raise Dropped
 
-        webhook.answer = hangs_up
-        viewed = server.trigger(url, BODY)
+        viewed = webhook.viewed(hangs_up)
         assert (viewed.status, viewed.results) == (0, [])
         assert viewed.problems == ["no answer: ProtocolError", "the token was given up 0 times, not once"]
 
     @pytest.mark.parametrize("times", [0, 2])
-    def test_a_token_not_given_up_once_is_a_problem(
-        self, server: SlideScore, webhook: Webhook, url: str, times: int
-    ) -> None:
+    def test_a_token_not_given_up_once_is_a_problem(self, webhook: Webhook, times: int) -> None:
         webhook.times_given_up = times
-        assert server.trigger(url, BODY).problems == [f"the token was given up {times} times, not once"]
+        assert webhook.viewed().problems == [f"the token was given up {times} times, not once"]
 
 
 class TestObjections:
-    @pytest.mark.parametrize(
-        "item",
-        [
-            {"type": "polygons", "name": "Nuclei", "value": [POLYGON, POLYGON], "color": "#00ffAA"},
-            {"type": "points", "name": "Centres", "value": TRIANGLE},
-            {"type": "text", "name": "Count", "value": "No nuclei found"},
-        ],
-    )
-    def test_none_to_a_good_result(self, server: SlideScore, webhook: Webhook, url: str, item: object) -> None:
-        webhook.answer = lambda _: results([item])
-        assert server.trigger(url, BODY).problems == []
+    @pytest.mark.parametrize("item", [POLYGONS, POINTS, TEXT])
+    def test_none_to_a_good_result(self, webhook: Webhook, item: object) -> None:
+        assert webhook.viewed(lambda _: [item]).problems == []
 
     @pytest.mark.parametrize(
         ("body", "problem"),
@@ -109,11 +92,8 @@ class TestObjections:
             (b"[1]", "the answer is not a JSON array of objects"),
         ],
     )
-    def test_to_a_body_that_is_no_list_of_results(
-        self, server: SlideScore, webhook: Webhook, url: str, body: bytes, problem: str
-    ) -> None:
-        webhook.answer = lambda _: Reply(body=body)
-        viewed = server.trigger(url, BODY)
+    def test_to_a_body_that_is_no_list_of_results(self, webhook: Webhook, body: bytes, problem: str) -> None:
+        viewed = webhook.viewed(lambda _: body)
         assert (viewed.results, viewed.problems) == ([], [problem])
 
     @pytest.mark.parametrize(
@@ -136,22 +116,14 @@ class TestObjections:
             ({"type": "anno2", "value": "unknown"}, "anno2 'unknown' was not finished before the answer"),
         ],
     )
-    def test_to_a_bad_result(
-        self, server: SlideScore, webhook: Webhook, url: str, change: dict[str, object], problem: str
-    ) -> None:
-        good = {"type": "polygons", "name": "Nuclei", "value": [POLYGON]}
-        webhook.answer = lambda _: results([good, good | change])
-        assert server.trigger(url, BODY).problems == [f"result 1: {problem}"]
+    def test_to_a_bad_result(self, webhook: Webhook, change: dict[str, object], problem: str) -> None:
+        assert webhook.viewed(lambda _: [POLYGONS, POLYGONS | change]).problems == [f"result 1: {problem}"]
 
     @pytest.mark.parametrize("key", ["type", "name", "value"])
-    def test_to_a_result_that_lacks_something(self, server: SlideScore, webhook: Webhook, url: str, key: str) -> None:
-        item = {"type": "text", "name": "Count", "value": "12"}
-        del item[key]
-        webhook.answer = lambda _: results([item])
-        assert server.trigger(url, BODY).problems == [f"result 0: no {key}"]
+    def test_to_a_result_that_lacks_something(self, webhook: Webhook, key: str) -> None:
+        item = {name: value for name, value in TEXT.items() if name != key}
+        assert webhook.viewed(lambda _: [item]).problems == [f"result 0: no {key}"]
 
-
-class TestAnno2:
     @pytest.mark.parametrize(
         ("items", "kind", "color", "problems"),
         [
@@ -161,20 +133,16 @@ class TestAnno2:
             (0, "polygons", "#102030", ["result 0: the anno2 is empty"]),
         ],
     )
-    def test_is_judged_by_what_was_uploaded(
-        self, server: SlideScore, webhook: Webhook, url: str, items: int, kind: str, color: str, problems: list[str]
+    def test_to_an_anno2_are_of_what_was_uploaded(
+        self, webhook: Webhook, items: int, kind: str, color: str, problems: list[str]
     ) -> None:
-        def answer(client: Client) -> Reply:
+        def answer(client: Client) -> object:
             anno = client.upload(anno2_zip(items, kind))
-            return results([{"type": "anno2", "name": "Nuclei", "value": anno, "color": color}])
+            return [{"type": "anno2", "name": "Nuclei", "value": anno, "color": color}]
 
-        webhook.answer = answer
-        assert server.trigger(url, BODY).problems == problems
+        assert webhook.viewed(answer).problems == problems
 
-    def test_must_be_finished(self, server: SlideScore, webhook: Webhook, url: str) -> None:
-        def answer(client: Client) -> Reply:
-            return results([{"type": "anno2", "name": "Nuclei", "value": client.create()[1]}])
-
-        webhook.answer = answer
-        (problem,) = server.trigger(url, BODY).problems
+    def test_to_an_anno2_that_is_not_finished(self, webhook: Webhook) -> None:
+        viewed = webhook.viewed(lambda client: [{"type": "anno2", "name": "Nuclei", "value": client.create()[1]}])
+        (problem,) = viewed.problems
         assert problem.endswith("was not finished before the answer")
