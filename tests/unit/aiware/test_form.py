@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import base64
-import gzip
 from contextlib import suppress
 
 import pytest
 import urllib3
-from go_forms import BOUNDARY, CONTENT_TYPE, UNSET, written
 from hypothesis import example, given
 from hypothesis import strategies as st
+from requests_sent import BOUNDARY, CONTENT_TYPE, UNSET, written
 
 from annohooks.aiware import form
 from annohooks.aiware.form import Form
 from annohooks.core.errors import BadRequest, TooLarge
 
+DELIMITER = b"--7cbcabd31ba037353ff74cca1caaf1fdef1fb028c58668c97d12c43fc229"
 GOLDEN = (
-    b"--7cbcabd31ba037353ff74cca1caaf1fdef1fb028c58668c97d12c43fc229\r\n"
-    b'Content-Disposition: form-data; name="chunkMimeType"\r\n\r\nimage/jpeg\r\n'
-    b"--7cbcabd31ba037353ff74cca1caaf1fdef1fb028c58668c97d12c43fc229\r\n"
-    b'Content-Disposition: form-data; name="token"\r\n\r\n\r\n'
-    b"--7cbcabd31ba037353ff74cca1caaf1fdef1fb028c58668c97d12c43fc229\r\n"
-    b'Content-Disposition: form-data; name="chunk"; filename="chunk.data"\r\n'
-    b"Content-Type: application/octet-stream\r\n\r\n"
-    b"\xff\xd8\x00\r\n--\r\n\xff\xd9\r\n"
-    b"--7cbcabd31ba037353ff74cca1caaf1fdef1fb028c58668c97d12c43fc229--\r\n"
+    DELIMITER
+    + b'\r\nContent-Disposition: form-data; name="chunkMimeType"\r\n\r\nimage/jpeg\r\n'
+    + DELIMITER
+    + b'\r\nContent-Disposition: form-data; name="token"\r\n\r\n\r\n'
+    + DELIMITER
+    + b'\r\nContent-Disposition: form-data; name="chunk"; filename="chunk.data"\r\n'
+    b"Content-Type: application/octet-stream\r\n\r\n\xff\xd8\x00\r\n--\r\n\xff\xd9\r\n" + DELIMITER + b"--\r\n"
 )
 FIELDS = {"chunkMimeType": "image/jpeg", "token": ""}
 CHUNK = b"\xff\xd8\x00\r\n--\r\n\xff\xd9"
@@ -127,12 +125,7 @@ def test_part_is_read(part, form):
     assert parsed(body(part)) == form
 
 
-def test_empty_chunk_was_given_and_an_absent_one_was_not():
-    assert parsed(written(UNSET | {"cacheURI": "https://media.example.org/a"}, b"")).chunk == b""
-    assert parsed(written(UNSET)) == Form(UNSET)
-
-
-@pytest.mark.parametrize("filename", ["C:\\pictures\\face.jpg", "%22face%22.jpg", "a;b=c.jpg", "", "../../etc/passwd"])
+@pytest.mark.parametrize("filename", ["C:\\face.jpg", "%22face%22.jpg", "a;b=c.jpg", ""])
 def test_file_name_of_the_users_own_is_of_no_consequence(filename):
     part = head(f'form-data; name="chunk"; filename="{filename}"; filename*=UTF-8\'\'x', "Content-Type: image/png")
     assert parsed(body(part + CHUNK)) == Form({}, CHUNK, "image/png")
@@ -144,9 +137,7 @@ def test_form_of_another_client_is_read():
     assert form.parse(content_type, content) == Form({"token": "a"}, CHUNK, "image/jpeg")
 
 
-@pytest.mark.parametrize(
-    "name", ["a\r\nb", "a\nb", "a\rb", 'a"\r\nContent-Disposition: form-data; name="token', "a\r\nContent-Type: x"]
-)
+@pytest.mark.parametrize("name", ["a\r\nb", "a\nb", "a\rb", 'a"\r\nContent-Disposition: form-data; name="token'])
 def test_name_with_a_line_break_is_refused(name):
     with pytest.raises(BadRequest):
         parsed(written({name: "x"}))
@@ -196,10 +187,9 @@ NOT_BEGUN, NOT_ENDED = "does not begin with the boundary", "does not end with it
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        *((b"", NOT_BEGUN), (b"\r\n" + GOLDEN, NOT_BEGUN), (b"preamble\r\n" + GOLDEN, NOT_BEGUN)),
-        *((base64.b64encode(GOLDEN), NOT_BEGUN), (gzip.compress(GOLDEN, mtime=0), NOT_BEGUN)),
+        *((b"", NOT_BEGUN), (b"\r\n" + GOLDEN, NOT_BEGUN), (base64.b64encode(GOLDEN), NOT_BEGUN)),
         (b"%x\r\n%b\r\n0\r\n\r\n" % (len(GOLDEN), GOLDEN), NOT_BEGUN),  # sizes of transfer chunks left in
-        *((GOLDEN[:-1], NOT_ENDED), (GOLDEN[:-4], NOT_ENDED), (GOLDEN[:-67], NOT_ENDED), (GOLDEN + b"x", NOT_ENDED)),
+        *((GOLDEN[:-1], NOT_ENDED), (GOLDEN[:-4], NOT_ENDED), (GOLDEN + b"x", NOT_ENDED)),
         (GOLDEN.replace(f"\r\n--{BOUNDARY}--\r\n".encode(), b"\r\n----\r\n"), NOT_ENDED),
         (GOLDEN + GOLDEN, "malformed boundary"),
         *((TWO_CHUNKS, "`chunk` is repeated"), (body(head() + b"a", head() + b"a"), "`token` is repeated")),
@@ -214,7 +204,7 @@ def test_body_that_is_not_as_go_writes_it_is_refused(content, message):
         parsed(content)
 
 
-@pytest.mark.parametrize("after", [b" \r\n", b"\t\r\n", b"\n", b"x", b"--", b"--\r\n", b"-\r\n"])
+@pytest.mark.parametrize("after", [b" \r\n", b"\n", b"--", b"--\r\n", b"-\r\n"])
 def test_boundary_within_a_part_that_is_followed_by_anything_else_is_refused(after):
     with pytest.raises(BadRequest, match="malformed boundary"):
         parsed(body(head('form-data; name="chunk"') + f"a\r\n--{BOUNDARY}".encode() + after + b"b"))
@@ -223,19 +213,12 @@ def test_boundary_within_a_part_that_is_followed_by_anything_else_is_refused(aft
 # The Content-Type
 
 
-@pytest.mark.parametrize(
-    "content_type",
-    [
-        f'multipart/form-data; boundary="{BOUNDARY}"',
-        f"MULTIPART/Form-Data;Boundary={BOUNDARY}",
-        f'multipart/form-data ; charset=utf-8 ; boundary="{BOUNDARY}" ; x="y"',
-    ],
-)
-def test_content_type_may_be_written_differently(content_type):
-    assert form.parse(content_type, GOLDEN).fields == FIELDS
+@pytest.mark.parametrize("rest", [";Boundary={}", ' ; charset=utf-8 ; boundary="{}" ; x="y"'])
+def test_content_type_may_be_written_differently(rest):
+    assert form.parse("MULTIPART/Form-Data" + rest.format(BOUNDARY), GOLDEN).fields == FIELDS
 
 
-@pytest.mark.parametrize("boundary", ["a", "a" * 70, "=_a", "----WebKitFormBoundaryAbC", "a b", "'()+_,-./:=?"])
+@pytest.mark.parametrize("boundary", ["a", "a" * 70, "a b", "'()+_,-./:=?"])
 def test_boundary_may_be_any_that_the_rfc_allows(boundary):
     content = written(FIELDS, b"x", boundary)
     assert form.parse(f'multipart/form-data; boundary="{boundary}"', content).chunk == b"x"

@@ -8,10 +8,21 @@ from contextlib import suppress
 
 import msgspec
 import pytest
-from go_forms import CONTENT_TYPE, UNSET, written
 from hypothesis import example, given
 from hypothesis import strategies as st
-from requests_sent import CONTEXT, METADATA, TEST_CONSOLE, TOOLKIT, parsed, payload
+from requests_sent import (
+    CONTENT_TYPE,
+    CONTEXT,
+    METADATA,
+    PAYLOAD,
+    TEST_CONSOLE,
+    TOOLKIT,
+    UNSET,
+    fields,
+    parsed,
+    payload,
+    written,
+)
 
 from annohooks.aiware import form, request
 from annohooks.aiware.form import Form
@@ -20,55 +31,33 @@ from annohooks.core.errors import BadRequest
 
 
 def test_every_field_is_read():
-    assert parsed(chunk=b"\xff\xd8") == ProcessRequest(
-        internal_job_id="job-1",
-        internal_task_id="task-1",
-        chunk_context=CONTEXT,
-        chunk_uuid="uuid-1",
-        chunk_index=0,
-        mime_type="image/jpeg",
-        start_ms=1000,
-        end_ms=2000,
-        width=640,
-        height=480,
-        cache_uri="https://edge.example.org/chunk/a.out",
-        api_base_url="https://api.example.org",
-        token="token-1",
-        controller_token="controller-token-1",
-        library_id="library-1",
-        library_engine_model_id="model-1",
-        input_folder_id="folder-1",
-        redis_url="http://localhost:33193",
-        payload={"jobId": "j", "sampleMs": "500", "taskPayload": {"analyzer": "faces", "verbose": "false"}},
-        max_ttl_s=3600,
-        heartbeat_webhook="http://localhost:1234/heartbeat/task1234",
-        result_webhook="http://localhost:1234/result/task1234",
-        external_callback_webhook="https://callback.example.org/x",
-        chunk_metadata=METADATA,
-        unknown={
-            "taskTmpDir": "/tmp/task-1",
-            "engineDir": "/opt/engine",
-            "chunkTimestamp": "1604611231892",
-            "libraryModelDirectory": "",
-        },
-        chunk=b"\xff\xd8",
-    )
+    texts = fields("""
+    internal_job_id=job-1 internal_task_id=task-1 chunk_uuid=uuid-1 mime_type=image/jpeg token=token-1
+    cache_uri=https://edge.example.org/chunk/a.out api_base_url=https://api.example.org library_id=library-1
+    controller_token=controller-token-1 library_engine_model_id=model-1 input_folder_id=folder-1
+    redis_url=http://localhost:33193 heartbeat_webhook=http://localhost:1234/heartbeat/task1234
+    result_webhook=http://localhost:1234/result/task1234 external_callback_webhook=https://callback.example.org/x
+    """)
+    numbers = {"chunk_index": 0, "start_ms": 1000, "end_ms": 2000, "width": 640, "height": 480, "max_ttl_s": 3600}
+    unknown = fields("taskTmpDir=/tmp/task-1 engineDir=/opt/engine chunkTimestamp=1604611231892 libraryModelDirectory=")
+    others = {"chunk_context": CONTEXT, "payload": PAYLOAD, "chunk_metadata": METADATA, "unknown": unknown}
+    assert parsed(chunk=b"\xff\xd8") == ProcessRequest(**texts, **numbers, **others, chunk=b"\xff\xd8")
 
 
 def test_fields_that_are_unset_are_as_if_absent():
-    unknown = dict.fromkeys(["taskTmpDir", "engineDir", "chunkTimestamp", "libraryModelDirectory"], "")
+    unknown = fields("taskTmpDir= engineDir= chunkTimestamp= libraryModelDirectory=")
     assert parsed(UNSET) == ProcessRequest(unknown=unknown)
     assert request.parse(Form({})) == ProcessRequest()
 
 
 LONGEST_URL = "https://example.org/" + "~" * 2028
-TTLS = {
-    **{"": None, "0": None, "0.0": None, " ": None, "60": 60, "60.0": 60, " 60 ": 60, "060": 60, "1e9": 10**9},
-    **{"1000000000": 10**9, "1e+09": 10**9, "1.5e+03": 1500, "9007199254740992": 2**53},
-}
+TTLS = {"": None, "0.0": None, " 60 ": 60, "060": 60, "60.0": 60, "1e+09": 10**9, "1.5e+03": 1500, str(2**53): 2**53}
 MIME_TYPES = {
-    **{"": "", "image/jpg": "image/jpeg", "IMAGE/JPG": "image/jpeg", "Image/PNG": "image/png", "lies": "lies"},
-    **{"text/plain; charset=utf-8": "text/plain", " video/mp4 ;a=b": "video/mp4"},
+    "": "",
+    "IMAGE/JPG": "image/jpeg",
+    "Image/PNG": "image/png",
+    "lies": "lies",
+    " video/mp4 ;a=b": "video/mp4",
 }
 
 
@@ -78,7 +67,7 @@ MIME_TYPES = {
         *(("maxTTL", text, "max_ttl_s", seconds) for text, seconds in TTLS.items()),
         *(("chunkMimeType", text, "mime_type", mime_type) for text, mime_type in MIME_TYPES.items()),
         *(("endOffsetMS", text, "end_ms", end_ms) for text, end_ms in {"": 0, "0": 0, str(2**53): 2**53}.items()),
-        *(("payload", text, "payload", {}) for text in ("", " ", "\ufeff", "{}", "\ufeff{}", "\n{ }\n")),
+        *(("payload", text, "payload", {}) for text in ("", " ", "\ufeff", "\ufeff{}", "\n{ }\n")),
         ("payload", '{"a": 1, "a": 2}', "payload", {"a": 2}),  # as Go reads it
         ("cacheURI", LONGEST_URL, "cache_uri", LONGEST_URL),
     ],
@@ -89,12 +78,25 @@ def test_value_is_read_however_it_is_written(name, text, attribute, value):
 
 NUMBERS = ["maxTTL", "startOffsetMS", "endOffsetMS", "width", "height", "chunkIndex"]
 NO_NUMBERS = [
-    *("-1", "-0.5", "60.5", "1e-3", "NaN", "inf", "0x10", "1_000", "1,000", "\u0661", "1 2", "--1", "+1"),
-    *("9007199254740993", "9223372036854775808", "1e99", "9" * 5000),
+    *(
+        "-1",
+        "60.5",
+        "1e-3",
+        "NaN",
+        "inf",
+        "1_000",
+        "1,000",
+        "\u0661",
+        "1 2",
+        "+1",
+        "9007199254740993",
+        "1e99",
+        "9" * 5000,
+    )
 ]
 URLS = ["cacheURI", "heartbeatWebhook", "resultWebhook", "externalCallbackWebhook"]
 NO_URLS = [LONGEST_URL + "a", "https://example.org/ä", "http://a\r\nHost: canary/", "http://a b", "\x7f"]
-NO_JSON = ["canary", "{", "{'a': 1}", '{"a": canary}', '{"a": NaN}', '{"a": 1e999}', '{"a": "\\ud800"}', "{} {}"]
+NO_JSON = ["canary", '{"a": canary}', '{"a": NaN}', '{"a": 1e999}', '{"a": "\\ud800"}', "{} {}"]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +107,7 @@ NO_JSON = ["canary", "{", "{'a': 1}", '{"a": canary}', '{"a": NaN}', '{"a": 1e99
         *((name, "canary ä", f"`{name}` is not a URL") for name in URLS),
         *(("cacheURI", text, "`cacheURI` is not a URL") for text in NO_URLS),
         *(("payload", text, "`payload` is not JSON: ") for text in (*NO_JSON, "\ufffd{}")),
-        *(("payload", text, "`payload` is not a JSON object") for text in ("[]", "null", '"canary"', "1", "true")),
+        *(("payload", text, "`payload` is not a JSON object") for text in ("[]", "null", '"canary"')),
         *(("payload", '{"a":' * depth + "1" + "}" * depth, "nested too deeply") for depth in (65, 100_000)),
         *(("payload", '{"a":[' * depth + "1" + "]}" * depth, "nested too deeply") for depth in (33, 100_000)),
         ("endOffsetMS", "999", "`startOffsetMS` is greater than its `endOffsetMS`"),
@@ -134,13 +136,7 @@ def test_payload_may_be_nested_as_deeply_as_any_real_one():
 
 @pytest.mark.parametrize(
     ("spelling", "documented", "text"),
-    [
-        ("startOffsetMs", "startOffsetMS", "1500"),
-        ("endOffsetMs", "endOffsetMS", "1500"),
-        ("cacheUri", "cacheURI", "https://edge.example.org/chunk/b.out"),
-        ("libraryID", "libraryId", "library-2"),
-        ("MAXTTL", "maxTTL", "60"),
-    ],
+    [("startOffsetMs", "startOffsetMS", "1500"), ("libraryID", "libraryId", "library-2"), ("MAXTTL", "maxTTL", "60")],
 )
 def test_other_spelling_of_a_name_is_the_same_field(spelling, documented, text):
     spelled = {name: value for name, value in TOOLKIT.items() if name != documented} | {spelling: text}
@@ -176,7 +172,7 @@ def test_parameter_is_found_at_the_top_level_of_the_payload_or_in_its_task_paylo
 
 
 @pytest.mark.parametrize(
-    ("value", "folder"), [("f-1", "f-1"), (7, "7"), (0, "0"), (-(2**53), str(-(2**53))), (None, ""), ("", "")]
+    ("value", "folder"), [("f-1", "f-1"), (0, "0"), (-(2**53), str(-(2**53))), (None, ""), ("", "")]
 )
 def test_output_folder_is_a_text_or_a_whole_number_or_missing(value, folder):
     assert payload({"outputFolderID": value}).output_folder() == folder
@@ -184,7 +180,7 @@ def test_output_folder_is_a_text_or_a_whole_number_or_missing(value, folder):
     assert payload({}).output_folder() == ""
 
 
-@pytest.mark.parametrize("value", [True, False, 1.5, [], ["f"], {}, {"a": 1}, 2**53 + 1, -(2**64), 10**30])
+@pytest.mark.parametrize("value", [True, 1.5, [], {}, 2**53 + 1, -(2**53) - 1, 10**30])
 def test_output_folder_that_is_anything_else_is_refused(value):
     with pytest.raises(BadRequest, match="`outputFolderID` is neither a text nor a whole number"):
         payload({"outputFolderID": value})
