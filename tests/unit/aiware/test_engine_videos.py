@@ -72,11 +72,6 @@ def test_nothing_is_told_beyond_the_end_of_the_file(monkeypatch):
     assert spans(of_video(video)) == [(0, 1_400, LEFT)]
 
 
-def test_a_segment_without_objects_is_an_empty_series(monkeypatch):
-    video = film(monkeypatch, {0: picture(), 1000: picture()})
-    assert of_video(video, analyzer="portraits")["series"] == []
-
-
 def test_an_analyzer_looks_at_frames_too(monkeypatch):
     video = film(monkeypatch, {0: STILL, 1000: STILL})
     (item,) = of_video(video, analyzer="dark_regions", mpp=1)["series"]

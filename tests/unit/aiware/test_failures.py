@@ -11,16 +11,7 @@ from hypothesis import strategies as st
 
 from annohooks.aiware import failures
 from annohooks.aiware.failures import MAX_MESSAGE_LENGTH, REASONS, Failure, failure, from_step_functions, one_line
-from annohooks.core.errors import (
-    BadRequest,
-    DeadlineExceeded,
-    Forbidden,
-    TooLarge,
-    Unavailable,
-    Upstream,
-    UpstreamStatus,
-    UpstreamTimeout,
-)
+from annohooks.core import errors
 from annohooks.core.http import ConnectionFailed, NotConnected
 from local.template import ROOT
 
@@ -28,13 +19,21 @@ from local.template import ROOT
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        *((UpstreamStatus("x", 404), "url_not_found"), (UpstreamStatus("x", 410), "url_not_found")),
-        *((UpstreamStatus("x", 401), "url_not_allowed"), (UpstreamStatus("x", 403), "url_not_allowed")),
-        *((UpstreamStatus("x", 429), "rate_limited"), (UpstreamStatus("x", 500), "url_error")),
-        *((UpstreamTimeout("x"), "url_timeout"), (NotConnected("x"), "url_connection_refused")),
-        *((ConnectionFailed("x"), "stream_read_error"), (Upstream("x"), "url_error")),
-        *((Forbidden("x"), "url_not_allowed"), (BadRequest("x"), "invalid_data"), (TooLarge("x"), "invalid_data")),
-        *((DeadlineExceeded("x"), "other"), (Unavailable("x"), "internal_error"), (KeyError("x"), "internal_error")),
+        *((errors.UpstreamStatus("x", 404), "url_not_found"), (errors.UpstreamStatus("x", 410), "url_not_found")),
+        *((errors.UpstreamStatus("x", 401), "url_not_allowed"), (errors.UpstreamStatus("x", 403), "url_not_allowed")),
+        *((errors.UpstreamStatus("x", 429), "rate_limited"), (errors.UpstreamStatus("x", 500), "url_error")),
+        *((errors.UpstreamTimeout("x"), "url_timeout"), (NotConnected("x"), "url_connection_refused")),
+        *((ConnectionFailed("x"), "stream_read_error"), (errors.Upstream("x"), "url_error")),
+        *(
+            (errors.Forbidden("x"), "url_not_allowed"),
+            (errors.BadRequest("x"), "invalid_data"),
+            (errors.TooLarge("x"), "invalid_data"),
+        ),
+        *(
+            (errors.DeadlineExceeded("x"), "other"),
+            (errors.Unavailable("x"), "internal_error"),
+            (KeyError("x"), "internal_error"),
+        ),
         *((OSError(28, "No space left on device"), "file_write_error"), (failure("other", "x"), "other")),
     ],
     ids=repr,
@@ -49,7 +48,8 @@ def test_nothing_of_an_unknown_errors_text_is_told():
 
 
 @pytest.mark.parametrize(
-    ("error", "name"), [(UpstreamStatus("status 404", 404), "url_not_found"), (KeyError("secret"), "internal_error")]
+    ("error", "name"),
+    [(errors.UpstreamStatus("status 404", 404), "url_not_found"), (KeyError("secret"), "internal_error")],
 )
 def test_an_error_leaves_by_the_name_of_its_reason(error, name):
     with pytest.raises(Failure) as raised, failures.raised_as_failures():

@@ -17,14 +17,11 @@ from annohooks.core.errors import BadRequest, TooLarge
 
 DELIMITER = b"--7cbcabd31ba037353ff74cca1caaf1fdef1fb028c58668c97d12c43fc229"
 GOLDEN = (
-    DELIMITER
-    + b'\r\nContent-Disposition: form-data; name="chunkMimeType"\r\n\r\nimage/jpeg\r\n'
-    + DELIMITER
-    + b'\r\nContent-Disposition: form-data; name="token"\r\n\r\n\r\n'
-    + DELIMITER
-    + b'\r\nContent-Disposition: form-data; name="chunk"; filename="chunk.data"\r\n'
-    b"Content-Type: application/octet-stream\r\n\r\n\xff\xd8\x00\r\n--\r\n\xff\xd9\r\n" + DELIMITER + b"--\r\n"
-)
+    b'%b\r\nContent-Disposition: form-data; name="chunkMimeType"\r\n\r\nimage/jpeg\r\n'
+    b'%b\r\nContent-Disposition: form-data; name="token"\r\n\r\n\r\n'
+    b'%b\r\nContent-Disposition: form-data; name="chunk"; filename="chunk.data"\r\n'
+    b"Content-Type: application/octet-stream\r\n\r\n\xff\xd8\x00\r\n--\r\n\xff\xd9\r\n%b--\r\n"
+) % ((DELIMITER,) * 4)
 FIELDS = {"chunkMimeType": "image/jpeg", "token": ""}
 CHUNK = b"\xff\xd8\x00\r\n--\r\n\xff\xd9"
 

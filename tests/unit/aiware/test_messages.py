@@ -28,15 +28,10 @@ def read(body: messages.Body) -> dict:
 
 
 def test_a_running_heartbeat_counts_what_was_written_and_says_so_under_both_names():
-    counters = {"results_posted": 2, "bytes_read": 10, "bytes_written": 20}
-    assert read(messages.running(job(segments=4, **counters))) == {
-        "status": "running",
-        "bytesRead": 10,
-        "bytesWritten": 20,
-        "messagesWritten": 2,
-        "infoMs": "2 of 4 results",
-        "infoMsg": "2 of 4 results",
-    }
+    counted = messages.running(job(segments=4, results_posted=2, bytes_read=10, bytes_written=20))
+    numbers = {"bytesRead": 10, "bytesWritten": 20, "messagesWritten": 2}
+    info = {"infoMs": "2 of 4 results", "infoMsg": "2 of 4 results"}
+    assert read(counted) == {"status": "running", **numbers, **info}
     assert read(messages.running(job()))["infoMsg"] == "reading the media"
 
 
@@ -47,14 +42,9 @@ def test_a_failed_heartbeat_says_why():
 
 
 def test_a_result_says_what_it_is_about_in_the_documented_spelling():
-    assert read(messages.result(REQUEST, Segment(2, 1000, 2000), {"series": []})) == {
-        "chunkContext": "0_1_x.in",
-        "startOffsetMs": 1000,
-        "endOffsetMs": 2000,
-        "index": 3,
-        "chunk-metadata-groupid": "g",
-        "output": {"series": []},
-    }
+    said = {"chunkContext": "0_1_x.in", "startOffsetMs": 1000, "endOffsetMs": 2000, "index": 3}
+    result = read(messages.result(REQUEST, Segment(2, 1000, 2000), {"series": []}))
+    assert result == said | {"chunk-metadata-groupid": "g", "output": {"series": []}}
 
 
 def test_metadata_cannot_take_the_place_of_a_result_key():
