@@ -24,13 +24,6 @@ def regular(radius, x, y, vertices):
 @pytest.mark.parametrize(
     "entries",
     [
-        pytest.param([([(5, 6)], [])], id="one vertex"),
-        pytest.param([([(0, 0)], [])], id="one vertex in the corner of the slide"),
-        pytest.param([([(5, 6), (90, 7)], [])], id="two vertices"),
-        pytest.param([([(5, 6), (5, 6)], [])], id="two identical vertices"),
-        pytest.param([([(0, 0), (50, 50), (100, 100)], [])], id="three in line"),
-        pytest.param([([(8, 8), (9, 8), (8, 9)], [])], id="triangle of one pixel"),
-        pytest.param([([(0, 0), (40, 0), (40, 40), (0, 0)], [])], id="closing vertex given"),
         pytest.param([([(256, 256), (512, 256), (512, 512)], [])], id="extent a multiple of the tile"),
         pytest.param([([(255, 0), (256, 0), (255, 9), (256, 9)], [])] * 3, id="back and forth across a tile border"),
         pytest.param([([(0, 0), (4000, 0), (4000, 3000)], [])], id="only big outlines"),
@@ -61,8 +54,6 @@ ANGLE = n * 0.3
     "outline",
     [
         pytest.param(np.stack([2 * n, 100 * (n % 2)], 1), id="teeth"),
-        pytest.param(np.stack([10 * (n // 2), 100 * ((n + 1) // 2 % 2)], 1), id="square teeth"),
-        pytest.param(np.stack([2 * n + 100 * (n % 2), 100 * (n % 2) + n], 1), id="slanted teeth"),
         pytest.param(np.stack([4 * n, (n % 2) * (n + 10)], 1), id="growing teeth"),
         pytest.param(np.array([*np.stack([2 * n, 100 * (n % 2)], 1), (600, 300), (0, 300), (0, 0)]), id="closed"),
         pytest.param(np.stack([3 * ANGLE * np.cos(ANGLE), 3 * ANGLE * np.sin(ANGLE)], 1) + 900, id="spiral"),
@@ -74,16 +65,10 @@ def test_outlines_in_which_each_split_removes_one_vertex_give_the_vendors_member
     assert_same_members(polygons(entries), vendor_zip(as_brushes(entries)))
 
 
-def test_outline_beyond_a_mebibyte_of_empty_density_table_gives_the_vendors_members(vendor_zip):
-    far = 2**16
-    entries = [(regular(20, far, far, 12), [])]
-    assert_same_members(polygons(entries, side=2**17), vendor_zip(as_brushes(entries)))
-
-
-def test_far_outlines_give_the_vendors_members(vendor_zip):
-    far = 2**15
+@pytest.mark.parametrize("far", [2**15, 2**16], ids=["far", "beyond a mebibyte of empty density table"])
+def test_far_outlines_give_the_vendors_members(vendor_zip, far):
     entries = [(regular(20, far, far, 12), []), (regular(20, far, 40, 12), [regular(5, far, 40, 6)])]
-    assert_same_members(polygons(entries, side=2**16), vendor_zip(as_brushes(entries)))
+    assert_same_members(polygons(entries, side=2 * far), vendor_zip(as_brushes(entries)))
 
 
 def test_nuclei_by_the_thousand_give_the_vendors_members(vendor_zip):
@@ -154,7 +139,6 @@ def polygon(*vertices):
         (polygon((1, 1), (-1, 5)), lambda: polygons([([(1, 1), (-1, 5)], [])]), "(-1, 5) lies off the slide"),
         (anno1([(3, -1)]), lambda: points([(3, -1)]), "(3, -1) lies off the slide"),
         (anno1([(NAN, 1)]), one_point(NAN), "integers [K, 2]"),
-        (anno1([(None, 1)]), one_point(None), "integers [K, 2]"),
         (polygon(("1", "2")), one_point("1"), "integers [K, 2]"),
         (anno1([(2**32, 1)]), one_point(2**32), "(4294967296, 1) lies off the slide, 9 x 9 px"),
         ([{"type": "heatmap", "height": 9, "data": [[256]]}], one_cell(256), "uint8"),

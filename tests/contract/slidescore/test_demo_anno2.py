@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import zipfile
 
 import numpy as np
 import pytest
-from slidescore.lib.AnnoClasses import EfficientArray
-from slidescore.lib.Decoder import Decoder
-from slidescore.lib.simplify import simplifyPolygons
+from anno2_zips import vendor_decoded, vendor_simplified
 
 from annohooks.slidescore import anno2
 from local import stack
@@ -41,13 +36,6 @@ def written():
     return recorded
 
 
-def decoded(zipped):
-    with contextlib.redirect_stdout(io.StringIO()), zipfile.ZipFile(io.BytesIO(zipped)) as archive:
-        decoder = Decoder(archive)
-        decoder.decode()
-    return decoder.items
-
-
 def test_the_demo_writes_outlines_with_holes_points_and_a_map_as_anno2(written):
     assert {kind for kind, _, _ in written} == {"polygons", "points", "heatmap"}
     assert any(not content.is_outer.all() for kind, content, _ in written if kind == "polygons")
@@ -55,24 +43,19 @@ def test_the_demo_writes_outlines_with_holes_points_and_a_map_as_anno2(written):
 
 def test_vendor_decoder_gives_back_the_demos_outlines_as_the_vendor_simplifies_them(written):
     for outlines, zipped in [(content, zipped) for kind, content, zipped in written if kind == "polygons"]:
-        rings = EfficientArray()
-        for number in range(len(outlines)):
-            rings.addValues(outlines.ring(number).ravel().tolist())
-        simplified = simplifyPolygons(rings, 1)
-        items = decoded(zipped)
-        assert len(items) == len(simplified) == len(outlines)
-        for number in range(len(items)):
-            expected = np.reshape(simplified.getValues(number), (-1, 2)).tolist()
-            assert [list(vertex) for vertex in items[number]["positiveVertices"]] == expected
+        items = vendor_decoded(zipped)
+        found = [[list(vertex) for vertex in items[number]["positiveVertices"]] for number in range(len(items))]
+        assert found == vendor_simplified(outlines)
+        assert len(found) == len(outlines)
 
 
 def test_vendor_decoder_gives_back_the_demos_points(written):
     for points, zipped in [(content, zipped) for kind, content, zipped in written if kind == "points"]:
-        assert [list(point) for point in decoded(zipped)] == points.tolist()
+        assert [list(point) for point in vendor_decoded(zipped)] == points.tolist()
 
 
 def test_vendor_decoder_gives_back_the_demos_map_at_its_place(written):
     ((levels, zipped),) = [(content, zipped) for kind, content, zipped in written if kind == "heatmap"]
-    heatmap = decoded(zipped)
+    heatmap = vendor_decoded(zipped)
     assert np.array_equal([list(row) for row in heatmap.matrix], levels)
     assert (heatmap.x_offset, heatmap.y_offset, heatmap.size_per_pixel) == (300, 200, 100)

@@ -21,21 +21,18 @@ from local.slides import Slide
 
 STUDY, IMAGE = 1, 7
 SQUARES = [
-    {
-        "type": "polygon",
-        "points": [{"x": x, "y": y}, {"x": x + 9, "y": y}, {"x": x + 9, "y": y + 9}, {"x": x, "y": y + 9}],
-    }
+    {"type": "polygon", "points": [{"x": x + dx, "y": y + dy} for dx, dy in ((0, 0), (9, 0), (9, 9), (0, 9))]}
     for x in range(10, 600, 50)
     for y in range(10, 400, 50)
 ]
+RESULT = {"id": -1, "imageID": IMAGE, "imageName": "gradient", "user": "a@example.org"}
 
 
 @pytest.fixture
 def slide() -> Slide:
     rows, columns = np.mgrid[0:500, 0:700]
-    return Slide(
-        "gradient", np.stack([columns * 255 // 700, rows * 255 // 500, columns * 0 + 128], -1).astype(np.uint8), 0.25
-    )
+    pixels = np.stack([columns * 255 // 700, rows * 255 // 500, columns * 0 + 128], -1)
+    return Slide("gradient", pixels.astype(np.uint8), 0.25)
 
 
 @pytest.fixture
@@ -67,14 +64,8 @@ def test_metadata_has_the_keys_that_the_sdks_own_tests_ask_for(
     answer = client.perform_request("GetImageMetadata", {"imageid": IMAGE}).json()
     assert answer["success"]
     metadata = answer["metadata"]
-    assert {
-        "level0TileWidth",
-        "level0TileHeight",
-        "mppX",
-        "levelCount",
-        "levelHeights",
-        "osdTileSize",
-    } <= metadata.keys()
+    keys = {"level0TileWidth", "level0TileHeight", "mppX", "levelCount", "levelHeights", "osdTileSize"}
+    assert keys <= metadata.keys()
     assert (metadata["level0Width"], metadata["level0Height"]) == (700, 500)
     assert server.calls[0].params == {"imageid": str(IMAGE)}
 
@@ -136,42 +127,27 @@ def test_an_upload_of_more_than_10_mb_takes_several_pieces(
     assert server.violations == []
 
 
-def test_an_upload_that_is_no_anno2_is_refused(client: slidescore.APIClient, tmp_path: Path) -> None:
+def test_what_is_wrong_is_refused(client: slidescore.APIClient, tmp_path: Path) -> None:
     (tmp_path / "junk.zip").write_bytes(b"junk")
     created = client.perform_request("CreateOrphanAnno2", {}, method="POST").json()
     with pytest.raises(slidescore.slidescore.SlideScoreErrorException, match="Failed finishing upload"):
         client.upload_using_token(str(tmp_path / "junk.zip"), created["uploadToken"])
-
-
-def test_creation_for_an_unknown_question_is_refused(client: slidescore.APIClient) -> None:
     with pytest.raises(slidescore.slidescore.SlideScoreErrorException, match="Failed creating"):
         client.create_anno2(STUDY, None, IMAGE, None, None, "Unheard of", "a@example.org")
+    wrong = slidescore.SlideScoreResult(RESULT | {"question": "Unheard of", "answer": "x"})
+    with pytest.raises(slidescore.slidescore.SlideScoreErrorException, match="Unknown question"):
+        client.upload_results(STUDY, [wrong])
 
 
 def test_results_come_back_as_they_were_uploaded(client: slidescore.APIClient) -> None:
-    result = {"id": -1, "imageID": IMAGE, "imageName": "gradient", "user": "a@example.org"}
-    answers = [
-        result | {"question": "Comment", "answer": "fine"},
-        result | {"question": "Cells", "answer": '[{"x":1,"y":2}]'},
-    ]
-    assert client.upload_results(STUDY, [slidescore.SlideScoreResult(answer) for answer in answers])
+    answers = [{"question": "Comment", "answer": "fine"}, {"question": "Cells", "answer": '[{"x":1,"y":2}]'}]
+    assert client.upload_results(STUDY, [slidescore.SlideScoreResult(RESULT | answer) for answer in answers])
     comment, cells = client.get_results(STUDY, imageid=IMAGE)
-    assert (comment.image_id, comment.question, comment.answer, comment.user) == (
-        IMAGE,
-        "Comment",
-        "fine",
-        "a@example.org",
-    )
+    assert (comment.image_id, comment.question, comment.answer) == (IMAGE, "Comment", "fine")
+    assert comment.user == "a@example.org"
     assert cells.points == [{"x": 1, "y": 2}]
     assert [result.answer for result in client.get_results(STUDY, question="Comment")] == ["fine"]
     assert client.get_results(STUDY, email="b@example.org") == []
-
-
-def test_results_for_an_unknown_question_are_refused(client: slidescore.APIClient) -> None:
-    result = {"id": -1, "imageID": IMAGE, "imageName": "gradient", "user": "a@example.org"}
-    wrong = slidescore.SlideScoreResult(result | {"question": "Unheard of", "answer": "x"})
-    with pytest.raises(slidescore.slidescore.SlideScoreErrorException, match="Unknown question"):
-        client.upload_results(STUDY, [wrong])
 
 
 def test_a_token_is_of_no_use_once_given_up(client: slidescore.APIClient, server: SlideScore) -> None:
