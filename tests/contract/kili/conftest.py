@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kili.client import Kili as Sdk
@@ -16,33 +17,25 @@ from annohooks.kili.api.client import Client
 from local.simulators.kili import Kili, samples
 
 PROJECT, ASSET, OTHER_ASSET = "p1", "a1", "a2"
-INTERFACE = {
-    "jobs": {
-        "JOB_0": {
-            "content": {
-                "categories": {
-                    "OBJECT_A": {"children": [], "name": "Object A", "id": "category1"},
-                    "OBJECT_B": {"children": [], "name": "Object B", "id": "category2"},
-                },
-                "input": "radio",
-            },
-            "instruction": "Categories",
-            "isChild": False,
-            "isVisible": True,
-            "mlTask": "OBJECT_DETECTION",
-            "models": {},
-            "required": 1,
-            "tools": ["rectangle"],
-        }
-    }
+CATEGORIES = {
+    "OBJECT_A": {"children": [], "name": "Object A", "id": "category1"},
+    "OBJECT_B": {"children": [], "name": "Object B", "id": "category2"},
 }
+JOB = {"instruction": "Categories", "isChild": False, "isVisible": True, "models": {}, "required": 1}
+JOB |= {"mlTask": "OBJECT_DETECTION", "tools": ["rectangle"], "content": {"categories": CATEGORIES, "input": "radio"}}
+
+
+def connection(kili: Kili, cache_dir: Path) -> dict[str, Any]:
+    """The arguments of the SDK's constructors."""
+    address = {"api_key": kili.api_key, "api_endpoint": kili.endpoint, "disable_tqdm": True}
+    return {**address, "graphql_client_params": {"graphql_schema_cache_dir": cache_dir}}
 
 
 @pytest.fixture
 def kili() -> Iterator[Kili]:
     """Nobody may use it against its protocol."""
     with Kili() as simulated:
-        simulated.add_project(PROJECT, json_interface=INTERFACE)
+        simulated.add_project(PROJECT, json_interface={"jobs": {"JOB_0": JOB}})
         simulated.add_asset(PROJECT, ASSET, external_id="picture-1", width=640, height=480)
         simulated.add_asset(PROJECT, OTHER_ASSET, external_id="picture-2")
         yield simulated
@@ -60,12 +53,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def sdk(kili: Kili, tmp_path: Path) -> Sdk:
     """The SDK as it is, with all its checks; what it asked for to begin with is not among the calls."""
-    client = Sdk(
-        api_key=kili.api_key,
-        api_endpoint=kili.endpoint,
-        disable_tqdm=True,
-        graphql_client_params={"graphql_schema_cache_dir": tmp_path},
-    )
+    client = Sdk(**connection(kili, tmp_path))
     kili.calls.clear()
     return client
 
@@ -74,12 +62,7 @@ def sdk(kili: Kili, tmp_path: Path) -> Sdk:
 def domain_sdk(kili: Kili, tmp_path: Path) -> DomainSdk:
     """The newer interface of the SDK."""
     with pytest.warns(UserWarning, match="work in progress"):
-        return DomainSdk(
-            api_key=kili.api_key,
-            api_endpoint=kili.endpoint,
-            disable_tqdm=True,
-            graphql_client_params={"graphql_schema_cache_dir": tmp_path},
-        )
+        return DomainSdk(**connection(kili, tmp_path))
 
 
 @pytest.fixture

@@ -27,21 +27,9 @@ from local.template import ROOT
 def test_a_label_is_asked_for_as_the_sdk_asks_for_it(kili, sdk, client):
     label_id = kili.submit(ASSET, CONTENT)
     fields = [
-        "id",
-        "labelType",
-        "assetId",
-        "author.id",
-        "isLatestLabelForUser",
-        "isSentBackToQueue",
-        "secondsToLabel",
-        "modelName",
-        "createdAt",
-        "labelOf.status",
-        "labelOf.labels.id",
-        "labelOf.labels.labelType",
-        "labelOf.labels.author.id",
-        "labelOf.labels.createdAt",
-        "jsonResponse",
+        *("id", "labelType", "assetId", "author.id", "isLatestLabelForUser", "isSentBackToQueue", "secondsToLabel"),
+        *("modelName", "createdAt", "labelOf.status", "labelOf.labels.id", "labelOf.labels.labelType"),
+        *("labelOf.labels.author.id", "labelOf.labels.createdAt", "jsonResponse"),
     ]
     theirs = sent(kili, lambda: sdk.labels(project_id=PROJECT, label_id=label_id, fields=fields))
     ours = sent(kili, lambda: client.label(PROJECT, label_id))
@@ -73,6 +61,10 @@ def new_label(asset_id: str) -> NewLabel:
     return NewLabel(asset_id=asset_id, json_response=CONTENT, author_id="jane", seconds_to_label=3, model_name="m")
 
 
+LABELS = {
+    **{"asset_id_array": [ASSET], "json_response_array": [CONTENT], "author_id_array": ["jane"], "model_name": "m"},
+    "seconds_to_label_array": [3],
+}
 WEBHOOK = {"webhook_url": "https://example.org/kili", "plugin_name": "w", "header": "secret"}
 OUR_WEBHOOK = {"webhookUrl": "https://example.org/kili", "pluginName": "w", "header": "secret"}
 WORK: dict[str, tuple[Callable[[Sdk, str], object], Callable[[Client, str], object]]] = {
@@ -95,16 +87,7 @@ WORK: dict[str, tuple[Callable[[Sdk, str], object], Callable[[Client, str], obje
         lambda client, _: client.set_metadata(ASSET, {"x": 1}),
     ),
     "appendManyLabels": (
-        lambda sdk, _: sdk.append_labels(
-            asset_id_array=[ASSET],
-            json_response_array=[CONTENT],
-            author_id_array=["jane"],
-            seconds_to_label_array=[3],
-            model_name="m",
-            label_type="PREDICTION",
-            project_id=PROJECT,
-            disable_tqdm=True,
-        ),
+        lambda sdk, _: sdk.append_labels(**LABELS, label_type="PREDICTION", project_id=PROJECT, disable_tqdm=True),
         lambda client, _: client.append_labels([new_label(ASSET)], "PREDICTION", project_id=PROJECT),
     ),
     "createWebhook": (
@@ -112,12 +95,7 @@ WORK: dict[str, tuple[Callable[[Sdk, str], object], Callable[[Client, str], obje
         lambda client, _: client.create_webhook({**OUR_WEBHOOK, "handlerTypes": ["onSubmit", "onReview"]}),
     ),
     "updateWebhook": (
-        lambda sdk, _: sdk.update_webhook(
-            new_webhook_url="https://example.org/kili",
-            plugin_name="was",
-            new_header="secret",
-            event_matcher=["label.*"],
-        ),
+        lambda sdk, _: sdk.update_webhook(WEBHOOK["webhook_url"], "was", "secret", event_matcher=["label.*"]),
         lambda client, _: client.update_webhook({**OUR_WEBHOOK, "pluginName": "was", "eventMatcher": ["label.*"]}),
     ),
     "activatePluginOnProject": (
@@ -164,15 +142,14 @@ def test_the_older_mutation_is_one_that_the_schema_of_older_releases_has():
 def failures() -> Iterator[tuple[int, str]]:
     for status in range(400, 600):
         yield status, "<html>"
-    for body in (
+    connecting = "upstream connect error or disconnect/reset before headers. reset reason: "
+    reasons = ("overflow", "connection failure", "remote connection failure", "connection termination")
+    retried = (
         "no healthy upstream",
-        "upstream connect error or disconnect/reset before headers. reset reason: overflow",
-        "upstream connect error or disconnect/reset before headers. reset reason: connection failure",
-        "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure",
-        "upstream connect error or disconnect/reset before headers. reset reason: connection termination",
         "retried and the latest reset reason: connection failure",
         "reset reason: local reset",
-    ):
+    )
+    for body in (*retried, *(connecting + reason for reason in reasons)):
         yield 503, body
 
 
