@@ -28,20 +28,13 @@ def objects(*annotations: dict[str, Any]) -> dict[str, Any]:
     return {"JOB_0": {"annotations": list(annotations)}}
 
 
-class Inbox:
+class Inbox(Listener):
     """Where webhooks arrive; `handle` is called with each."""
 
     def __init__(self) -> None:
+        super().__init__("127.0.0.1", 0, self._answer)
         self.bodies: list[dict[str, Any]] = []
-        self._listener = Listener("127.0.0.1", 0, self._answer)
-        self.url = f"{self._listener.origin}/"
-
-    def __enter__(self) -> Inbox:
-        self._listener.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listener.stop()
+        self.url = f"{self.origin}/"
 
     def handle(self, body: dict[str, Any]) -> None:
         """Nothing is done about it here."""

@@ -17,7 +17,7 @@ from random_labels import samples
 from typeguard import TypeCheckError
 
 from annohooks.kili.label import reader, shapes
-from annohooks.kili.label.model import Answer, Object, Relation, Shape
+from annohooks.kili.label.model import Object, Shape
 from annohooks.kili.label.reader import read
 from tests.unit.kili import labels
 from tests.unit.kili.labels import (
@@ -71,18 +71,15 @@ class Found:
         categories: list[Any] = []
         if task == "CLASSIFICATION" and said.get("categories"):
             categories = list(payload.categories)
-            self.answer(name, tuple(category.name for category in categories), None, of, within, frame)
+            self.answers.add((name, tuple(category.name for category in categories), None, of, within, frame))
         elif task == "TRANSCRIPTION" and "text" in said:
-            self.answer(name, (), payload.text, of, within, frame)
+            self.answers.add((name, (), payload.text, of, within, frame))
         elif task == "FILE" and said:
-            self.answer(name, (), payload.file_name, of, within, frame)
+            self.answers.add((name, (), payload.file_name, of, within, frame))
         elif "annotations" in said:
             for one in payload.annotations:
                 self.annotation(name, one, frame, within)
         self.children(name, categories, payload if said.get("children") else None, frame, of, within)
-
-    def answer(self, *fields: Any) -> None:
-        self.answers.add(fields)
 
     def children(
         self, name: str, categories: list[Any], holder: Any, frame: int | None, of: str | None, within: tuple[str, ...]
@@ -105,16 +102,12 @@ class Found:
         categories = list(one.categories)
         names = tuple(category.name for category in categories)
         if task.endswith("_RELATION"):
-            starts, ends = (
-                (one.start_entities, one.end_entities)
-                if task == "NAMED_ENTITIES_RELATION"
-                else (one.start_objects, one.end_objects)
-            )
+            of = "entities" if task == "NAMED_ENTITIES_RELATION" else "objects"
+            starts, ends = getattr(one, f"start_{of}"), getattr(one, f"end_{of}")
             self.relations[name, one.mid] = (names, [tied["mid"] for tied in starts], [tied["mid"] for tied in ends])
         else:
-            thing = self.objects.setdefault(
-                (name, one.mid), {"categories": names, "shapes": [], "keypoints": [], "span": None, "tool": None}
-            )
+            new = {"categories": names, "shapes": [], "keypoints": [], "span": None, "tool": None}
+            thing = self.objects.setdefault((name, one.mid), new)
             thing["tool"] = "entity" if task == "NAMED_ENTITIES_RECOGNITION" else one.type
             thing["shapes"] += self.shapes(one, thing["tool"], said, frame)
             if thing["tool"] == "pose":
@@ -123,12 +116,8 @@ class Found:
                     if point.as_dict().get("children"):
                         self.jobs_within(point.children, frame, one.mid, (*within, name, names[0], point.code))
             if thing["tool"] == "entity":
-                in_text = "beginOffset" in said
-                thing["span"] = (
-                    one.content,
-                    one.begin_offset if in_text else None,
-                    one.end_offset if in_text else None,
-                )
+                ends = (one.begin_offset, one.end_offset) if "beginOffset" in said else (None, None)
+                thing["span"] = (one.content, *ends)
         self.children(name, categories, one if said.get("children") else None, frame, one.mid, within)
 
     def shapes(self, one: Any, tool: str, said: Json, frame: int | None) -> Iterator[Any]:
@@ -162,7 +151,7 @@ def ring(points: list[Json]) -> tuple[tuple[float, float], ...]:
 # What our reader finds, in the same form
 
 
-def shape_of(thing: Object, shape: Shape, input_type: str) -> Any:
+def shape_of(shape: Shape, input_type: str) -> Any:
     if input_type == "PDF":
         return shape.rings, shape.page
     return (shape.rings, shape.frame, shape.key_frame) if shape.rings else (shape.points, shape.frame)
@@ -171,19 +160,11 @@ def shape_of(thing: Object, shape: Shape, input_type: str) -> Any:
 def object_of(thing: Object, input_type: str) -> dict[str, Any]:
     return {
         "categories": thing.categories,
-        "shapes": [shape_of(thing, shape, input_type) for shape in thing.shapes],
+        "shapes": [shape_of(shape, input_type) for shape in thing.shapes],
         "keypoints": [(point.code, point.point, point.frame) for point in thing.keypoints],
         "span": thing.span and (thing.span.content, thing.span.begin_offset, thing.span.end_offset),
         "tool": thing.tool,
     }
-
-
-def answer_of(answer: Answer) -> tuple[Any, ...]:
-    return answer.job, answer.categories, answer.text, answer.of, answer.within, answer.frame
-
-
-def relation_of(tie: Relation) -> Any:
-    return tie.categories, list(tie.starts), list(tie.ends)
 
 
 def agree(sample: Sample) -> None:
@@ -193,8 +174,10 @@ def agree(sample: Sample) -> None:
     assert sample.response == before
     assert ours.faults == ()
     assert {(thing.job, thing.mid): object_of(thing, sample.input_type) for thing in ours.objects} == theirs.objects
-    assert {(tie.job, tie.mid): relation_of(tie) for tie in ours.relations} == theirs.relations
-    assert {answer_of(answer) for answer in ours.answers} == theirs.answers
+    ties = {(tie.job, tie.mid): (tie.categories, list(tie.starts), list(tie.ends)) for tie in ours.relations}
+    assert ties == theirs.relations
+    answers = {(said.job, said.categories, said.text, said.of, said.within, said.frame) for said in ours.answers}
+    assert answers == theirs.answers
 
 
 # Where both agree
@@ -292,11 +275,8 @@ def test_difference_areas_in_lists_are_read_where_the_sdk_refuses_the_label():
 
 def test_difference_frames_keep_their_numbers_where_the_sdk_counts_them():
     """A label need not have every frame; the SDK's index is then not the frame's number."""
-    sample = Sample(
-        "VIDEO",
-        {"JOB_0": drawing("rectangle")},
-        {"5": tracked(5, True, ("m", 0.1)), "90": tracked(90, True, ("m", 0.2))},
-    )
+    frames = {"5": tracked(5, True, ("m", 0.1)), "90": tracked(90, True, ("m", 0.2))}
+    sample = Sample("VIDEO", {"JOB_0": drawing("rectangle")}, frames)
     assert len(parsed(sample).jobs["JOB_0"].frames) == 2
     assert [shape.frame for shape in read(sample.response).objects[0].shapes] == [5, 90]
 
@@ -352,11 +332,8 @@ def test_vertices_in_a_pdf_are_the_same_one_list_deeper_or_not(nested):
     corners = vertices(box(0.1, 0.1, 0.2, 0.2))
     shape: Json = {"normalizedVertices": [corners] if nested else corners}
     part = {"boundingPoly": [shape], "polys": [shape], "pageNumberArray": [1]}
-    sample = Sample(
-        "PDF",
-        {"JOB_0": drawing("rectangle")},
-        {"JOB_0": {"annotations": [annotation("m", "CAR", annotations=[part], content="", type="rectangle")]}},
-    )
+    drawn = annotation("m", "CAR", annotations=[part], content="", type="rectangle")
+    sample = Sample("PDF", {"JOB_0": drawing("rectangle")}, {"JOB_0": {"annotations": [drawn]}})
     kept = parsed(sample).jobs["JOB_0"].annotations[0].annotations[0].polys[0]["normalizedVertices"]
     assert (kept[0] if nested else kept) == corners
     assert read(sample.response).objects[0].shapes == (Shape(rings=(ring(corners),), page=1),)

@@ -79,9 +79,7 @@ def module_of_the_team() -> Any:
 
 
 @pytest.mark.parametrize(
-    "content",
-    [CONTENT, samples.CORRECTED, samples.label(samples.TOO_LARGE), samples.label(), {"JOB_1": {}}],
-    ids=["two mistakes", "right", "too large", "nothing drawn", "another job"],
+    "content", [CONTENT, samples.CORRECTED, samples.label(samples.TOO_LARGE), samples.label(), {"JOB_1": {}}]
 )
 @pytest.mark.parametrize(("label_type", "method"), [("DEFAULT", "on_submit"), ("REVIEW", "on_review")])
 def test_a_plugin_does_the_same_with_the_sdk_and_with_us(worlds, monkeypatch, sdk_modules, content, label_type, method):
@@ -109,14 +107,9 @@ def test_a_plugin_does_the_same_with_the_sdk_and_with_us(worlds, monkeypatch, sd
 
 METHODS = [name for name in dir(sdk_client.Kili) if not name.startswith("_")]
 FILTERS = {
-    "labels": sdk_client.LABEL_FILTERS,
-    "count_labels": sdk_client.LABEL_FILTERS,
-    "assets": sdk_client.ASSET_FILTERS,
-    "count_assets": sdk_client.ASSET_FILTERS,
-    "issues": sdk_client.ISSUE_FILTERS,
-    "count_issues": sdk_client.ISSUE_FILTERS,
-    "projects": sdk_client.PROJECT_FILTERS,
-    "count_projects": sdk_client.PROJECT_FILTERS,
+    f"{count}{name}": getattr(sdk_client, f"{name.removesuffix('s').upper()}_FILTERS")
+    for name in ("labels", "assets", "issues", "projects")
+    for count in ("", "count_")
 }
 
 

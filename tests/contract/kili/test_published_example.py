@@ -54,40 +54,41 @@ class PluginInbox(Inbox):
             Plugin(self._sdk, body["logPayload"]["projectId"]).on_submit(payload["label"], payload["asset_id"])
 
 
-class TestPublishedExample:
-    @pytest.fixture
-    def asset(self, kili: Kili, sdk: Sdk) -> Iterator[str]:
-        """Of a project whose labels go to the plugin; everything is set up by the SDK, as in the example."""
-        (model,) = sdk.projects(project_id=PROJECT, fields=["jsonInterface"])
-        interface = model["jsonInterface"]
-        project = sdk.create_project(title="Webhooks test project", input_type="IMAGE", json_interface=interface)["id"]
-        with PluginInbox(sdk) as inbox:
-            sdk.create_webhook(inbox.url, "Webhook bbox count", header="custom header")
-            sdk.activate_plugin_on_project("Webhook bbox count", project)
-            yield kili.add_asset(project, "landscape", external_id="landscape2")
+@pytest.fixture
+def asset(kili: Kili, sdk: Sdk) -> Iterator[str]:
+    """Of a project whose labels go to the plugin; everything is set up by the SDK, as in the example."""
+    (model,) = sdk.projects(project_id=PROJECT, fields=["jsonInterface"])
+    interface = model["jsonInterface"]
+    project = sdk.create_project(title="Webhooks test project", input_type="IMAGE", json_interface=interface)["id"]
+    with PluginInbox(sdk) as inbox:
+        sdk.create_webhook(inbox.url, "Webhook bbox count", header="custom header")
+        sdk.activate_plugin_on_project("Webhook bbox count", project)
+        yield kili.add_asset(project, "landscape", external_id="landscape2")
 
-    def test_the_wrong_label_gets_two_issues_and_goes_back_and_the_right_one_stays(self, kili, sdk, asset):
-        wrong = objects(LARGE, SMALL, ALSO_SMALL)
-        sdk.append_labels(asset_id_array=[asset], json_response_array=[wrong], label_type="DEFAULT")
-        (delivery,) = kili.settle()
-        assert (delivery.status, delivery.text) == (200, "null")
-        assert [(issue["text"], issue["mid"]) for issue in kili.issues] == [
-            ("3 objects of category A, one is allowed", None),
-            ("larger than a third of the picture", LARGE["mid"]),
-        ]
-        assert kili.sent_back == [asset]
-        assert kili.assets[asset]["status"] == "ONGOING"
 
-        sdk.append_labels(asset_id_array=[asset], json_response_array=[objects(SMALL)], label_type="DEFAULT")
-        kili.settle()
-        assert kili.assets[asset]["status"] == "LABELED"
-        assert [issue["status"] for issue in kili.issues] == ["OPEN", "OPEN"]
-        assert kili.sent_back == [asset]
+def test_the_wrong_label_gets_two_issues_and_goes_back_and_the_right_one_stays(kili, sdk, asset):
+    wrong = objects(LARGE, SMALL, ALSO_SMALL)
+    sdk.append_labels(asset_id_array=[asset], json_response_array=[wrong], label_type="DEFAULT")
+    (delivery,) = kili.settle()
+    assert (delivery.status, delivery.text) == (200, "null")
+    assert [(issue["text"], issue["mid"]) for issue in kili.issues] == [
+        ("3 objects of category A, one is allowed", None),
+        ("larger than a third of the picture", LARGE["mid"]),
+    ]
+    assert kili.sent_back == [asset]
+    assert kili.assets[asset]["status"] == "ONGOING"
 
-    def test_the_same_event_twice_is_twice_the_issues(self, kili, sdk, asset):
-        sdk.append_labels(asset_id_array=[asset], json_response_array=[objects(LARGE)], label_type="DEFAULT")
-        kili.settle()
-        (label,) = kili.labels
-        kili.redeliver(label, url=kili.webhooks["Webhook bbox count"]["url"])
-        assert len(kili.issues) == 2
-        assert (kili.sent_back, kili.declined) == ([asset], [asset])
+    sdk.append_labels(asset_id_array=[asset], json_response_array=[objects(SMALL)], label_type="DEFAULT")
+    kili.settle()
+    assert kili.assets[asset]["status"] == "LABELED"
+    assert [issue["status"] for issue in kili.issues] == ["OPEN", "OPEN"]
+    assert kili.sent_back == [asset]
+
+
+def test_the_same_event_twice_is_twice_the_issues(kili, sdk, asset):
+    sdk.append_labels(asset_id_array=[asset], json_response_array=[objects(LARGE)], label_type="DEFAULT")
+    kili.settle()
+    (label,) = kili.labels
+    kili.redeliver(label, url=kili.webhooks["Webhook bbox count"]["url"])
+    assert len(kili.issues) == 2
+    assert (kili.sent_back, kili.declined) == ([asset], [asset])

@@ -25,14 +25,6 @@ class TestStates:
         assert statuses == [204, 204, 204]
         assert toolkit.violations == []
 
-    def test_tasks_that_are_forgotten_have_no_webhooks(self, toolkit: Toolkit) -> None:
-        with Engine() as engine:
-            forgotten = toolkit.process(engine.url)
-            toolkit.tasks.clear()
-            assert toolkit.process(engine.url).number == 2
-            assert heartbeat(forgotten) == 404
-        assert toolkit.violations == ["POST /heartbeat/task1: there is no such webhook"]
-
     def test_the_external_callback_takes_both_kinds_of_messages(self, toolkit: Toolkit) -> None:
         with Engine() as engine:
             task = toolkit.process(engine.url, webhooks=False, callback=True)

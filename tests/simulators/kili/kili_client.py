@@ -15,8 +15,7 @@ from local.simulators.kili import Kili
 PROJECT, ASSET = "p1", "a1"
 OUTCOME = "succeeded { assetId externalId } declined { assetId externalId } failed { assetId externalId details }"
 LABELS = """query ($where: LabelWhere!, $first: PageSize!, $skip: Int!) {
-  data: labels(where: $where, first: $first, skip: $skip) {
-    id isLatestLabelForUser isLatestDefaultLabelForUser isLatestReviewLabelForUser jsonResponse jsonResponseUrl } }"""
+  data: labels(where: $where, first: $first, skip: $skip) { id jsonResponse jsonResponseUrl } }"""
 CREATE_ISSUES = """mutation ($issues: [IssueToCreate!]!, $where: AssetWhere!) {
   data: createIssues(issues: $issues, where: $where) { id } }"""
 SET_ISSUE = """mutation ($data: IssueData!, $where: IssueWhere!) {

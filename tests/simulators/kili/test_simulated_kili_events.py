@@ -27,40 +27,6 @@ pytestmark = pytest.mark.thorough
 
 class TestRecords:
     @pytest.mark.parametrize(
-        ("where", "count"),
-        [
-            ('project: {id: "other"}', 0),
-            ('idNotIn: ["a1"]', 1),
-            ('externalIdIn: ["picture"]', 2),
-            ("skipped: true", 0),
-            ("label: {typeIn: [DEFAULT]}", 1),
-            ("label: {typeIn: [REVIEW]}", 0),
-            ("issue: {status: OPEN}", 1),
-            ("issue: {status: SOLVED}", 0),
-            ('createdAtGte: "2100-01-01"', 0),
-            ('createdAtLte: "2100-01-01T00:00:00.000Z"', 2),
-        ],
-    )
-    def test_assets_are_found_by(self, client: Client, label: str, where: str, count: int) -> None:
-        client.data(CREATE_ISSUES, **issues(label, "wrong"))
-        assert client.data(f"{{ countAssets(where: {{{where}}}) }}") == count
-
-    def test_the_latest_label_of_each_author_is_marked(self, kili: Kili, client: Client) -> None:
-        def marked() -> list[str]:
-            """D and R: the latest of its type, L: of all."""
-            marks = {"D": "isLatestDefaultLabelForUser", "R": "isLatestReviewLabelForUser", "L": "isLatestLabelForUser"}
-            labels = client.labels(asset={"id": ASSET})
-            return ["".join(mark for mark, name in marks.items() if label[name]) for label in labels]
-
-        for author, kind in (("ada", "DEFAULT"), ("bert", "DEFAULT"), ("model", "PREDICTION")):
-            kili.submit(ASSET, {}, author=author, label_type=kind)
-        assert marked() == ["DL", "DL", ""]
-        kili.submit(ASSET, {}, author="ada")
-        assert marked() == ["", "DL", "", "DL"]
-        kili.submit(ASSET, {}, author="ada", label_type="REVIEW")
-        assert marked() == ["", "DL", "", "D", "RL"]
-
-    @pytest.mark.parametrize(
         ("label_type", "status"), [("AUTOSAVE", "ONGOING"), ("PREDICTION", "TODO"), ("REVIEW", "REVIEWED")]
     )
     def test_a_label_moves_its_asset_on(self, kili: Kili, label_type: str, status: str) -> None:
@@ -163,14 +129,6 @@ class TestWebhooks:
             assert len(kili.settle()) == 16
         assert receiver.concurrent == 8
 
-    def test_a_label_has_events_of_every_generation(self, kili: Kili) -> None:
-        label = kili.submit(ASSET, {}, label_type="REVIEW")
-        assert kili.event(label)["eventType"] == "onReview"
-        assert kili.event(label, "flat")["event"] == "labels.created.review"
-        assert kili.event(label, "whole")["event"] == "label.workflow.created.review"
-        edited = kili.event(label, "whole", subject="label.workflow.edited", enveloped=True)
-        assert edited["logPayload"]["projectId"] == PROJECT
-        assert edited["payload"] == kili.event(label, "whole", subject="label.workflow.edited")
-        prediction = kili.submit(ASSET, {}, label_type="PREDICTION")
+    def test_a_prediction_has_no_event_of_the_first_generation(self, kili: Kili) -> None:
         with pytest.raises(ValueError, match="no legacy event"):
-            kili.event(prediction)
+            kili.event(kili.submit(ASSET, {}, label_type="PREDICTION"))

@@ -36,30 +36,12 @@ BODY = json.dumps({"query": VIEWER}).encode()
 
 
 class TestTheProtocol:
-    def test_the_viewer_is_the_user_whose_key_it_is(self, kili: Kili, client: Client) -> None:
-        assert client.data(VIEWER) == {"id": kili.bot_id, "email": "bot@example.org"}
-        kili.add_user("ada", api_key="key-of-ada")
-        client.headers["Authorization"] = "X-API-Key: key-of-ada"
-        assert client.data(VIEWER)["id"] == "ada"
-
     def test_a_wrong_key_is_401_and_no_key_is_a_violation_as_well(self, kili: Kili, client: Client) -> None:
         assert client.post(BODY, JSON | {"Authorization": "X-API-Key: wrong"}).status == 401
         assert kili.violations == []
         for headers in (JSON, JSON | {"Authorization": kili.api_key}, JSON | {"Authorization": "X-API-Key: "}):
             assert client.post(BODY, headers).status == 401
         assert kili.violations == ["a request without an API key: /api/label/v2/graphql"] * 3
-
-    def test_every_request_is_noted_with_operation_variables_and_headers(
-        self, kili: Kili, client: Client, label: str
-    ) -> None:
-        (answer,) = client.labels(id=label)
-        client.http.request("GET", answer["jsonResponseUrl"])
-        client.http.request("GET", f"{kili.origin}/api/label/v2/version")
-        client.post(b"?")
-        assert kili.operations() == ["labels", "storage", "version", ""]
-        assert kili.calls[0].variables == {"where": {"id": label}, "first": 100, "skip": 0}
-        assert kili.calls[0].headers["Content-Type"] == "application/json"
-        assert "jsonResponseUrl" in kili.calls[0].query
 
     @pytest.mark.parametrize(
         ("body", "violation"),
