@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import groupby
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -24,12 +23,12 @@ def faces(pixels: NDArray[np.uint8]) -> list[tuple[int, int, int, int]]:
 
 
 @pytest.mark.parametrize(("jpeg", "shown"), [(samples.face_jpeg(), [samples.FACE]), (samples.faceless_jpeg(), [])])
-def test_one_picture_has_a_face_and_the_other_has_none(jpeg: bytes, shown: list[tuple[int, ...]]) -> None:
+def test_one_picture_has_a_face_and_the_other_has_none(jpeg, shown):
     found = faces(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR))
     assert np.array(found) == pytest.approx(np.array(shown), abs=8)
 
 
-def test_the_video_shows_a_moving_face_in_some_scenes_where_it_says(tmp_path: Path) -> None:
+def test_the_video_shows_a_moving_face_in_some_scenes_where_it_says(tmp_path):
     video = samples.video(20)
     assert (len(video.faces), video.duration_ms) == (200, 20_000)
     assert [shown for shown, _ in groupby(face is not None for face in video.faces)] == [False, True] * 2 + [False]
@@ -49,14 +48,14 @@ def test_the_video_shows_a_moving_face_in_some_scenes_where_it_says(tmp_path: Pa
     assert not capture.read()[0]
 
 
-def test_the_video_is_a_minute_of_a_few_megabytes_and_the_same_each_time() -> None:
+def test_the_video_is_a_minute_of_a_few_megabytes_and_the_same_each_time():
     video = samples.video()
     assert (video.duration_ms, len(video.content) < 4 << 20) == (60_000, True)
     samples.video.cache_clear()
     assert samples.video() == video
 
 
-def test_the_mosaic_mirrors_the_field_at_each_seam() -> None:
+def test_the_mosaic_mirrors_the_field_at_each_seam():
     field = slides.immunohistochemistry().pixels
     mosaic = slides.mosaic(1300, 700).pixels
     assert mosaic.shape == (700, 1300, 3)
@@ -66,7 +65,7 @@ def test_the_mosaic_mirrors_the_field_at_each_seam() -> None:
     assert np.array_equal(mosaic[:512, 1024:1300], field[:, :276])
 
 
-def test_tissue_on_glass_is_pieces_of_the_mosaic_with_a_tear_and_glass_all_around_them() -> None:
+def test_tissue_on_glass_is_pieces_of_the_mosaic_with_a_tear_and_glass_all_around_them():
     slide, blank = slides.tissue_on_glass(1000, 750), slides.blank(1000, 750)
     assert (blank.pixels.min() > 225, 0 < blank.pixels[..., 0].std() < 2) == (True, True)
     glass = np.all(slide.pixels == blank.pixels, axis=2)

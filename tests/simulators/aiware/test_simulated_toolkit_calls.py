@@ -11,7 +11,7 @@ import pytest
 from toolkit_engine import ACK, AION, DONE, FORBIDDEN, Engine
 
 from local.listener import Reply
-from local.simulators.aiware import Toolkit, form
+from local.simulators.aiware import form
 
 pytestmark = pytest.mark.thorough
 
@@ -29,7 +29,7 @@ EMPTY_AND_CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n
 
 
 class TestBytes:
-    def test_a_process_request_is_go_s_byte_for_byte(self, toolkit: Toolkit) -> None:
+    def test_a_process_request_is_go_s_byte_for_byte(self, toolkit):
         chosen = {"chunkMimeType": "image/jpeg", "startOffsetMS": 1000, "payload": '{"a":1}', "maxTTL": 3600}
         with Engine(Reply(204)) as engine:
             url = engine.url.replace("//", "//user:p%40ss@") + "?key=abc"
@@ -55,7 +55,7 @@ class TestBytes:
         assert body == expected.encode() + b"\xff\xd8\r\n--\x00" + f"\r\n--{boundary}--\r\n".encode()
         assert task.fields["chunk-metadata-main-message"] == "map[cacheURI: endOffsetMs:0 timestampUTC:1.6046e+12]"
 
-    def test_a_ready_request_is_go_s_and_is_made_until_200(self, toolkit: Toolkit) -> None:
+    def test_a_ready_request_is_go_s_and_is_made_until_200(self, toolkit):
         with Engine(None, Reply(503), Reply(404), Reply(202), Reply(200)) as engine:
             assert toolkit.ready(engine.origin.replace("//", "//u:@"), poll_s=0.001) == "READY"
         assert [(request.method, request.target) for request in engine.received] == [("GET", "/")] * 5
@@ -63,19 +63,19 @@ class TestBytes:
         agent, credentials = ("User-Agent", "Go-http-client/1.1"), ("Authorization", "Basic dTo=")
         assert engine.received[0].headers.items() == [host, agent, credentials, ("Accept-Encoding", "gzip")]
 
-    def test_without_a_user_there_are_no_credentials_and_without_a_chunk_no_such_part(self, toolkit: Toolkit) -> None:
+    def test_without_a_user_there_are_no_credentials_and_without_a_chunk_no_such_part(self, toolkit):
         with Engine() as engine:
             toolkit.process(engine.url, cacheURI="http://media.invalid/1")
         assert "Authorization" not in engine.received[0].headers
         assert b"filename" not in engine.bodies[0]
 
-    def test_names_are_quoted_as_go_does(self) -> None:
+    def test_names_are_quoted_as_go_does(self):
         _, body = form.encode({'a"b\\c': "1"}, None, boundary="x")
         assert body == b'--x\r\nContent-Disposition: form-data; name="a\\"b\\\\c"\r\n\r\n1\r\n--x--\r\n'
 
 
 class TestConsole:
-    def test_the_console_calls_as_a_proxy_of_a_browser(self, toolkit: Toolkit) -> None:
+    def test_the_console_calls_as_a_proxy_of_a_browser(self, toolkit):
         with Engine(DONE) as engine:
             task = toolkit.console(engine.url.replace("//", "//user:pass@") + "?key=abc", chunk=b"\xff\xd8", width=512)
         (request,), (body,) = engine.received, engine.bodies
@@ -91,7 +91,7 @@ class TestConsole:
         assert not {b"libraryId", b"heartbeatWebhook", b"internalTaskId", b"maxTTL"} & fields.keys()
         assert toolkit.violations == []
 
-    def test_it_calls_once_whatever_comes(self, toolkit: Toolkit) -> None:
+    def test_it_calls_once_whatever_comes(self, toolkit):
         with Engine(FORBIDDEN, ACK) as engine:
             assert toolkit.console(engine.url, chunk=b"").state == "ERROR"
             assert len(engine.received) == 1
@@ -101,7 +101,7 @@ class TestConsole:
 
 class TestAnswers:
     @pytest.mark.parametrize("status", [301, 303, 307, 308])
-    def test_a_redirect_is_followed_and_the_old_ones_lose_the_form(self, toolkit: Toolkit, status: int) -> None:
+    def test_a_redirect_is_followed_and_the_old_ones_lose_the_form(self, toolkit, status):
         with Engine(Reply(status, headers={"Location": "/else?where=1"}), DONE) as engine:
             task = toolkit.process(engine.url.replace("//", "//user:pass@"), chunk=b"abc")
         (first, second), bodies = engine.received, engine.bodies
@@ -111,14 +111,14 @@ class TestAnswers:
         assert second.headers["Authorization"] == first.headers["Authorization"]
         assert toolkit.violations == ["task 1: process was answered with a redirect, which loses the form"]
 
-    def test_an_answer_may_be_in_gzip(self, toolkit: Toolkit) -> None:
+    def test_an_answer_may_be_in_gzip(self, toolkit):
         packed = Reply(body=gzip.compress(json.dumps(AION).encode()), headers={"Content-Encoding": "gzip"})
         with Engine(packed) as engine:
             assert toolkit.process(engine.url).output == AION
         assert toolkit.violations == []
 
     @pytest.mark.parametrize("status", [202, 400, 503])
-    def test_every_other_status_is_an_error_after_three_calls(self, toolkit: Toolkit, status: int) -> None:
+    def test_every_other_status_is_an_error_after_three_calls(self, toolkit, status):
         with Engine(Reply(status, b" the reason\n", "text/plain")) as engine:
             task = toolkit.process(engine.url)
         assert (task.state, task.calls, len(engine.received)) == ("ERROR", 3, 3)
@@ -127,7 +127,7 @@ class TestAnswers:
         assert toolkit.violations == (success if status == 202 else [])
 
     @pytest.mark.parametrize("first", [None, FORBIDDEN, Reply(body=b"{}", announced_bytes=9)])
-    def test_a_call_that_fails_is_made_again(self, toolkit: Toolkit, first: Reply | None) -> None:
+    def test_a_call_that_fails_is_made_again(self, toolkit, first):
         with Engine(first, ACK) as engine:
             task = toolkit.process(engine.url)
         assert (task.state, task.calls, task.failure_message) == ("ACKED", 2, "")
@@ -149,13 +149,13 @@ class TestAnswers:
             (b'{"estimatedProcessingTimeInSeconds": 9, "job": 1}', "ACKED", "more than the estimate: job"),
         ],
     )
-    def test_a_wrong_answer_is_noted(self, toolkit: Toolkit, answer: bytes, state: str, violation: str) -> None:
+    def test_a_wrong_answer_is_noted(self, toolkit, answer, state, violation):
         with Engine(answer if answer is EMPTY_AND_CHUNKED else Reply(body=answer)) as engine:
             task = toolkit.process(engine.url)
         assert (task.state, task.estimate_s) == (state, 9 if state == "ACKED" else None)
         assert violation in toolkit.violations[0]
 
-    def test_without_webhooks_nothing_can_be_promised(self, toolkit: Toolkit) -> None:
+    def test_without_webhooks_nothing_can_be_promised(self, toolkit):
         with Engine() as engine:
             toolkit.process(engine.url, webhooks=False)
             assert toolkit.violations == ["task 1: work was acknowledged without a webhook to report to"]
@@ -163,7 +163,7 @@ class TestAnswers:
         assert task.fields["externalCallbackWebhook"] == f"{toolkit.origin}/callback/task2"
         assert len(toolkit.violations) == 1
 
-    def test_an_answer_may_not_repeat_what_is_confidential(self, toolkit: Toolkit) -> None:
+    def test_an_answer_may_not_repeat_what_is_confidential(self, toolkit):
         with Engine(Reply(400, b"no access to http://media.invalid/1 with secret-token", "text/plain")) as engine:
             toolkit.process(engine.url, token="secret-token", cacheURI="http://media.invalid/1")
         repeats = "task 1: the answer of process repeats {} of the form"

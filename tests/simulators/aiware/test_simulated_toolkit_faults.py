@@ -9,7 +9,7 @@ import pytest
 from toolkit_engine import ACK, DONE, Engine, failed, heartbeat, post_text, posted, result
 from urllib3.exceptions import NewConnectionError, ProtocolError
 
-from local.simulators.aiware import Task, Toolkit
+from local.simulators.aiware import Task
 from local.simulators.aiware.answer_faults import REFUSING
 
 pytestmark = pytest.mark.thorough
@@ -31,7 +31,7 @@ both = pytest.mark.parametrize("webhook", ["heartbeat", "result"])
 class TestRefused:
     @both
     @pytest.mark.parametrize("fault", REFUSING)
-    def test_the_message_is_not_accepted(self, toolkit: Toolkit, task: Task, webhook: str, fault: str) -> None:
+    def test_the_message_is_not_accepted(self, toolkit, task, webhook, fault):
         toolkit.faults.plan(f"{webhook}_{fault}")
         assert send(task, webhook) == REFUSING[fault]
         assert (accepted(task, webhook), [message.status for message in task.refused]) == (0, [REFUSING[fault]])
@@ -39,7 +39,7 @@ class TestRefused:
         assert accepted(task, webhook) == 1
         assert toolkit.violations == []
 
-    def test_a_redirect_points_where_nobody_may_go(self, toolkit: Toolkit, task: Task) -> None:
+    def test_a_redirect_points_where_nobody_may_go(self, toolkit, task):
         toolkit.faults.add("heartbeat_redirect")
         reply = posted(task.fields["heartbeatWebhook"], b"{}")
         assert reply.status == 301
@@ -49,7 +49,7 @@ class TestRefused:
 
 class TestAcceptedAndLost:
     @both
-    def test_the_connection_is_closed(self, toolkit: Toolkit, task: Task, webhook: str) -> None:
+    def test_the_connection_is_closed(self, toolkit, task, webhook):
         toolkit.faults.plan(f"{webhook}_reset")
         assert send(task, webhook) == 0
         assert accepted(task, webhook) == 1
@@ -57,7 +57,7 @@ class TestAcceptedAndLost:
         assert toolkit.violations == []
 
     @both
-    def test_the_answer_never_comes(self, toolkit: Toolkit, task: Task, webhook: str) -> None:
+    def test_the_answer_never_comes(self, toolkit, task, webhook):
         toolkit.faults.plan(f"{webhook}_slow")
         with ThreadPoolExecutor() as pool:
             status = pool.submit(send, task, webhook)
@@ -67,7 +67,7 @@ class TestAcceptedAndLost:
             assert status.result() == 0
 
     @both
-    def test_the_answer_is_enormous(self, toolkit: Toolkit, task: Task, webhook: str) -> None:
+    def test_the_answer_is_enormous(self, toolkit, task, webhook):
         toolkit.faults.plan(f"{webhook}_huge")
         reply = posted(task.fields[f"{webhook}Webhook"], BODIES[webhook])
         assert reply.headers["Content-Length"] == str(8 << 30)
@@ -77,14 +77,14 @@ class TestAcceptedAndLost:
         assert accepted(task, webhook) == 1
 
     @both
-    def test_the_answer_drips(self, toolkit: Toolkit, task: Task, webhook: str) -> None:
+    def test_the_answer_drips(self, toolkit, task, webhook):
         toolkit.faults.plan(f"{webhook}_drip")
         with posted(task.fields[f"{webhook}Webhook"], BODIES[webhook]) as reply:
             assert [reply.read(1) for _ in range(3)] == [b" "] * 3
         assert accepted(task, webhook) == 1
 
     @pytest.mark.parametrize("end", ["complete", "failed"])
-    def test_the_end_may_be_told_again_until_it_is_answered(self, toolkit: Toolkit, task: Task, end: str) -> None:
+    def test_the_end_may_be_told_again_until_it_is_answered(self, toolkit, task, end):
         def post_end() -> int:
             return heartbeat(task, "complete") if end == "complete" else failed(task)
 
@@ -95,7 +95,7 @@ class TestAcceptedAndLost:
         post_end()
         assert toolkit.violations == [f"task 1: a heartbeat ({end}) after the end ({end})"]
 
-    def test_a_result_whose_answer_was_lost_may_count_or_not(self, toolkit: Toolkit, task: Task) -> None:
+    def test_a_result_whose_answer_was_lost_may_count_or_not(self, toolkit, task):
         toolkit.faults.plan("result_reset", times=2)
         result(task)
         heartbeat(task, messagesWritten=0)
@@ -110,7 +110,7 @@ class TestAcceptedAndLost:
 
 
 @both
-def test_once_gone_nobody_listens(toolkit: Toolkit, task: Task, webhook: str) -> None:
+def test_once_gone_nobody_listens(toolkit, task, webhook):
     toolkit.faults.plan("gone", on=webhook, skip=1)
     assert [send(task, webhook), send(task, webhook)] == [204, 0]
     for other in ("heartbeat", "result"):
@@ -120,7 +120,7 @@ def test_once_gone_nobody_listens(toolkit: Toolkit, task: Task, webhook: str) ->
     assert toolkit.origin == toolkit.origins[1]
 
 
-def test_an_answer_is_lost_on_the_way(toolkit: Toolkit) -> None:
+def test_an_answer_is_lost_on_the_way(toolkit):
     with Engine(DONE, ACK) as engine:
         toolkit.faults.plan("answer_lost")
         task = toolkit.process(engine.url)
@@ -131,7 +131,7 @@ def test_an_answer_is_lost_on_the_way(toolkit: Toolkit) -> None:
     assert toolkit.violations == ["task 1: a heartbeat (running) after the end (failed)"]
 
 
-def test_all_three_calls_come_at_once(toolkit: Toolkit) -> None:
+def test_all_three_calls_come_at_once(toolkit):
     with Engine() as engine:
         together = threading.Barrier(3)
         engine.meanwhile = lambda: together.wait(10)

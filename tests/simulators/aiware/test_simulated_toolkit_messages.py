@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from toolkit_engine import Engine, failed, heartbeat, metadata, post, post_text, result
 
 from local.listener import Reply
-from local.simulators.aiware import Task, Toolkit, decoding
+from local.simulators.aiware import Toolkit, decoding
 from local.simulators.aiware.decoding import Undecodable
 
 pytestmark = pytest.mark.thorough
@@ -49,9 +48,7 @@ def violations(toolkit: Toolkit) -> Violations:
         (result, {"startOffsetMs": -5}, "a result is of -5 to 1000 ms"),
     ],
 )
-def test_message_is_accepted_and_its_violation_noted(
-    task: Task, violations: Violations, message: Post, changes: dict[str, Any], violation: str
-) -> None:
+def test_message_is_accepted_and_its_violation_noted(task, violations, message, changes, violation):
     assert message(task, **changes) == 204
     assert violations() == [violation]
 
@@ -68,9 +65,7 @@ def test_message_is_accepted_and_its_violation_noted(
         (result, {"startOffsetMs": 0.5}, "cannot unmarshal 0.5 into startOffsetMs of type int64"),
     ],
 )
-def test_message_is_refused_and_its_violation_noted(
-    task: Task, violations: Violations, message: Post, changes: dict[str, Any], violation: str
-) -> None:
+def test_message_is_refused_and_its_violation_noted(task, violations, message, changes, violation):
     assert message(task, **changes) == 400
     assert violation in violations()[0]
     assert (task.state, task.heartbeats, task.results) == ("ACKED", [], [])
@@ -78,13 +73,13 @@ def test_message_is_refused_and_its_violation_noted(
 
 
 @pytest.mark.parametrize("text", ["", '{"status": NaN}', "\ufeff{}", "[]"])
-def test_a_heartbeat_that_go_does_not_read_is_refused(task: Task, violations: Violations, text: str) -> None:
+def test_a_heartbeat_that_go_does_not_read_is_refused(task, violations, text):
     assert post_text(task.fields["heartbeatWebhook"], text.encode()) == 400
     (violation,) = violations()
     assert violation.startswith("a heartbeat that no toolkit reads: ")
 
 
-def test_other_types_methods_and_paths_are_refused(toolkit: Toolkit, task: Task) -> None:
+def test_other_types_methods_and_paths_are_refused(toolkit, task):
     url = task.fields["heartbeatWebhook"]
     assert post_text(url, "{}", "text/plain") == 415
     assert post_text(url, "{}", method="PUT") == 405
@@ -96,11 +91,11 @@ def test_other_types_methods_and_paths_are_refused(toolkit: Toolkit, task: Task)
     ]
 
 
-def test_of_a_struct_null_is_an_absent_key_and_the_last_of_two_counts() -> None:
+def test_of_a_struct_null_is_an_absent_key_and_the_last_of_two_counts():
     assert decoding.struct(b'{"a": null, "b": 1, "B": 2}', {"a": int, "b": int}).values == {"b": 2}
 
 
-def test_the_ends_of_int64_fit_and_no_more() -> None:
+def test_the_ends_of_int64_fit_and_no_more():
     kinds = {"a": int}
     for fits in (2**63 - 1, -(2**63)):
         assert decoding.struct(json.dumps({"a": fits}).encode(), kinds).values == {"a": fits}
@@ -109,7 +104,7 @@ def test_the_ends_of_int64_fit_and_no_more() -> None:
             decoding.struct(b'{"a": %s}' % beyond, kinds)
 
 
-def test_deep_nesting_is_refused() -> None:
+def test_deep_nesting_is_refused():
     with pytest.raises(Undecodable, match="max depth"):
         decoding.document(b"[" * 200_000)
 
@@ -117,20 +112,18 @@ def test_deep_nesting_is_refused() -> None:
 class TestCounters:
     @pytest.mark.parametrize("counter", ["bytesRead", "bytesWritten"])
     @pytest.mark.parametrize(("value", "counted"), [(9, 9), (None, 0)])
-    def test_never_fall(
-        self, task: Task, violations: Violations, counter: str, value: int | None, counted: int
-    ) -> None:
+    def test_never_fall(self, task, violations, counter, value, counted):
         heartbeat(task)
         heartbeat(task, **{counter: value})
         assert violations() == [f"{counter} fell from 10 to {counted}"]
 
-    def test_of_the_end_counts_every_result(self, task: Task, violations: Violations) -> None:
+    def test_of_the_end_counts_every_result(self, task, violations):
         result(task, 1)
         result(task, 2)
         heartbeat(task, "complete", messagesWritten=1)
         assert violations() == ["messagesWritten of a heartbeat (complete) is 1, with 2 results accepted"]
 
-    def test_of_a_running_heartbeat_may_be_late_by_two(self, task: Task, violations: Violations) -> None:
+    def test_of_a_running_heartbeat_may_be_late_by_two(self, task, violations):
         result(task, 1)
         heartbeat(task, messagesWritten=0)
         heartbeat(task, messagesWritten=0)
@@ -140,12 +133,12 @@ class TestCounters:
 
 
 class TestResults:
-    def test_one_index_is_one_result(self, task: Task, violations: Violations) -> None:
+    def test_one_index_is_one_result(self, task, violations):
         result(task, 1)
         result(task, 1)
         assert violations() == ["a second result has the index 1"]
 
-    def test_only_metadata_may_contain_confidential_fields(self, task: Task, violations: Violations) -> None:
+    def test_only_metadata_may_contain_confidential_fields(self, task, violations):
         assert task.fields["cacheURI"] in task.fields["chunk-metadata-main-message"]
         result(task, 1)
         assert violations() == []
@@ -155,7 +148,7 @@ class TestResults:
             heartbeat(task, infoMs=task.fields[name], infoMsg=task.fields[name])
             assert f"a heartbeat repeats {name} of the form" in violations()
 
-    def test_a_result_can_be_files(self, task: Task, violations: Violations) -> None:
+    def test_a_result_can_be_files(self, task, violations):
         fields = {"chunkContext": task.fields["chunkContext"], **metadata(task)}
         parts = [f'name="{name}"\r\n\r\n{value}\r\n' for name, value in fields.items()]
         parts.append('name="picture"; filename="a.jpg"\r\n\r\n\xff\xd8\r\n')
@@ -171,7 +164,7 @@ class TestResults:
 class TestOrder:
     @pytest.mark.parametrize("end", ["complete", "failed"])
     @pytest.mark.parametrize("message", ["running", "complete", "failed", "result"])
-    def test_nothing_comes_after_the_end(self, task: Task, violations: Violations, end: str, message: str) -> None:
+    def test_nothing_comes_after_the_end(self, task, violations, end, message):
         result(task)
         assert (heartbeat(task, end) if end == "complete" else failed(task)) == 204
         assert violations() == []
@@ -186,13 +179,13 @@ class TestOrder:
         assert violations() == [f"{name} after the end ({end})"]
         assert task.state == end.upper()
 
-    def test_a_late_message_that_a_fault_refuses_is_a_violation_too(self, toolkit: Toolkit, task: Task) -> None:
+    def test_a_late_message_that_a_fault_refuses_is_a_violation_too(self, toolkit, task):
         failed(task)
         toolkit.faults.add("result_500")
         assert result(task) == 500
         assert toolkit.violations == ["task 1: a result after the end (failed)"]
 
-    def test_an_engine_that_refused_the_work_may_report_its_failure_only(self, toolkit: Toolkit) -> None:
+    def test_an_engine_that_refused_the_work_may_report_its_failure_only(self, toolkit):
         with Engine(Reply(400, b"no", "text/plain")) as engine:
             task = toolkit.process(engine.url)
         assert failed(task) == 204

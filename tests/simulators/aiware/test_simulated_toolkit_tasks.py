@@ -12,7 +12,7 @@ pytestmark = pytest.mark.thorough
 
 
 class TestStates:
-    def test_messages_may_be_faster_than_the_acknowledgement(self, toolkit: Toolkit) -> None:
+    def test_messages_may_be_faster_than_the_acknowledgement(self, toolkit):
         def reported() -> None:
             (task,) = toolkit.tasks
             assert task.state == "CALLING"
@@ -25,7 +25,7 @@ class TestStates:
         assert statuses == [204, 204, 204]
         assert toolkit.violations == []
 
-    def test_the_external_callback_takes_both_kinds_of_messages(self, toolkit: Toolkit) -> None:
+    def test_the_external_callback_takes_both_kinds_of_messages(self, toolkit):
         with Engine() as engine:
             task = toolkit.process(engine.url, webhooks=False, callback=True)
             url, context = task.fields["externalCallbackWebhook"], task.fields["chunkContext"]
@@ -34,7 +34,7 @@ class TestStates:
         assert (task.state, task.accepted) == ("COMPLETE", 1)
         assert toolkit.violations == []
 
-    def test_an_engine_that_answers_at_once_may_report_complete_and_nothing_else(self, toolkit: Toolkit) -> None:
+    def test_an_engine_that_answers_at_once_may_report_complete_and_nothing_else(self, toolkit):
         with Engine(DONE) as engine:
             task = toolkit.process(engine.url)
             assert heartbeat(task, "complete") == 204
@@ -47,7 +47,7 @@ class TestStates:
                 assert toolkit.violations[-1].startswith(f"task {number}: a ")
         assert len(toolkit.violations) == 4
 
-    def test_an_engine_that_reports_and_answers_at_once_does_the_work_twice(self, toolkit: Toolkit) -> None:
+    def test_an_engine_that_reports_and_answers_at_once_does_the_work_twice(self, toolkit):
         with Engine(DONE) as engine:
             engine.meanwhile = lambda: (heartbeat(toolkit.tasks[0]), result(toolkit.tasks[0]))
             toolkit.process(engine.url)
@@ -67,7 +67,7 @@ class Clock:
 
 
 class TestClocks:
-    def test_each_heartbeat_starts_the_limit_anew(self) -> None:
+    def test_each_heartbeat_starts_the_limit_anew(self):
         clock = Clock()
         with Toolkit(clock=clock) as toolkit, Engine() as engine:
             task = toolkit.process(engine.url)
@@ -79,7 +79,7 @@ class TestClocks:
             assert task.wait().failure == "heartbeat_timeout"
             assert toolkit.violations == ["task 1: no heartbeat for 91 s"]
 
-    def test_heartbeats_that_a_fault_refuses_are_no_silence_of_the_engine(self) -> None:
+    def test_heartbeats_that_a_fault_refuses_are_no_silence_of_the_engine(self):
         clock = Clock()
         with Toolkit(clock=clock, faults=["heartbeat_500"]) as toolkit, Engine() as engine:
             task = toolkit.process(engine.url)
@@ -89,7 +89,7 @@ class TestClocks:
             assert (task.failure, toolkit.violations) == ("heartbeat_timeout", [])
 
     @pytest.mark.parametrize(("max_ttl", "limit_s"), [("", 600), (60, 600), (3600, 3600)])
-    def test_work_has_its_estimate_or_max_ttl_if_that_is_longer(self, max_ttl: object, limit_s: int) -> None:
+    def test_work_has_its_estimate_or_max_ttl_if_that_is_longer(self, max_ttl, limit_s):
         clock = Clock()
         with Toolkit(clock=clock) as toolkit, Engine() as engine:
             task = toolkit.process(engine.url, maxTTL=max_ttl)
@@ -103,9 +103,7 @@ class TestClocks:
 
 
 class TestRequeue:
-    def test_another_instance_sends_the_same_chunk_with_new_webhooks_and_the_old_ones_are_dead(
-        self, toolkit: Toolkit
-    ) -> None:
+    def test_another_instance_sends_the_same_chunk_with_new_webhooks_and_the_old_ones_are_dead(self, toolkit):
         origins = toolkit.origins
         with Engine() as engine:
             first = toolkit.process(engine.url, chunk=b"abc")
@@ -126,7 +124,7 @@ class TestRequeue:
             assert third.accepted_before == 2
             assert toolkit.violations == []
 
-    def test_what_is_requeued_while_it_is_called_stays_requeued(self, toolkit: Toolkit) -> None:
+    def test_what_is_requeued_while_it_is_called_stays_requeued(self, toolkit):
         with Engine() as engine:
             engine.meanwhile = lambda: again.append(toolkit.requeue(toolkit.tasks[0])) if len(toolkit.tasks) < 2 else 0
             again: list[object] = []

@@ -14,7 +14,6 @@ from kili_client import (
     SET_ASSETS,
     SET_ISSUE,
     UPDATE_WEBHOOK,
-    Client,
     Receiver,
     issues,
     with_assets,
@@ -29,17 +28,17 @@ class TestRecords:
     @pytest.mark.parametrize(
         ("label_type", "status"), [("AUTOSAVE", "ONGOING"), ("PREDICTION", "TODO"), ("REVIEW", "REVIEWED")]
     )
-    def test_a_label_moves_its_asset_on(self, kili: Kili, label_type: str, status: str) -> None:
+    def test_a_label_moves_its_asset_on(self, kili, label_type, status):
         kili.submit(ASSET, {}, label_type=label_type)
         assert kili.assets[ASSET]["status"] == status
 
-    def test_sending_back_marks_the_latest_labels_only(self, kili: Kili, client: Client) -> None:
+    def test_sending_back_marks_the_latest_labels_only(self, kili, client):
         old, new = kili.submit(ASSET, {}), kili.submit(ASSET, {})
         client.data(SEND_BACK, where={"idIn": [ASSET, "a2"]})
         assert (kili.labels[old]["sent_back"], kili.labels[new]["sent_back"]) == (False, True)
         assert (kili.sent_back, kili.declined) == ([ASSET], ["a2"])
 
-    def test_every_event_but_an_autosave_is_in_the_audit_log(self, kili: Kili, client: Client) -> None:
+    def test_every_event_but_an_autosave_is_in_the_audit_log(self, kili, client):
         kili.submit(ASSET, {}, label_type="AUTOSAVE")
         label = kili.submit(ASSET, {})
         (issue,) = client.data(CREATE_ISSUES, **issues(label, "wrong"))
@@ -53,7 +52,7 @@ class TestRecords:
         assert [row["event"] for row in kili.audit] == [*created, *issued, "asset.updated", "label.workflow.edited"]
         assert kili.labels[label]["json_response"] == {"JOB": {}}
 
-    def test_a_page_of_the_audit_log_has_at_most_a_hundred_rows(self, kili: Kili, client: Client) -> None:
+    def test_a_page_of_the_audit_log_has_at_most_a_hundred_rows(self, kili, client):
         for _ in range(100):
             kili.submit(ASSET, {})
         assert len(client.data('{ events(where: {projectId: "p1"}, pagination: {first: 250}) { id } }')) == 100
@@ -61,7 +60,7 @@ class TestRecords:
 
 
 class TestWebhooks:
-    def test_handler_types_choose_the_legacy_events(self, kili: Kili, client: Client, receiver: Receiver) -> None:
+    def test_handler_types_choose_the_legacy_events(self, kili, client, receiver):
         handlers = ["onReview", "onSendBackToQueue"]
         kili.create_webhook("w", receiver.url, PROJECT, header="the secret, as it is", handler_types=handlers)
         for kind in ("DEFAULT", "REVIEW", "PREDICTION"):
@@ -73,7 +72,7 @@ class TestWebhooks:
         assert receiver.bodies[1]["payload"] == {"asset_id": ASSET}
         assert receiver.authorizations == ["the secret, as it is"] * 2
 
-    def test_an_event_matcher_gets_flat_events_from_an_older_kili(self, receiver: Receiver) -> None:
+    def test_an_event_matcher_gets_flat_events_from_an_older_kili(self, receiver):
         with Kili(generation="flat") as kili:
             with_assets(kili).create_webhook("w", receiver.url, PROJECT, event_matcher=["labels.created.*"])
             label = kili.submit(ASSET, {})
@@ -84,7 +83,7 @@ class TestWebhooks:
         assert body["payload"]["label"]["id"] == label
         assert "jsonResponse" not in body["payload"]["label"]
 
-    def test_only_active_webhooks_get_events(self, kili: Kili, client: Client, receiver: Receiver) -> None:
+    def test_only_active_webhooks_get_events(self, kili, client, receiver):
         def posted() -> int:
             kili.submit(ASSET, {})
             return len(kili.settle())
@@ -102,7 +101,7 @@ class TestWebhooks:
         client.data(DELETE_PLUGIN, where={"pluginName": "w"})
         assert (posted(), kili.webhooks) == (1, {})
 
-    def test_a_webhook_can_be_changed_and_keeps_its_header(self, kili: Kili, client: Client) -> None:
+    def test_a_webhook_can_be_changed_and_keeps_its_header(self, kili, client):
         kili.create_webhook("w", "http://127.0.0.1:1/old", PROJECT, header="secret")
         before = kili.webhooks["w"]
         assert before["handler_types"] == ["onSubmit", "onReview"]
@@ -113,7 +112,7 @@ class TestWebhooks:
         client.data(UPDATE_WEBHOOK, data=changed | {"header": "other", "eventMatcher": None})
         assert (kili.webhooks["w"]["header"], kili.webhooks["w"]["event_matcher"]) == ("other", [])
 
-    def test_a_webhook_that_cannot_be_reached_is_a_delivery_without_an_answer(self, kili: Kili) -> None:
+    def test_a_webhook_that_cannot_be_reached_is_a_delivery_without_an_answer(self, kili):
         with Receiver() as gone:
             pass
         kili.create_webhook("w", gone.url, PROJECT)
@@ -121,7 +120,7 @@ class TestWebhooks:
         (delivery,) = kili.settle()
         assert (delivery.status, delivery.error) == (0, "NewConnectionError")
 
-    def test_no_more_than_eight_webhooks_are_posted_at_once(self, kili: Kili) -> None:
+    def test_no_more_than_eight_webhooks_are_posted_at_once(self, kili):
         with Receiver(together=8) as receiver:
             kili.create_webhook("w", receiver.url, PROJECT)
             for _ in range(16):
@@ -129,6 +128,6 @@ class TestWebhooks:
             assert len(kili.settle()) == 16
         assert receiver.concurrent == 8
 
-    def test_a_prediction_has_no_event_of_the_first_generation(self, kili: Kili) -> None:
+    def test_a_prediction_has_no_event_of_the_first_generation(self, kili):
         with pytest.raises(ValueError, match="no legacy event"):
             kili.event(kili.submit(ASSET, {}, label_type="PREDICTION"))

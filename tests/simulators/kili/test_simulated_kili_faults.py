@@ -38,9 +38,7 @@ class TestOfRequests:
             ("rejects_key", 401, b"Unauthorized"),
         ],
     )
-    def test_a_status_is_answered_and_nothing_carried_out(
-        self, kili: Kili, client: Client, label: str, fault: str, status: int, text: bytes
-    ) -> None:
+    def test_a_status_is_answered_and_nothing_carried_out(self, kili, client, label, fault, status, text):
         kili.faults.add(fault)
         for _ in range(3):
             reply = client.send(SEND_BACK, where=CHOSEN)
@@ -50,14 +48,14 @@ class TestOfRequests:
         kili.faults.clear()
         assert client.data(SEND_BACK, where=CHOSEN)["succeeded"]
 
-    def test_a_planned_fault_strikes_one_operation_only(self, kili: Kili, client: Client, label: str) -> None:
+    def test_a_planned_fault_strikes_one_operation_only(self, kili, client, label):
         kili.faults.plan("http_500", on="createIssues")
         assert client.send(VIEWER).status == 200
         assert client.send(CREATE_ISSUES, **issues(label, "wrong")).status == 500
         client.data(CREATE_ISSUES, **issues(label, "wrong"))
         assert len(kili.issues) == 1
 
-    def test_the_first_requests_are_too_many(self, kili: Kili, client: Client, label: str) -> None:
+    def test_the_first_requests_are_too_many(self, kili, client, label):
         kili.retry_after = "3"
         kili.faults.add("http_429")
         replies = [client.send(SEND_BACK, where=CHOSEN) for _ in range(3)]
@@ -65,7 +63,7 @@ class TestOfRequests:
         assert replies[0].headers["Retry-After"] == "3"
         assert kili.sent_back == [ASSET]
 
-    def test_an_operation_is_refused_in_kilis_shape(self, kili: Kili, client: Client, label: str) -> None:
+    def test_an_operation_is_refused_in_kilis_shape(self, kili, client, label):
         kili.faults.add("refuses")
         reply = client.send(SEND_BACK, where=CHOSEN)
         extensions = {"code": "OPERATION_RESOLUTION_FAILURE", "context": {}}
@@ -73,18 +71,14 @@ class TestOfRequests:
         assert (reply.status, reply.json()) == (200, {"errors": [error], "data": None})
         assert kili.sent_back == []
 
-    def test_a_mutation_is_carried_out_and_answered_502_but_a_query_is_answered(
-        self, kili: Kili, client: Client, label: str
-    ) -> None:
+    def test_a_mutation_is_carried_out_and_answered_502_but_a_query_is_answered(self, kili, client, label):
         kili.faults.add("unknown_outcome")
         assert client.send(SEND_BACK, where=CHOSEN).status == 502
         assert kili.sent_back == [ASSET]
         assert len(client.labels(id=label)) == 1
 
     @pytest.mark.parametrize(("fault", "error"), [("slow", ReadTimeoutError), ("drops", ProtocolError)])
-    def test_a_request_is_carried_out_without_an_answer(
-        self, kili: Kili, label: str, fault: str, error: type[Exception]
-    ) -> None:
+    def test_a_request_is_carried_out_without_an_answer(self, kili, label, fault, error):
         kili.faults.plan(fault)
         client = Client(kili, timeout_s=0.3)
         with pytest.raises(error):
@@ -92,7 +86,7 @@ class TestOfRequests:
         assert kili.sent_back == [ASSET]
         assert client.send(VIEWER).status == 200
 
-    def test_half_an_answer_is_not_json(self, kili: Kili, client: Client, url: str) -> None:
+    def test_half_an_answer_is_not_json(self, kili, client, url):
         kili.faults.add("truncated_json")
         for reply in (client.send(SEND_BACK, where=CHOSEN), client.http.request("GET", url)):
             assert (reply.status, len(reply.data) > 0) == (200, True)
@@ -105,14 +99,12 @@ class TestOfTheBucket:
     @pytest.mark.parametrize(
         ("fault", "of_bucket", "of_others"), [("rejects_key", 200, 401), ("storage_fails", 500, 200)]
     )
-    def test_the_bucket_answers_or_fails_alone(
-        self, kili: Kili, client: Client, url: str, fault: str, of_bucket: int, of_others: int
-    ) -> None:
+    def test_the_bucket_answers_or_fails_alone(self, kili, client, url, fault, of_bucket, of_others):
         kili.faults.add(fault)
         assert client.http.request("GET", url).status == of_bucket
         assert client.send(VIEWER).status == of_others
 
-    def test_the_bucket_alone_can_be_slow(self, kili: Kili, client: Client, url: str) -> None:
+    def test_the_bucket_alone_can_be_slow(self, kili, client, url):
         kili.faults.plan("slow", on="storage")
         assert client.send(VIEWER).status == 200
         with pytest.raises(ReadTimeoutError):
@@ -120,7 +112,7 @@ class TestOfTheBucket:
 
 
 class TestOfSomeOperations:
-    def test_an_older_kili_has_the_old_mutation_only(self, kili: Kili, client: Client, label: str) -> None:
+    def test_an_older_kili_has_the_old_mutation_only(self, kili, client, label):
         kili.faults.add("no_new_mutation")
         reply = client.send(SEND_BACK, where=CHOSEN)
         message = reply.json()["errors"][0]["message"]
@@ -131,26 +123,26 @@ class TestOfSomeOperations:
         assert client.data(OLD_SEND_BACK, where={"id": ASSET}) == {"id": PROJECT}
         assert (kili.sent_back, kili.declined, kili.labels[label]["sent_back"]) == ([ASSET], [ASSET], True)
 
-    def test_a_label_is_returned_from_the_second_query_on(self, kili: Kili, client: Client, label: str) -> None:
+    def test_a_label_is_returned_from_the_second_query_on(self, kili, client, label):
         other = kili.submit(ASSET, {})
         kili.faults.add("label_lags")
         assert len(client.labels(asset={"id": ASSET})) == 2
         assert [len(client.labels(id=label)) for _ in range(3)] == [0, 1, 1]
         assert [len(client.labels(id=other)) for _ in range(2)] == [0, 1]
 
-    def test_a_json_response_can_be_inline(self, kili: Kili, client: Client, label: str) -> None:
+    def test_a_json_response_can_be_inline(self, kili, client, label):
         kili.faults.add("json_inline")
         (answer,) = client.labels(id=label)
         assert (answer["jsonResponse"], answer["jsonResponseUrl"]) == ('{"JOB": {"text": "some words"}}', None)
 
-    def test_a_send_back_can_fail(self, kili: Kili, client: Client, label: str) -> None:
+    def test_a_send_back_can_fail(self, kili, client, label):
         kili.faults.add("send_back_fails")
         failure = {"assetId": ASSET, "externalId": "picture-1", "details": "The write did not work."}
         assert client.data(SEND_BACK, where=CHOSEN)["failed"] == [failure]
         assert client.data(OLD_SEND_BACK, where=CHOSEN) == {"id": PROJECT}
         assert (kili.sent_back, kili.declined, kili.assets[ASSET]["status"]) == ([], [], "LABELED")
 
-    def test_an_event_can_be_posted_three_times_at_once(self, kili: Kili) -> None:
+    def test_an_event_can_be_posted_three_times_at_once(self, kili):
         with Receiver(together=3) as receiver:
             kili.create_webhook("w", receiver.url, PROJECT)
             kili.faults.add("duplicate_delivery")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 from kili_client import (
@@ -22,11 +21,10 @@ from kili_client import (
     SET_ISSUE,
     UPDATE_WEBHOOK,
     VIEWER,
-    Client,
     issues,
 )
 
-from local.simulators.kili import Kili, requests
+from local.simulators.kili import requests
 from local.simulators.kili.api import MAX_DEPTH, MAX_QUERY, MAX_TOKENS
 
 pytestmark = pytest.mark.thorough
@@ -36,7 +34,7 @@ BODY = json.dumps({"query": VIEWER}).encode()
 
 
 class TestTheProtocol:
-    def test_a_wrong_key_is_401_and_no_key_is_a_violation_as_well(self, kili: Kili, client: Client) -> None:
+    def test_a_wrong_key_is_401_and_no_key_is_a_violation_as_well(self, kili, client):
         assert client.post(BODY, JSON | {"Authorization": "X-API-Key: wrong"}).status == 401
         assert kili.violations == []
         for headers in (JSON, JSON | {"Authorization": kili.api_key}, JSON | {"Authorization": "X-API-Key: "}):
@@ -57,9 +55,7 @@ class TestTheProtocol:
             (b'{"query": "%s"}' % (b" " * (MAX_QUERY + 1)), "characters"),
         ],
     )
-    def test_a_request_without_one_operation_is_400_and_a_violation(
-        self, kili: Kili, client: Client, body: bytes, violation: str
-    ) -> None:
+    def test_a_request_without_one_operation_is_400_and_a_violation(self, kili, client, body, violation):
         reply = client.post(body)
         assert reply.status == 400
         assert violation in reply.json()["errors"][0]["message"]
@@ -74,9 +70,7 @@ class TestTheProtocol:
             ("{ labels(where: {colour: 1}, first: 1, skip: 0) { id } }", 'labels: Field "colour" is not defined'),
         ],
     )
-    def test_a_name_that_the_schema_does_not_have_is_400_and_a_violation(
-        self, kili: Kili, client: Client, query: str, violation: str
-    ) -> None:
+    def test_a_name_that_the_schema_does_not_have_is_400_and_a_violation(self, kili, client, query, violation):
         reply = client.send(query)
         (error,) = reply.json()["errors"]
         assert (reply.status, error["extensions"]["code"]) == (400, "GRAPHQL_VALIDATION_FAILED")
@@ -94,23 +88,19 @@ class TestTheProtocol:
             {"where": {"assetId": ASSET}, "first": 1, "skip": 0},
         ],
     )
-    def test_variables_that_do_not_fit_are_400_and_a_violation(
-        self, kili: Kili, client: Client, variables: dict[str, Any]
-    ) -> None:
+    def test_variables_that_do_not_fit_are_400_and_a_violation(self, kili, client, variables):
         reply = client.send(LABELS, **variables)
         assert (reply.status, reply.json()["errors"][0]["extensions"]["code"]) == (400, "BAD_USER_INPUT")
         assert len(kili.violations) == 1
 
-    def test_other_methods_types_and_paths_are_refused(self, kili: Kili, client: Client) -> None:
+    def test_other_methods_types_and_paths_are_refused(self, kili, client):
         assert client.http.request("GET", kili.endpoint).status == 405
         assert client.post(BODY, client.headers | {"Content-Type": "text/plain"}).status == 415
         assert client.http.request("GET", f"{kili.origin}/nowhere").status == 404
         assert client.http.request("POST", f"{kili.origin}/api/label/v2/version").status == 404
         assert len(kili.violations) == 4
 
-    def test_a_packed_body_is_unpacked_but_not_beyond_what_is_taken(
-        self, kili: Kili, client: Client, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_packed_body_is_unpacked_but_not_beyond_what_is_taken(self, kili, client, monkeypatch):
         packed = client.headers | {"Content-Encoding": "gzip"}
         assert client.post(gzip.compress(BODY), packed).status == 200
         monkeypatch.setattr(requests, "MAX_BODY_BYTES", 1000)
@@ -127,7 +117,7 @@ class TestTheProtocol:
             "a body of unknown length",
         ]
 
-    def test_many_clients_at_once_lose_nothing(self, kili: Kili, client: Client, label: str) -> None:
+    def test_many_clients_at_once_lose_nothing(self, kili, client, label):
         with ThreadPoolExecutor(16) as pool:
             sent = [pool.submit(client.data, CREATE_ISSUES, **issues(label, f"{n}a", f"{n}b")) for n in range(40)]
             assert len({issue["id"] for created in sent for issue in created.result()}) == 80
@@ -135,9 +125,7 @@ class TestTheProtocol:
 
 
 class TestTheBucket:
-    def test_a_json_response_is_there_for_those_with_its_signed_url(
-        self, kili: Kili, client: Client, label: str
-    ) -> None:
+    def test_a_json_response_is_there_for_those_with_its_signed_url(self, kili, client, label):
         (answer,) = client.labels(id=label)
         url = answer["jsonResponseUrl"]
         assert (answer["jsonResponse"], url.startswith(f"{kili.storage}/")) == (None, True)
@@ -148,7 +136,7 @@ class TestTheBucket:
         assert client.http.request("POST", url).status == 405
         assert kili.violations == ["POST of an object in the bucket"]
 
-    def test_requests_with_the_key_are_refused(self, kili: Kili, client: Client, label: str) -> None:
+    def test_requests_with_the_key_are_refused(self, kili, client, label):
         url = client.labels(id=label)[0]["jsonResponseUrl"]
         for headers in (client.headers, {"Authorization": "Bearer other"}, {"X-Key": kili.api_key}):
             assert client.http.request("GET", url, headers=headers).status == 400
@@ -190,9 +178,7 @@ class TestErrors:
             ('{ countLabels(where: {search: "JOB_0.A.count > 0"}) }', {}, "[notSimulated]"),
         ],
     )
-    def test_an_error_has_kilis_shape_and_nothing_is_changed(
-        self, kili: Kili, client: Client, query: str, variables: dict[str, Any], error: str
-    ) -> None:
+    def test_an_error_has_kilis_shape_and_nothing_is_changed(self, kili, client, query, variables, error):
         kili.submit(ASSET, {}, label_id="label")
         kili.add_project("empty")
         kili.create_webhook("w", W["webhookUrl"], PROJECT)
@@ -204,7 +190,7 @@ class TestErrors:
         assert (kili.assets, kili.issues, kili.labels, kili.webhooks) == before
         assert kili.violations == []
 
-    def test_a_call_has_at_most_a_hundred_items(self, kili: Kili, client: Client, label: str) -> None:
+    def test_a_call_has_at_most_a_hundred_items(self, kili, client, label):
         many = issues(label, *["one of many"] * 101)
         for query, variables in ((SEND_BACK, {"where": {"idIn": ["a"] * 101}}), (CREATE_ISSUES, many)):
             (error,) = client.send(query, **variables).json()["errors"]
@@ -213,5 +199,5 @@ class TestErrors:
         assert len(client.data(CREATE_ISSUES, **many)) == len(kili.issues) == 100
         assert kili.violations == [f"101 {what} in one call, 100 are allowed" for what in ("assets", "issues")]
 
-    def test_a_filter_that_is_not_simulated_may_be_empty(self, kili: Kili, client: Client, label: str) -> None:
+    def test_a_filter_that_is_not_simulated_may_be_empty(self, kili, client, label):
         assert client.data("{ countLabels(where: {search: null, asset: {label: {search: null}, issue: {}}}) }") == 1

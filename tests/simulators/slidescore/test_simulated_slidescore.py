@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 import urllib3
@@ -17,7 +15,7 @@ pytestmark = pytest.mark.thorough
 
 
 class TestRequests:
-    def test_query_string_form_body_and_form_body_on_get_are_the_same(self, server: SlideScore, client: Client) -> None:
+    def test_query_string_form_body_and_form_body_on_get_are_the_same(self, server, client):
         form = {"body": f"imageid={IMAGE}".encode(), "headers": {"Content-Type": "application/x-www-form-urlencoded"}}
         path, query = "/Api/GetImageMetadata", f"?imageid={IMAGE}"
         replies = [client.request("GET", path + query), client.request("POST", path + query)]
@@ -27,16 +25,16 @@ class TestRequests:
         assert [call.params for call in server.calls] == [{"imageid": str(IMAGE)}] * 4
 
     @pytest.mark.parametrize("header", ["", "Bearer unknown"])
-    def test_without_a_known_token_it_is_401(self, client: Client, header: str) -> None:
+    def test_without_a_known_token_it_is_401(self, client, header):
         assert client.request("GET", "/Api/Studies", headers={"Authorization": header}).status == 401
 
-    def test_an_unknown_endpoint_and_a_chunked_body_are_violations(self, server: SlideScore, client: Client) -> None:
+    def test_an_unknown_endpoint_and_a_chunked_body_are_violations(self, server, client):
         assert client.api("SetAnswer").status == 404
         assert server.violations == ["unknown endpoint GET /Api/SetAnswer"]
         assert client.request("POST", "/Api/CreateOrphanAnno2", body=iter([b"a=b"])).status == 411
         assert len(server.violations) == 2
 
-    def test_seven_requests_at_once_are_a_violation_and_six_are_not(self, server: SlideScore, client: Client) -> None:
+    def test_seven_requests_at_once_are_a_violation_and_six_are_not(self, server, client):
         def held() -> urllib3.connection.HTTPConnection:
             host, _, port = server.origin.removeprefix("http://").partition(":")
             connection = urllib3.connection.HTTPConnection(host, int(port))
@@ -57,7 +55,7 @@ class TestRequests:
         assert len(server.violations) == 1
 
     @pytest.mark.parametrize("slide", [Slide("broken", np.zeros((4, 4), dtype=np.uint8))])
-    def test_a_failure_of_the_server_itself_is_on_record(self, server: SlideScore, client: Client) -> None:
+    def test_a_failure_of_the_server_itself_is_on_record(self, server, client):
         with pytest.raises(HTTPError):
             client.screenshot()
         (violation,) = server.violations
@@ -66,23 +64,21 @@ class TestRequests:
     @pytest.mark.parametrize(
         "row", ["1\tgradient\ta@example.org\tUnheard of\tx", "too\tfew", "seven\tgradient\ta@example.org\tComment\tx"]
     )
-    def test_results_that_make_no_sense_are_refused_as_a_whole(
-        self, server: SlideScore, client: Client, row: str
-    ) -> None:
+    def test_results_that_make_no_sense_are_refused_as_a_whole(self, server, client, row):
         good = f"\n{IMAGE}\tgradient\ta@example.org\tComment\tfine\n"
         answer = client.api("UploadResults", "POST", studyid=1, results=good + row).json()
         assert (answer["success"], bool(answer["log"]), server.scores) == (False, True, [])
 
 
 class TestMetadata:
-    def test_of_levels_and_scale(self, client: Client) -> None:
+    def test_of_levels_and_scale(self, client):
         metadata = client.api("GetImageMetadata", imageid=IMAGE).json()["metadata"]
         assert (metadata["levelWidths"], metadata["levelHeights"]) == ([700, 350, 175], [500, 250, 125])
         assert (metadata["downsamples"], metadata["levelCount"]) == ([1.0, 2.0, 4.0], 3)
         assert metadata["mppX"] == 0.25 != metadata["mppY"]
 
     @pytest.mark.parametrize(("image", "status"), [("8", 404), ("seven", 400), ("", 400)])
-    def test_of_an_image_that_does_not_exist_is_refused(self, client: Client, image: str, status: int) -> None:
+    def test_of_an_image_that_does_not_exist_is_refused(self, client, image, status):
         assert client.api("GetImageMetadata", imageid=image).status == status
 
 
@@ -93,7 +89,7 @@ def raw_tile(client: Client, **fields: object) -> urllib3.BaseHTTPResponse:
 
 class TestPixels:
     @pytest.mark.parametrize("offset", [0, 2])
-    def test_scale_halves_with_each_level_below_full_resolution(self, slide: Slide, offset: int) -> None:
+    def test_scale_halves_with_each_level_below_full_resolution(self, slide, offset):
         with SlideScore({IMAGE: slide}, level_offset=offset) as server:
             client, full = Client(server), 10 + offset  # 2^10 is the first power of two that holds 700
             sides = {
@@ -103,16 +99,16 @@ class TestPixels:
         assert sides == {-2: (25, 50), -1: (50, 100), 0: (100, 200), 1: (100, 200), 5: (100, 200)}
 
     @pytest.mark.parametrize(("level", "side"), [(10**9, 64), (-(10**9), 1)])
-    def test_of_an_absurd_level_are_as_large_or_small_as_can_be(self, client: Client, level: int, side: int) -> None:
+    def test_of_an_absurd_level_are_as_large_or_small_as_can_be(self, client, level, side):
         assert picture(client.screenshot(level=level)).shape == (side, side, 3)
 
-    def test_off_the_slide_are_white(self, slide: Slide, client: Client) -> None:
+    def test_off_the_slide_are_white(self, slide, client):
         shown = picture(client.screenshot(x=-16, y=484, width=64, height=64))
         assert difference(shown[:16, 16:], slide.pixels[484:500, :48]) < 3
         assert shown[24:].min() > 250
         assert shown[:, :8].min() > 250
 
-    def test_of_a_screenshot_are_at_most_2000_in_a_row(self) -> None:
+    def test_of_a_screenshot_are_at_most_2000_in_a_row(self):
         with SlideScore({IMAGE: gradient(2400, 100)}) as server:
             client = Client(server)
             assert picture(client.screenshot(width=2001, height=10)).shape[:2] == (10, 2001)
@@ -120,7 +116,7 @@ class TestPixels:
             assert picture(client.screenshot(width=2400, height=10, level=11)).shape[:2] == (5, 1200)
             assert len(server.violations) == 1
 
-    def test_of_a_raw_tile_are_of_its_level_at_a_place_in_slide_pixels(self, slide: Slide, client: Client) -> None:
+    def test_of_a_raw_tile_are_of_its_level_at_a_place_in_slide_pixels(self, slide, client):
         shown = picture(raw_tile(client, level=1, x=100, y=60, width=80, height=40))
         assert difference(shown, slide.pixels[60:140:2, 100:260:2]) < 3
 
@@ -132,9 +128,7 @@ class TestPixels:
             (raw_tile, {"jpegQuality": 0}),
         ],
     )
-    def test_of_an_impossible_region_are_refused(
-        self, server: SlideScore, client: Client, ask: Any, wrong: dict[str, object]
-    ) -> None:
+    def test_of_an_impossible_region_are_refused(self, server, client, ask, wrong):
         assert ask(client, **wrong).status == 400
         assert len(server.violations) == 1
 
@@ -149,14 +143,12 @@ class TestUploads:
             ({"Upload-Metadata": ""}, 401),
         ],
     )
-    def test_creation_against_the_protocol(
-        self, server: SlideScore, client: Client, headers: dict[str, str], status: int
-    ) -> None:
+    def test_creation_against_the_protocol(self, server, client, headers, status):
         good = {"Upload-Length": "10"} | client.metadata(client.create()[0], client.token)
         assert client.tus("POST", "/files/", good | headers).status == status
         assert len(server.violations) == 1
 
-    def test_need_both_tokens_while_they_are_valid(self, server: SlideScore, client: Client) -> None:
+    def test_need_both_tokens_while_they_are_valid(self, server, client):
         def status(*tokens: str) -> int:
             return client.tus("POST", "/files", {"Upload-Length": "10"} | client.metadata(*tokens)).status
 
@@ -180,18 +172,14 @@ class TestUploads:
             ({}, b"12345678901", 413),
         ],
     )
-    def test_pieces_against_the_protocol(
-        self, server: SlideScore, client: Client, headers: dict[str, str], body: bytes, status: int
-    ) -> None:
+    def test_pieces_against_the_protocol(self, server, client, headers, body, status):
         location = client.start_upload(client.create()[0], 10).headers["Location"]
         good = {"Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
         assert client.tus("PATCH", location, good | headers, body).status == status
         assert client.offset(location) == 0
         assert len(server.violations) == 1
 
-    def test_are_finished_when_they_are_complete_and_with_their_own_token(
-        self, server: SlideScore, client: Client
-    ) -> None:
+    def test_are_finished_when_they_are_complete_and_with_their_own_token(self, server, client):
         upload_token, _ = client.create()
         location = client.start_upload(upload_token, 10).headers["Location"]
         assert client.finish(location, upload_token).json() == "Upload is not complete"

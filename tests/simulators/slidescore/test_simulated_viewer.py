@@ -49,7 +49,7 @@ def webhook(server: SlideScore) -> Iterator[Webhook]:
 
 
 class TestTrigger:
-    def test_no_answer_is_a_problem(self, webhook: Webhook) -> None:
+    def test_no_answer_is_a_problem(self, webhook):
         def hangs_up(_: Client) -> None:
             raise Dropped
 
@@ -58,7 +58,7 @@ class TestTrigger:
         assert viewed.problems == ["no answer: ProtocolError", "the token was given up 0 times, not once"]
 
     @pytest.mark.parametrize("times", [0, 2])
-    def test_a_token_not_given_up_once_is_a_problem(self, webhook: Webhook, times: int) -> None:
+    def test_a_token_not_given_up_once_is_a_problem(self, webhook, times):
         webhook.times_given_up = times
         assert webhook.viewed().problems == [f"the token was given up {times} times, not once"]
 
@@ -73,7 +73,7 @@ class TestObjections:
             (b"[1]", "the answer is not a JSON array of objects"),
         ],
     )
-    def test_to_a_body_that_is_no_list_of_results(self, webhook: Webhook, body: bytes, problem: str) -> None:
+    def test_to_a_body_that_is_no_list_of_results(self, webhook, body, problem):
         viewed = webhook.viewed(lambda _: body)
         assert (viewed.results, viewed.problems) == ([], [problem])
 
@@ -97,11 +97,11 @@ class TestObjections:
             ({"type": "anno2", "value": "unknown"}, "anno2 'unknown' was not finished before the answer"),
         ],
     )
-    def test_to_a_bad_result(self, webhook: Webhook, change: dict[str, object], problem: str) -> None:
+    def test_to_a_bad_result(self, webhook, change, problem):
         assert webhook.viewed(lambda _: [POLYGONS, POLYGONS | change]).problems == [f"result 1: {problem}"]
 
     @pytest.mark.parametrize("key", ["type", "name", "value"])
-    def test_to_a_result_that_lacks_something(self, webhook: Webhook, key: str) -> None:
+    def test_to_a_result_that_lacks_something(self, webhook, key):
         item = {name: value for name, value in TEXT.items() if name != key}
         assert webhook.viewed(lambda _: [item]).problems == [f"result 0: no {key}"]
 
@@ -113,16 +113,14 @@ class TestObjections:
             (0, "polygons", "#102030", ["result 0: the anno2 is empty"]),
         ],
     )
-    def test_to_an_anno2_are_of_what_was_uploaded(
-        self, webhook: Webhook, items: int, kind: str, color: str, problems: list[str]
-    ) -> None:
+    def test_to_an_anno2_are_of_what_was_uploaded(self, webhook, items, kind, color, problems):
         def answer(client: Client) -> object:
             anno = client.upload(anno2_zip(items, kind))
             return [{"type": "anno2", "name": "Nuclei", "value": anno, "color": color}]
 
         assert webhook.viewed(answer).problems == problems
 
-    def test_to_an_anno2_that_is_not_finished(self, webhook: Webhook) -> None:
+    def test_to_an_anno2_that_is_not_finished(self, webhook):
         viewed = webhook.viewed(lambda client: [{"type": "anno2", "name": "Nuclei", "value": client.create()[1]}])
         (problem,) = viewed.problems
         assert problem.endswith("was not finished before the answer")
