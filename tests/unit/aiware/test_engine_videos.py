@@ -47,19 +47,17 @@ def of_video(video, start_ms=0, stop_ms=10_000, offset_ms=0, deadline=None, **pa
     return sent(engine(**payload).of_video(video, start_ms, stop_ms, offset_ms, deadline or later()))
 
 
-def test_what_stays_is_told_once_from_the_first_sample_to_the_step_after_the_last(monkeypatch):
-    video = film(monkeypatch, {1000: STILL, 2000: STILL, 3000: STILL, 4000: picture()})
-    assert spans(of_video(video)) == [(1000, 4000, LEFT)]
-
-
-def test_what_moves_away_is_told_of_each_place(monkeypatch):
-    video = film(monkeypatch, {0: STILL, 1000: MOVED})
-    assert spans(of_video(video)) == [(0, 1000, LEFT), (1000, 2000, RIGHT)]
-
-
-def test_times_are_of_the_asset(monkeypatch):
-    video = film(monkeypatch, {1000: STILL})
-    assert spans(of_video(video, offset_ms=60_000)) == [(61_000, 62_000, LEFT)]
+@pytest.mark.parametrize(
+    ("samples", "offset_ms", "told"),
+    [
+        ({1000: STILL, 2000: STILL, 3000: STILL, 4000: picture()}, 0, [(1000, 4000, LEFT)]),
+        ({0: STILL, 1000: MOVED}, 0, [(0, 1000, LEFT), (1000, 2000, RIGHT)]),
+        ({1000: STILL}, 60_000, [(61_000, 62_000, LEFT)]),
+    ],
+    ids=["what stays once, up to the step after its last sample", "what moves of each place", "in times of the asset"],
+)
+def test_objects_are_told(monkeypatch, samples, offset_ms, told):
+    assert spans(of_video(film(monkeypatch, samples), offset_ms=offset_ms)) == told
 
 
 def test_only_samples_of_the_segment_are_looked_at(monkeypatch):

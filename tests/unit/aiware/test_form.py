@@ -144,25 +144,23 @@ def test_name_with_a_line_break_is_refused(name):
     "disposition",
     [
         *("form-data", 'attachment; name="a"', "form-data; name", 'form-data; name="a', 'form-data; name="a" b'),
-        *('form-data; name="a"; name="b"', 'form-data; name=a; NAME="b"', 'form-data, name="a"', "", 'form-data; ="a"'),
+        *('form-data; name="a"; name="b"', 'form-data; name=a; NAME="b"', 'form-data, name="a"', 'form-data; ="a"'),
     ],
 )
 def test_part_without_a_clear_name_is_refused(disposition):
-    with pytest.raises(BadRequest, match=r"Part 2 of the form has no Content-Disposition|headers of part 2"):
+    with pytest.raises(BadRequest, match=r"Part 2 of the form has no Content-Disposition"):
         parsed(body(head(), head(disposition)))
 
 
 NOT_UTF8 = head('form-data; name="\u00ff"').replace(b"\xc3\xbf", b"\xff")
+SECOND_LINES = ("X-Colonless", 'Content-Disposition: form-data; name="chunk"', " folded: line", "X: " + "x" * 9000)
 
 
 @pytest.mark.parametrize(
     "part",
     [
         *(b"", b"token", b"\r\n\r\nx", b"Content-Disposition\r\n\r\nx", b" : a\r\n\r\nx", b"a b: c\r\n\r\nx", NOT_UTF8),
-        head('form-data; name="token"', "X-Colonless"),
-        head('form-data; name="token"', 'Content-Disposition: form-data; name="chunk"'),
-        head('form-data; name="token"', " folded: line"),
-        head('form-data; name="token"', "X: " + "x" * 9000),
+        *(head('form-data; name="token"', line) for line in SECOND_LINES),
     ],
     ids=lambda part: str(part[:40]),
 )
@@ -230,10 +228,7 @@ NOT_A_FORM, NO_BOUNDARY, INVALID = "is not multipart/form-data", "names no bound
         *((None, NOT_A_FORM), ("application/json", NOT_A_FORM), (f"multipart/mixed; boundary={BOUNDARY}", NOT_A_FORM)),
         (f"text/plain; x=multipart/form-data; boundary={BOUNDARY}", NOT_A_FORM),
         *(("multipart/form-data", NO_BOUNDARY), ("multipart/form-data; charset=utf-8", NO_BOUNDARY)),
-        *(
-            (f"multipart/form-data; boundary={text}", INVALID)
-            for text in ('""', "a" * 71, '"a "', "\u00fc", '"a\r\nb"')
-        ),
+        *((f"multipart/form-data; boundary={text}", INVALID) for text in ('""', "a" * 71, '"a "', "\u00fc")),
         *((f"multipart/form-data; boundary{text}", "is malformed") for text in ("=", "", f'="{BOUNDARY}')),
         (f"multipart/form-data; boundary={BOUNDARY}; boundary={BOUNDARY}", "is malformed"),
         *((f"multipart/form-data; boundary={text}", NOT_BEGUN) for text in (BOUNDARY[:-1], BOUNDARY.upper())),
@@ -247,10 +242,10 @@ def test_content_type_that_is_not_a_forms_is_refused(content_type, message):
 # How many, and how large
 
 
-def test_ten_thousand_fields_are_refused():
-    with pytest.raises(BadRequest, match="more than 256 parts"):
-        parsed(written({f"field{i}": "" for i in range(10_000)}))
+def test_256_fields_are_read_and_more_are_refused():
     assert len(parsed(written({f"field{i}": "" for i in range(256)})).fields) == 256
+    with pytest.raises(BadRequest, match="more than 256 parts"):
+        parsed(written({f"field{i}": "" for i in range(257)}))
 
 
 def test_field_of_a_megabyte_is_read_and_a_longer_one_refused():

@@ -259,10 +259,9 @@ def test_state_is_saved_for_the_owner_only(tmp_path, job):
     ids=str,
 )
 def test_state_that_is_invalid_or_too_old_is_removed(tmp_path, job, changed):
-    path = tmp_path / "job-1.json"
-    path.write_text(json.dumps(dataclasses.asdict(job) | changed))
+    (tmp_path / "job-1.json").write_text(json.dumps(dataclasses.asdict(job) | changed))
     assert list(relay.Store(tmp_path).jobs()) == []
-    assert not path.exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"\xff"])
