@@ -39,7 +39,7 @@ def test_fields_that_are_unset_are_as_if_absent():
 
 
 LONGEST_URL = "https://example.org/" + "~" * 2028
-TTLS = {"": None, "0.0": None, " 60 ": 60, "060": 60, "60.0": 60, "1e+09": 10**9, "1.5e+03": 1500, str(2**53): 2**53}
+TTLS = {"": None, " ": None, "0.0": None, " 60 ": 60, "060": 60, "1e+09": 10**9, "1.5e+03": 1500, str(2**53): 2**53}
 MIME_TYPES = {"": "", "IMAGE/JPG": "image/jpeg", "lies": "lies", " video/mp4 ;a=b": "video/mp4"}
 
 
