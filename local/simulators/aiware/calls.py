@@ -22,12 +22,11 @@ JOB = "X-Annohooks-Job"
 
 @dataclass
 class ProcessCalls:
-    """Makes the calls. violated, answered: get each violation and each answer."""
+    """Makes the calls. violated: gets each violation."""
 
     faults: Faults
     clock: Callable[[], float]
     violated: Callable[[Task, str], None]
-    answered: Callable[[Task, Answer], None]
     stopped: threading.Event
 
     def call(self, task: Task) -> None:
@@ -93,7 +92,6 @@ class ProcessCalls:
         with task.changed:
             task.answers.append(answer)
             task.status, task.text = answer.status, answer.text
-            self.answered(task, answer)
             for violation in result.violations:
                 self.violated(task, violation)
             for name in webhooks.leaked(task, answer.text):

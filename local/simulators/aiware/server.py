@@ -6,7 +6,6 @@ published in 2019, and docs/aiware.md, which also says what is unknown.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import secrets
 import threading
@@ -18,7 +17,7 @@ from urllib.parse import urlsplit
 from local.listener import Dropped, Refused, Reply, Request
 from local.simulators.aiware import answer_faults, client, form, webhooks, work_items
 from local.simulators.aiware.calls import ProcessCalls
-from local.simulators.aiware.client import Answer, NoAnswer
+from local.simulators.aiware.client import NoAnswer
 from local.simulators.aiware.faults import HEARTBEAT, RESULT, TOOLKIT_FAULTS
 from local.simulators.aiware.instance import Instance
 from local.simulators.aiware.tasks import WAITING, Task
@@ -42,7 +41,6 @@ class Toolkit(Simulator):
 
     origin: of the webhooks. origins: that one, and those of the instances that take over when a task is queued again;
     `instances` of them are known from the start. tasks: first to last; a test may clear them. calls: the messages.
-    records: every event, as JSON objects.
     """
 
     def __init__(
@@ -58,14 +56,13 @@ class Toolkit(Simulator):
         super().__init__(TOOLKIT_FAULTS, faults)
         self.heartbeat_limit_s = heartbeat_limit_s
         self.tasks: list[Task] = []
-        self.records: list[dict[str, Any]] = []
         self._numbers = itertools.count(1)
         self._bind = bind
         self._clock = clock
         self._changed = threading.Condition()
         self._stopped = threading.Event()
         self._instances = [Instance(bind, port if not number else 0, self._answer) for number in range(instances)]
-        self._process_calls = ProcessCalls(self._faults, clock, self._violated, self._answered, self._stopped)
+        self._process_calls = ProcessCalls(self._faults, clock, self._violated, self._stopped)
         self._limits = threading.Thread(target=self._keep_limits, daemon=True)
 
     def start(self) -> None:
@@ -108,7 +105,6 @@ class Toolkit(Simulator):
                 status = client.send("GET", url, {}, agent=client.GO_AGENT, timeout_s=left_s).status
             except NoAnswer:
                 status = 0
-            self._record("ready", url=url, status=status)
             if status in (200, 500):
                 return "READY" if status == 200 else "SHUTDOWN"
             if self._stopped.wait(min(poll_s, left_s)):
@@ -192,8 +188,6 @@ class Toolkit(Simulator):
         attempt = before.attempt + 1 if before else 1
         task = Task(number, attempt, self.origin, url, fields, chunk, self._changed, self._clock(), before)
         self.tasks.append(task)
-        digest = {} if chunk is None else {"bytes": len(chunk), "sha256": hashlib.sha256(chunk).hexdigest()}
-        self._record("process", task=number, attempt=attempt, url=url, fields=fields, chunk=digest)
         return task
 
     def _call(self, task: Task, wait: bool) -> Task:
@@ -211,7 +205,6 @@ class Toolkit(Simulator):
                 if violation:
                     self._violated(task, violation)
                 if task.over:
-                    self._record("expired", task=task.number, failure=task.failure)
                     self._changed.notify_all()
 
     def _keep_limits(self) -> None:
@@ -251,8 +244,6 @@ class Toolkit(Simulator):
                 status, problems = webhooks.accept(task, arrival)
             for problem in problems:
                 self._violated(task, problem)
-            text = body.decode(errors="replace")
-            self._record(webhook, task=task.number, status=status, fault=fault, body=text)
             self._changed.notify_all()
         return answer_faults.faulty(Reply(status), kind, request, instance.origin, self._stopped)
 
@@ -271,15 +262,5 @@ class Toolkit(Simulator):
             raise Refused(f"{task}: {request.unread} bytes for its {webhook} webhook", Reply(413))
         return task, webhook
 
-    # ---- records
-
     def _violated(self, task: Task, problem: str) -> None:
         self.violations.append(f"{task}: {problem}")
-        self._record("violation", task=task.number, problem=problem)
-
-    def _answered(self, task: Task, answer: Answer) -> None:
-        self._record("answer", task=task.number, status=answer.status, headers=answer.headers.items(), body=answer.text)
-
-    def _record(self, what: str, **fields: Any) -> None:
-        with self._changed:
-            self.records.append({"at_s": self._clock(), "what": what, **fields})
