@@ -124,12 +124,12 @@ class TestTheQuestionsString:
             )
             if default
         ]
-        assert len(with_defaults) == sum(len(each.parameters.__struct_fields__) for each in ANALYZERS.values())
+        assert len(with_defaults) == sum(len(analyzer.parameters.__struct_fields__) for analyzer in ANALYZERS.values())
         answered = body | {"answers": [*body["answers"], *with_defaults]}
         plain, chosen = (slidescore.trigger(f"{running_stack.origin}/slidescore", each) for each in (body, answered))
         assert plain.status == chosen.status == 200
         assert [each for each in chosen.results if each["type"] != "anno2"] == [
-            each for each in plain.results if each["type"] != "anno2"
+            result for result in plain.results if result["type"] != "anno2"
         ]
         first, second = slidescore.annos.values()
         assert first == second

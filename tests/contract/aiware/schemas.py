@@ -31,7 +31,7 @@ def validator(name: str) -> Draft7Validator:
 def flaws(document: Any) -> Iterator[str]:
     """What AION's schema and those of all contracts that a document names say against it."""
     named = document.get("validationContracts", ()) if isinstance(document, dict) else ()
-    contracts = [each for each in named if each in CONTRACTS] if isinstance(named, list) else []
+    contracts = [name for name in named if name in CONTRACTS] if isinstance(named, list) else []
     for name in ("aion", *contracts):
         for error in validator(name).iter_errors(document):
             yield f"{name}: {error.json_path}: {error.message}"
@@ -48,7 +48,7 @@ def _registry() -> Registry[Any]:
         _read(path)
         for path in (FOLDER / "master.json", *(FOLDER / name / f"{name}.json" for name in ("aion", *CONTRACTS)))
     ]
-    return Registry().with_resources((each["$id"], DRAFT7.create_resource(each)) for each in schemas)
+    return Registry().with_resources((schema["$id"], DRAFT7.create_resource(schema)) for schema in schemas)
 
 
 def _read(path: Path) -> Any:

@@ -49,8 +49,8 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     if path:
         yield path
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, each in items:
-        yield from places(each, (*path, key))
+    for key, inner in items:
+        yield from places(inner, (*path, key))
 
 
 def test_the_vendors_examples_are_all_there():
@@ -61,7 +61,7 @@ def test_the_vendors_examples_are_all_there():
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_rules_and_schemas_agree_on_an_example(name):
     document = EXAMPLES[name]
-    assert bool(broken(document)) == is_flawed(document) or any(BEST_PATH in each for each in broken(document))
+    assert bool(broken(document)) == is_flawed(document) or any(BEST_PATH in flaw for flaw in broken(document))
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -87,7 +87,7 @@ def test_rules_and_schemas_agree_on_whatever_is_changed_in_an_example(contract):
             for other in changed(document):
                 ours, theirs = broken(other), is_flawed(other)
                 compared[theirs] += 1
-                if bool(ours) != theirs and not all(BEST_PATH in each or NO_SHAPE in each for each in ours):
+                if bool(ours) != theirs and not all(BEST_PATH in flaw or NO_SHAPE in flaw for flaw in ours):
                     disagreed.append((other, ours, theirs))
     assert disagreed == []
     assert min(compared[False], compared[True]) >= 5

@@ -44,7 +44,7 @@ PICTURES = {"face": data.astronaut(), "barcode": barcode(), "object": slides.imm
 @pytest.fixture(scope="module")
 def films(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Each picture for two seconds, moving a little."""
-    made = {}
+    paths = {}
     for kind, rgb in PICTURES.items():
         path = tmp_path_factory.mktemp("films") / f"{kind}.mp4"
         height, width = (side // 2 * 2 for side in rgb.shape[:2])
@@ -52,8 +52,8 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         for frame in range(FRAMES):
             writer.write(np.roll(rgb[:height, :width, ::-1], frame, axis=1))
         writer.release()
-        made[kind] = path
-    return made
+        paths[kind] = path
+    return paths
 
 
 def judged(document: dict[str, Any]) -> dict[str, Any]:

@@ -83,14 +83,14 @@ class Maker:
     def annotations(self, make: Any) -> tuple[Json, list[Json]]:
         """The categories of a new job, and some annotations of them."""
         categories: Json = {category: {"children": []} for category in CATEGORIES}
-        made = []
+        annotations = []
         for _ in range(self.draw(st.integers(0, 3))):
             category = self.draw(st.sampled_from(CATEGORIES))
             children = self.children()
             categories[category]["children"] += list(children)
-            made.append(make(next(self.mids), category) | {"children": children})
-            self.drawn.append(made[-1]["mid"])
-        return categories, made
+            annotations.append(make(next(self.mids), category) | {"children": children})
+            self.drawn.append(annotations[-1]["mid"])
+        return categories, annotations
 
     def add_answered(self) -> None:
         name, answer = self.answered(2, child=False)
@@ -118,12 +118,12 @@ class Maker:
 
         name = self.name()
         self.jobs[name] = {}
-        categories, made = self.annotations(make)
+        categories, annotations = self.annotations(make)
         of_object: Json = {}
-        for piece in made:  # pieces of one object are of one category
+        for piece in annotations:  # pieces of one object are of one category
             piece["categories"] = of_object.setdefault(piece["mid"], piece["categories"])
         self.jobs[name] = drawing(tool, **categories)
-        self.response[name] = {"annotations": made}
+        self.response[name] = {"annotations": annotations}
 
     def add_entities(self) -> None:
         draw = self.draw
@@ -136,9 +136,9 @@ class Maker:
 
         name = self.name()
         self.jobs[name] = {}
-        categories, made = self.annotations(make)
+        categories, annotations = self.annotations(make)
         self.jobs[name] = job("NAMED_ENTITIES_RECOGNITION", categories)
-        self.response[name] = {"annotations": made}
+        self.response[name] = {"annotations": annotations}
 
     def add_areas_on_pages(self) -> None:
         tool = self.draw(st.sampled_from(["rectangle", "polygon"]))
@@ -151,18 +151,20 @@ class Maker:
 
         name = self.name()
         self.jobs[name] = {}
-        categories, made = self.annotations(make)
+        categories, annotations = self.annotations(make)
         self.jobs[name] = drawing(tool, **categories)
-        self.response[name] = {"annotations": made}
+        self.response[name] = {"annotations": annotations}
 
     def add_relations(self) -> None:
         of = "Objects" if self.input_type == "IMAGE" else "Entities"
         ends = st.lists(st.sampled_from(self.drawn or ["gone"]), max_size=2, unique=True)
         name = self.name()
         self.jobs[name] = {}
-        categories, made = self.annotations(lambda mid, kind: relation(mid, kind, self.draw(ends), self.draw(ends), of))
+        categories, annotations = self.annotations(
+            lambda mid, kind: relation(mid, kind, self.draw(ends), self.draw(ends), of)
+        )
         self.jobs[name] = job("OBJECT_RELATION" if of == "Objects" else "NAMED_ENTITIES_RELATION", categories)
-        self.response[name] = {"annotations": made}
+        self.response[name] = {"annotations": annotations}
 
     def film(self) -> None:
         """Frames from 0 on, on which objects come and go, keep their category and are asked anew each time."""
@@ -171,16 +173,16 @@ class Maker:
         tracks = {next(self.mids): self.draw(st.sampled_from(CATEGORIES)) for _ in range(self.draw(st.integers(1, 3)))}
         for frame in range(self.draw(st.integers(1, 5))):
             jobs: Json = {}
-            made = []
+            annotations = []
             for mid in self.draw(st.lists(st.sampled_from(sorted(tracks)), unique=True)):
                 children = self.children()
                 categories[tracks[mid]]["children"] += list(children)
                 drawn = annotation(
                     mid, tracks[mid], children, boundingPoly=outlines(self.draw(BOXES)), type="rectangle"
                 )
-                made.append(drawn | {"isKeyFrame": self.draw(st.booleans())})
-            if made:
-                jobs["TRACKS"] = {"annotations": made}
+                annotations.append(drawn | {"isKeyFrame": self.draw(st.booleans())})
+            if annotations:
+                jobs["TRACKS"] = {"annotations": annotations}
             if self.draw(st.booleans()):
                 jobs["SCENE"] = classified(self.draw(st.sampled_from(CATEGORIES))) | {"isKeyFrame": True}
             self.response[str(frame)] = jobs

@@ -107,17 +107,17 @@ class Found:
             self.relations[name, one.mid] = (names, [tied["mid"] for tied in starts], [tied["mid"] for tied in ends])
         else:
             new = {"categories": names, "shapes": [], "keypoints": [], "span": None, "tool": None}
-            thing = self.objects.setdefault((name, one.mid), new)
-            thing["tool"] = "entity" if task == "NAMED_ENTITIES_RECOGNITION" else one.type
-            thing["shapes"] += self.shapes(one, thing["tool"], said, frame)
-            if thing["tool"] == "pose":
-                thing["keypoints"] += [(point.code, xy(point.point), frame) for point in one.points]
+            object_ = self.objects.setdefault((name, one.mid), new)
+            object_["tool"] = "entity" if task == "NAMED_ENTITIES_RECOGNITION" else one.type
+            object_["shapes"] += self.shapes(one, object_["tool"], said, frame)
+            if object_["tool"] == "pose":
+                object_["keypoints"] += [(point.code, xy(point.point), frame) for point in one.points]
                 for point in one.points:
                     if point.as_dict().get("children"):
                         self.jobs_within(point.children, frame, one.mid, (*within, name, names[0], point.code))
-            if thing["tool"] == "entity":
+            if object_["tool"] == "entity":
                 ends = (one.begin_offset, one.end_offset) if "beginOffset" in said else (None, None)
-                thing["span"] = (one.content, *ends)
+                object_["span"] = (one.content, *ends)
         self.children(name, categories, one if said.get("children") else None, frame, one.mid, within)
 
     def shapes(self, one: Any, tool: str, said: Json, frame: int | None) -> Iterator[Any]:
@@ -157,13 +157,13 @@ def shape_of(shape: Shape, input_type: str) -> Any:
     return (shape.rings, shape.frame, shape.key_frame) if shape.rings else (shape.points, shape.frame)
 
 
-def object_of(thing: Object, input_type: str) -> dict[str, Any]:
+def object_of(object_: Object, input_type: str) -> dict[str, Any]:
     return {
-        "categories": thing.categories,
-        "shapes": [shape_of(shape, input_type) for shape in thing.shapes],
-        "keypoints": [(point.code, point.point, point.frame) for point in thing.keypoints],
-        "span": thing.span and (thing.span.content, thing.span.begin_offset, thing.span.end_offset),
-        "tool": thing.tool,
+        "categories": object_.categories,
+        "shapes": [shape_of(shape, input_type) for shape in object_.shapes],
+        "keypoints": [(point.code, point.point, point.frame) for point in object_.keypoints],
+        "span": object_.span and (object_.span.content, object_.span.begin_offset, object_.span.end_offset),
+        "tool": object_.tool,
     }
 
 
@@ -173,7 +173,9 @@ def agree(sample: Sample) -> None:
     ours = read(sample.response)
     assert sample.response == before
     assert ours.faults == ()
-    assert {(thing.job, thing.mid): object_of(thing, sample.input_type) for thing in ours.objects} == theirs.objects
+    assert {
+        (object_.job, object_.mid): object_of(object_, sample.input_type) for object_ in ours.objects
+    } == theirs.objects
     ties = {(tie.job, tie.mid): (tie.categories, list(tie.starts), list(tie.ends)) for tie in ours.relations}
     assert ties == theirs.relations
     answers = {(said.job, said.categories, said.text, said.of, said.within, said.frame) for said in ours.answers}
@@ -225,7 +227,7 @@ def image(tool: str, *annotations: Json) -> Sample:
 def test_difference_pieces_of_a_split_object_are_one_object_and_several_annotations_to_the_sdk():
     sample = SAMPLES["semantic"]
     assert [one.mid for one in parsed(sample).jobs["JOB_0"].annotations] == ["split", "whole", "split"]
-    assert [thing.mid for thing in read(sample.response).objects] == ["split", "whole"]
+    assert [object_.mid for object_ in read(sample.response).objects] == ["split", "whole"]
 
 
 def test_difference_corners_of_a_rectangle_are_put_in_order_the_sdk_keeps_any():
@@ -255,7 +257,7 @@ def test_difference_outline_of_two_vertices_is_a_fault_where_the_sdk_refuses_the
     with pytest.raises(InvalidMutationError, match="2 vertices is not a polygon"):
         parsed(sample)
     reading = read(sample.response)
-    assert [thing.mid for thing in reading.objects] == ["good"]
+    assert [object_.mid for object_ in reading.objects] == ["good"]
     assert [fault.mid for fault in reading.faults] == ["short"]
 
 
@@ -317,9 +319,9 @@ def test_difference_rectangle_in_a_pdf_that_holds_a_text_is_an_entity_without_th
     boxed = drawn_on_page("m", "CAR", 1, box(0.1, 0.1, 0.2, 0.2)) | {"content": "a text"}
     sample = Sample("PDF", {"JOB_0": drawing("rectangle")}, {"JOB_0": {"annotations": [boxed]}})
     assert parsed(sample).jobs["JOB_0"].annotations[0].type == "rectangle"
-    thing = read(sample.response).objects[0]
-    assert thing.tool == "entity"
-    assert [shape.rings for shape in thing.shapes] == [(tuple(box(0.1, 0.1, 0.2, 0.2)),)]
+    object_ = read(sample.response).objects[0]
+    assert object_.tool == "entity"
+    assert [shape.rings for shape in object_.shapes] == [(tuple(box(0.1, 0.1, 0.2, 0.2)),)]
 
 
 @pytest.mark.parametrize("nested", [True, False])

@@ -105,12 +105,12 @@ class TestLabels:
 class TestIssues:
     def test_issues_come_and_go(self, kili, sdk):
         label = kili.submit(ASSET, objects(LARGE))
-        made = sdk.create_issues(PROJECT, [label] * 2, [LARGE["mid"], None], ["too large", "something else"])
+        created = sdk.create_issues(PROJECT, [label] * 2, [LARGE["mid"], None], ["too large", "something else"])
         fields = ["id", "status", "objectMid", "comments.text", "author.id", "assetId"]
         first, second = sdk.issues(PROJECT, asset_id=ASSET, status="OPEN", issue_type="ISSUE", fields=fields)
-        assert (first["id"], first["status"], first["objectMid"]) == (made[0]["id"], "OPEN", LARGE["mid"])
+        assert (first["id"], first["status"], first["objectMid"]) == (created[0]["id"], "OPEN", LARGE["mid"])
         assert (first["comments"], first["author"]) == ([{"text": "too large"}], {"id": kili.bot_id})
-        assert (first["assetId"], second["id"], second["objectMid"]) == (ASSET, made[1]["id"], None)
+        assert (first["assetId"], second["id"], second["objectMid"]) == (ASSET, created[1]["id"], None)
         assert sdk.update_issue_status(first["id"], "SOLVED") == {"updatePropertiesInIssue": {"id": first["id"]}}
         assert sdk.count_issues(PROJECT, asset_id=ASSET, status="OPEN") == 1
         assert sdk.count_issues(PROJECT, asset_id_in=[OTHER_ASSET]) == 0

@@ -20,15 +20,15 @@ def llm_annotations(draw: st.DrawFn, chat_items: Sequence[str | None] = (None,))
     When a job has several categories, the SDK lists its last child answer under all of them. chat_items: what the
     answers of a job are about, at most one answer for each.
     """
-    made: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
 
     def add(path: list[list[str]], jobs: list[str], depth: int, chat_item: str | None) -> None:
         for job in jobs:
             kinds = ["ClassificationAnnotation", "TranscriptionAnnotation"]
             kind = draw(st.sampled_from(kinds if path else [*kinds, "ComparisonAnnotation"]))
-            annotation = {"__typename": kind, "id": f"id{len(made)}", "job": job, "labelId": "l", "path": path}
+            annotation = {"__typename": kind, "id": f"id{len(annotations)}", "job": job, "labelId": "l", "path": path}
             annotation["chatItemId"] = chat_item
-            made.append(annotation)
+            annotations.append(annotation)
             if kind == "TranscriptionAnnotation":
                 annotation["annotationValue"] = {"text": draw(st.text(max_size=5))}
             elif kind == "ComparisonAnnotation":
@@ -43,7 +43,7 @@ def llm_annotations(draw: st.DrawFn, chat_items: Sequence[str | None] = (None,))
 
     for chat_item in chat_items:
         add([], draw(st.lists(st.sampled_from("KLM"), max_size=4, unique=len(chat_items) > 1)), 2, chat_item)
-    return draw(st.permutations(made))
+    return draw(st.permutations(annotations))
 
 
 def have_one_kind_of_answer(annotations: list[dict[str, Any]]) -> bool:

@@ -63,9 +63,9 @@ class Engine:
     def executions(self, task: Task) -> list[dict[str, Any]]:
         """Of a task's job, all attempts."""
         client = boto3.client("stepfunctions")
-        found = client.list_executions(stateMachineArn=stack.RESOURCES["AiwareEngine"])["executions"]
+        executions = client.list_executions(stateMachineArn=stack.RESOURCES["AiwareEngine"])["executions"]
         assert task.job is not None
-        return [each for each in found if each["name"].startswith(task.job.rpartition("-")[0])]
+        return [execution for execution in executions if execution["name"].startswith(task.job.rpartition("-")[0])]
 
     def ended(self, task: Task) -> list[str]:
         """The statuses of those executions, once none is running."""

@@ -122,4 +122,4 @@ def test_what_the_relay_logs_holds_no_secret(engine, start_relay):
     said = relay.stop()
     assert f"job {task.job}" in said
     secrets = (AIWARE_SECRET, "canary", task.fields["heartbeatWebhook"], task.fields["cacheURI"])
-    assert [each for each in secrets if each in said] == []
+    assert [secret for secret in secrets if secret in said] == []

@@ -97,5 +97,5 @@ def outbound() -> Iterator[Callable[..., Outbound]]:
         return opened[-1]
 
     yield start
-    for each in opened:
-        each.close()
+    for client in opened:
+        client.close()

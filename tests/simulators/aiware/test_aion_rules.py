@@ -19,7 +19,7 @@ MISSING = object()
 
 
 def series(*objects, start=1000):
-    items = [{"startTimeMs": start, "stopTimeMs": start + 1000, "object": each} for each in objects]
+    items = [{"startTimeMs": start, "stopTimeMs": start + 1000, "object": object_} for object_ in objects]
     return {"generatedDateUTC": "2025-01-01T00:00:00Z", "series": items}
 
 
@@ -91,8 +91,8 @@ FLAWS = [
 
 @pytest.mark.parametrize(("document", "path", "value", "told"), FLAWS, ids=[told for *_, told in FLAWS])
 def test_a_flaw_is_found_where_it_is(document, path, value, told):
-    found = problems(planted(document, path, value))
-    assert any(told in each for each in found), found
+    flaws = problems(planted(document, path, value))
+    assert any(told in flaw for flaw in flaws), flaws
 
 
 @pytest.mark.parametrize("document", [None, [], [SERIES]])
@@ -103,7 +103,7 @@ def test_what_is_no_object_is_no_document(document):
 def test_a_rule_of_both_schemas_is_told_from_one_that_only_the_later_has_and_one_that_none_has():
     face = planted(FACES, (*THING, "confidence"), 2)
     face = planted(planted(face, (*THING, "text"), "x"), (*ITEM, "stopTimeMs"), 0)
-    assert {each.path: each.rule for each in judged(face)} == {
+    assert {flaw.path: flaw.rule for flaw in judged(face)} == {
         "series[0].object.confidence": "v1.2",
         "series[0].object": "v2.0",
         "series[0]": "unstated",

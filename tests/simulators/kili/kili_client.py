@@ -42,8 +42,8 @@ def with_assets(kili: Kili) -> Kili:
 
 def issues(label: str, *texts: str) -> dict[str, Any]:
     """The variables of CREATE_ISSUES."""
-    made = [{"labelID": label, "type": "ISSUE", "text": text} for text in texts]
-    return {"issues": made, "where": {"project": {"id": PROJECT}}}
+    new = [{"labelID": label, "type": "ISSUE", "text": text} for text in texts]
+    return {"issues": new, "where": {"project": {"id": PROJECT}}}
 
 
 class Client:

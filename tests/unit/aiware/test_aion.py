@@ -26,11 +26,11 @@ def boxes(*corners, labels=None, scores=None):
     return Detections.from_boxes(np.array(corners, float), labels or [""] * len(corners), scores)
 
 
-def rings(*each):
+def rings(*rings):
     """Rings as lists of points, without labels and scores."""
-    offsets = np.cumsum([0, *map(len, each)])
-    xy = np.array([point for ring in each for point in ring], float).reshape(-1, 2)
-    return Detections(xy, offsets, ("",) * len(each), np.full(len(each), np.nan))
+    offsets = np.cumsum([0, *map(len, rings)])
+    xy = np.array([point for ring in rings for point in ring], float).reshape(-1, 2)
+    return Detections(xy, offsets, ("",) * len(rings), np.full(len(rings), np.nan))
 
 
 def blobs(number, vertices, size):
@@ -211,7 +211,7 @@ class TestOfAppearances:
 
     def test_items_are_in_the_order_in_which_they_start_and_then_stop(self):
         times = [(2000, 9000), (0, 9000), (2000, 3000), (0, 1000)]
-        series = of_appearances(*(appearance(*each) for each in times), kind="face")["series"]
+        series = of_appearances(*(appearance(*span) for span in times), kind="face")["series"]
         assert [(item["startTimeMs"], item["stopTimeMs"]) for item in series] == sorted(times)
 
     def test_an_appearance_keeps_its_object_when_others_are_left_out_and_the_order_changes(self):

@@ -156,7 +156,7 @@ class TestAnalyzers:
     def test_classes_are_labels_and_conclusions_a_summary(self):
         tissue = png(slides.immunohistochemistry().pixels[..., ::-1])
         document = of_picture(tissue, analyzer="dab_positivity")
-        titles = {each.title for each in ANALYZERS["dab_positivity"].classes}
+        titles = {class_.title for class_ in ANALYZERS["dab_positivity"].classes}
         assert {each["label"] for each in document["object"]} == titles
         assert "H-score" in document["summary"]
 

@@ -84,7 +84,7 @@ def test_a_picture_that_is_shown_at_several_samples_is_looked_at_once(monkeypatc
     again = STILL.copy()
     video = film(monkeypatch, {0: STILL, 1000: STILL, 2000: STILL, 3000: again})
     assert spans(of_video(video)) == [(0, 4000, LEFT)]
-    assert [each is again for each in looked] == [False, True]
+    assert [picture is again for picture in looked] == [False, True]
 
 
 def test_work_ends_at_the_deadline_between_samples(monkeypatch):
