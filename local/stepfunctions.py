@@ -19,6 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from moto.awslambda_simple.models import LambdaSimpleBackend
 from moto.core.config import default_user_config
 from moto.server import ThreadedMotoServer
+from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 
 from local.lambdas import Context, Handler, instances, load
 from local.listener import Running
@@ -60,6 +61,16 @@ class LambdaError(Exception):
 
 mishaps: list[Mishap] = []
 """Failures that are still to come. Tests plan them."""
+
+
+_start_execution = StepFunctionsParserBackend.start_execution
+_starting = threading.Lock()
+
+
+def _start_one_at_a_time(self: Any, *args: Any, **named: Any) -> Any:
+    """StartExecution. On AWS, two requests with the same name start one execution; moto starts two if they overlap."""
+    with _starting:
+        return _start_execution(self, *args, **named)
 
 
 def _strike(event: Mapping[str, Any], *, after: bool) -> None:
@@ -104,6 +115,7 @@ class StepFunctions(Running):
         default_user_config["stepfunctions"] = {"execute_state_machine": True}
         default_user_config["lambda"] = {"use_docker": False}
         LambdaSimpleBackend.invoke = _invoke  # type: ignore[method-assign]
+        StepFunctionsParserBackend.start_execution = _start_one_at_a_time  # type: ignore[method-assign]
         self._threads = instances()
         self._handlers_before = dict(_handlers)
         self._watchers: list[Function] = []

@@ -127,6 +127,19 @@ def test_a_job_that_began_keeps_its_time(jobs, accept):
     assert accept(OTHERS) == again
 
 
+def test_a_job_that_begins_while_the_chunk_comes_again_is_no_second_job(jobs, accept, monkeypatch):
+    job, read = accept(), jobs.read
+
+    def read_just_before_the_work_begins(job_id: str) -> Job:
+        record = read(job_id)
+        jobs.begin(job_id)
+        return record
+
+    monkeypatch.setattr(jobs, "read", read_just_before_the_work_begins)
+    again = accept(OTHERS)
+    assert (again.id, again.stage, again.webhooks) == (job.id, "running", OTHERS)
+
+
 @pytest.mark.parametrize(("stage", "over"), [("completing", "complete"), ("failing", "failed")])
 def test_a_chunk_that_comes_while_the_final_heartbeat_is_delivered_to_others_is_the_next_attempt(
     jobs, accept, identity, monkeypatch, stage, over

@@ -41,7 +41,7 @@ completing into complete, and failing into failed.
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import msgspec
 
@@ -204,15 +204,27 @@ class Jobs:
             del item["results_ready"]  # DynamoDB has no empty sets
             if self._table.put_new(item, "job"):
                 return new
+            under_way = self._join(new)
+            if under_way is not None:
+                return under_way
+        raise Unavailable("This chunk was tried too often.")
+
+    def _join(self, new: Job) -> Job | None:
+        """The job that has this id already, which a new request joins. None if it is over.
+
+        The stage may change between the read and the write. Then the record is read again. Stages never go back, so a
+        job cannot change more often than there are stages.
+        """
+        for _ in get_args(Stage):
             job = self._settled(new.id)
-            if job.has_ended_for(webhooks):
+            if job.has_ended_for(new.webhooks):
                 return job
             if job.stage in OVER or job.is_overdue():
-                continue
-            taken_over = self._take_over(job, new)
-            if taken_over is not None:
-                return taken_over
-        raise Unavailable("This chunk was tried too often.")
+                return None
+            joined = self._take_over(job, new)
+            if joined is not None:
+                return joined
+        raise Unavailable("This chunk's job is just changing.")
 
     def _settled(self, job_id: str) -> Job:
         """The record, once its final heartbeat is delivered. Raises Unavailable when that takes long."""
