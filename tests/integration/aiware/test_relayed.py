@@ -90,6 +90,7 @@ def test_a_picture_is_answered_at_once_through_the_relay(engine, start_relay):
     assert (task.state, len(task.output["object"])) == ("DONE_SYNC", 1)
 
 
+@pytest.mark.thorough
 def test_a_relay_that_is_restarted_goes_on_where_it_was(engine, start_relay):
     relay = start_relay()
     engine.url = relay.url
@@ -115,6 +116,7 @@ def test_results_that_the_toolkit_refuses_for_a_while_are_taken_once(engine, sta
     assert [result.body["index"] for result in task.results] == [1, 2, 3, 4]
 
 
+@pytest.mark.thorough
 def test_what_the_relay_logs_holds_no_secret(engine, start_relay):
     relay = start_relay()
     engine.url = relay.url

@@ -106,6 +106,7 @@ def test_the_frame_is_that_of_which_a_result_is_surest_with_what_is_there_at_tha
     assert not np.array_equal(drawn[below], frames[number - 1][below])
 
 
+@pytest.mark.thorough
 def test_a_job_that_goes_wrong_is_shown_to_its_end_and_said_to_be_off(
     running_stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

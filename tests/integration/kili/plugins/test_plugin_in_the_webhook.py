@@ -34,9 +34,9 @@ def with_plugin(webhook, tmp_path):
     return start
 
 
-def test_twenty_deliveries_eight_at_once_are_one(with_plugin, kili, submitted, raised):
+def test_ten_deliveries_five_at_once_are_one(with_plugin, kili, submitted, raised):
     asset_id, label_id = submitted()
-    deliveries = with_plugin().deliver(label_id, times=20, concurrent=8)
+    deliveries = with_plugin().deliver(label_id, times=10, concurrent=5)
     assert {delivery.status for delivery in deliveries} == {200}
     assert len(raised(asset_id, "OPEN")) == 2
     assert kili.sent_back.count(asset_id) == 1
