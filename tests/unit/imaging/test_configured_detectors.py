@@ -1,9 +1,10 @@
-"""Detectors of ONNX models: small ones, which find the red and blue cells of a grid."""
+"""Detectors of ONNX models: small ones, which find the red and blue cells of a grid; and their YAML file."""
 
 from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from unittest import mock
 
 import cv2
 import models
@@ -11,14 +12,21 @@ import numpy as np
 import pytest
 import scenes
 from models import CELL_PX, HEIGHT, WIDTH
-from test_detector_file import text
 
-from annohooks.core.errors import Unavailable
+from annohooks.core.errors import SettingsError, Unavailable
 from annohooks.imaging.detections import overlaps
 from annohooks.imaging.detectors import configured
 
 FORMATS = ("yolov5", "yolov8", "ssd")
 RED, BLUE = (0, 0, 255), (255, 0, 0)
+
+
+def text(form="yolov8", **changed):
+    """A file of one detector."""
+    size = {"width_px": WIDTH, "height_px": HEIGHT}
+    usual = {"name": "cells", "model": "cells.onnx", "format": form, **size, "labels": ["red", "blue"]}
+    lines = [f"    {name}: {value}" for name, value in (usual | changed).items() if value is not None]
+    return "detectors:\n  -" + "\n".join(lines)[3:] + "\n"
 
 
 def detector(form="yolov8", content=None, **changed):
@@ -54,10 +62,9 @@ def test_each_format_gives_boxes_labels_and_scores_in_pixels_of_the_picture(form
 @pytest.mark.parametrize("form", ["yolov5", "yolov8"])
 @pytest.mark.parametrize(("width", "height"), [(256, 96), (128, 300), (64, 48), (640, 480)])
 def test_picture_of_another_shape_is_fitted_in_and_its_boxes_are_converted_back(form, width, height):
-    """The red square is large enough to fill a cell wherever it lies."""
     picture = canvas(width, height)
     scale = min(WIDTH / width, HEIGHT / height)
-    side = round(2.2 * CELL_PX / scale)
+    side = round(2.2 * CELL_PX / scale)  # large enough to fill a cell wherever it lies
     corner = np.array([(width - side) // 2, (height - side) // 2] * 2)
     picture[max(0, corner[1]) : corner[1] + side, max(0, corner[0]) : corner[0] + side] = RED
     detections = detect(detector(form), picture, least_confidence=0.9)
@@ -75,16 +82,13 @@ def test_picture_of_another_shape_is_stretched_for_ssd():
     assert detect(detector("ssd"), picture).boxes() == pytest.approx(np.array([[96, 16, 128, 32.0]]), abs=0.01)
 
 
-def test_padding_is_not_an_object():
-    assert len(detect(detector(), canvas(height=16), least_confidence=0.05)) == 0
-
-
-def test_real_picture_of_any_size_is_analysed_in_one_piece():
+def test_real_picture_of_any_size_is_analysed_in_one_piece_and_padding_is_not_an_object():
     picture = cv2.resize(scenes.picture("coffee"), (1920, 1080))
     cv2.rectangle(picture, (800, 300), (1200, 700), RED, -1)
     detections = detect(detector(), picture, least_confidence=0.8)
     assert set(detections.labels) == {"red"}
     assert (overlaps(np.array([800.0, 300, 1200, 700]), detections.boxes()) > 0).all()
+    assert len(detect(detector(), canvas(height=16), least_confidence=0.05)) == 0
 
 
 def test_least_confidence_is_that_of_the_file_unless_a_request_gives_another(red_cell):
@@ -97,17 +101,13 @@ def test_least_confidence_is_that_of_the_file_unless_a_request_gives_another(red
 
 
 @pytest.mark.parametrize(
-    ("labels", "changed", "scores"),
-    [
-        ([0, 0, 1], {}, [0.9, 0.7]),
-        ([0, 1, 1], {}, [0.9, 0.7, 0.6]),
-        ([0, 0, 1], {"most_overlap": 0.95}, [0.9, 0.7, 0.6]),
-    ],
+    ("labels", "most_overlap", "scores"),
+    [([0, 0, 1], 0.45, [0.9, 0.7]), ([0, 1, 1], 0.45, [0.9, 0.7, 0.6]), ([0, 0, 1], 0.95, [0.9, 0.7, 0.6])],
     ids=["of one label", "of two labels", "that may overlap"],
 )
-def test_best_of_the_boxes_in_one_place_stays_and_the_highest_score_is_first(labels, changed, scores):
-    detections = detect(detector(content=models.overlapping(labels), **changed), canvas())
-    assert detections.scores == pytest.approx(scores)
+def test_best_of_the_boxes_in_one_place_stays_and_the_highest_score_is_first(labels, most_overlap, scores):
+    overlapping = detector(content=models.overlapping(labels), most_overlap=most_overlap)
+    assert detect(overlapping, canvas()).scores == pytest.approx(scores)
 
 
 def test_model_gets_the_grey_values_that_the_file_describes(red_cell):
@@ -122,28 +122,16 @@ def test_model_gets_the_grey_values_that_the_file_describes(red_cell):
 
 
 def test_model_is_read_when_it_is_first_needed_and_then_kept():
-    requests = []
-
-    def read(key, sha256):
-        requests.append((key, sha256))
-        return models.detector("yolov8")
-
+    read = mock.Mock(return_value=models.detector("yolov8"))
     cells = configured.load(text(sha256="a" * 64), read)["cells"]
-    assert requests == []
+    assert not read.called
     for _ in range(2):
         detect(cells, canvas())
-    assert requests == [("cells.onnx", "a" * 64)]
+    read.assert_called_once_with("cells.onnx", "a" * 64)
 
 
 def test_model_that_could_not_be_read_is_read_again():
-    answers = iter([Unavailable("S3 failed."), models.detector("yolov8")])
-
-    def read(key, sha256):
-        answer = next(answers)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
+    read = mock.Mock(side_effect=[Unavailable("S3 failed."), models.detector("yolov8")])
     cells = configured.load(text(), read)["cells"]
     with pytest.raises(Unavailable, match=r"S3 failed\."):
         detect(cells, canvas())
@@ -160,20 +148,9 @@ NOT_VALID = "returns boxes or confidences that are not valid"
         ("yolov8", b"", {}, f"{CANNOT_RUN} 128 x 96 pixels"),
         ("yolov8", models.detector("yolov8")[:100], {}, f"{CANNOT_RUN} 128 x 96 pixels"),
         ("yolov8", None, {"width_px": 64, "height_px": 64}, f"{CANNOT_RUN} 64 x 64 pixels"),
-        (
-            "yolov8",
-            models.detector("yolov8", classes=3),
-            {},
-            r"returns \(1, 7, 48\), but \(1, 6, N\) is expected from yolov8 with 2 labels",
-        ),
-        (
-            "yolov5",
-            models.detector("yolov5", classes=1),
-            {},
-            r"returns \(1, 48, 6\), but \(1, N, 7\) is expected from yolov5 with 2 labels",
-        ),
-        ("yolov5", models.detector("yolov8"), {}, r"returns \(1, 6, 48\), but \(1, N, 7\) is expected"),
-        ("ssd", models.detector("yolov8"), {}, r"returns \(1, 6, 48\), but \(1, 1, N, 7\) is expected from ssd"),
+        ("yolov8", models.detector("yolov8", classes=3), {}, r"\(1, 7, 48\), but \(1, 6, N\) is expected from yolov8"),
+        ("yolov5", models.detector("yolov5", classes=1), {}, r"\(1, 48, 6\), but \(1, N, 7\) is expected from yolov5"),
+        ("ssd", models.detector("yolov8"), {}, r"returns \(1, 6, 48\), but \(1, 1, N, 7\) is .* ssd with 2 labels"),
         ("ssd", None, {"labels": ["blue"]}, "returns classes beyond its 1 labels"),
         ("yolov8", models.detector("yolov8", side=np.inf), {}, NOT_VALID),
         *((form, models.detector(form, factor=factor), {}, NOT_VALID) for form in FORMATS for factor in (np.nan, 40.0)),
@@ -197,3 +174,56 @@ def test_threads_that_share_a_detector_do_not_get_each_others_boxes():
     with ThreadPoolExecutor(8) as pool:
         results = list(pool.map(boxes, range(8)))
     assert results == [[[[16 * cell, 0, 16 * cell + 16, 16]]] * 20 for cell in range(8)]
+
+
+# The file
+
+
+def test_file_of_several_detectors_gives_each_by_its_name():
+    written = text() + text("ssd", name="others", title="Other cells").removeprefix("detectors:\n")
+    detectors = configured.load(written, None).items()
+    assert [(name, onnx.name, onnx.title, onnx.kind) for name, onnx in detectors] == [
+        ("cells", "cells", "cells", "object"),
+        ("others", "others", "Other cells", "object"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("", "line 1: expected `detectors:` and a list"),
+        ("detectors: 3", "line 1: expected `detectors:` and a list"),
+        ("detectors: !!python/object:os.system x", "line 1: tags (!) are not accepted"),
+        ("detectors:\n  - cells", "line 2: a detector has to be a mapping"),
+        ("detectors:\n  - {[a]: b}\n", "line 2: a name has to be a text"),
+        ("detectors:\n  - name: [", "line 3: not YAML"),
+        ("detectors:\n  - name: \x07", "line 2: this character is not allowed in YAML"),
+        ("detectors: [" + " " * 300_000, "more than 256000 characters"),
+        ("detectors:\n  " + "[" * 2_000, "line 2: nested too deeply"),
+        (text(labels="[" * 900 + "]" * 900), "line 7: nested too deeply"),
+        (text(colour="red"), "line 8: colour: Object contains unknown field `colour`"),
+        (text(model=None), "line 2: Object missing required field `model`"),
+        (text() + "    model: other.onnx\n", "line 8: model: it occurs twice"),
+        (text(format="yolov4"), "line 4: format: Invalid enum value 'yolov4'"),
+        (text(width_px=0), "line 5: width_px: Expected `int` >= 16"),
+        (text(labels=[]), "line 7: labels: Expected `array` of length >= 1"),
+        (text(labels="[red, no]"), "line 7: labels: Expected `str`, got `bool`"),
+        (text(sha256="abc"), "line 8: sha256: Expected `str` matching regex"),
+        (text(name="Cells"), "line 2: name: Expected `str` matching regex"),
+        (text(least_confidence=2), "line 8: least_confidence: Expected `float` <= 1"),
+        (text(name="nuclei"), "line 2: name: there is another 'nuclei'"),
+        (text(name="faces"), "line 2: name: there is another 'faces'"),
+        (text(labels="2026-99-99"), "line 7: labels: it cannot be read"),
+        (text() + text().removeprefix("detectors:\n"), "line 8: name: there is another 'cells'"),
+        (text(scale=".nan"), "line 8: scale: not a finite number"),
+        (text(mean="[0, -.inf, 0]"), "line 8: mean: not a finite number"),
+        (text(model="!!python/name:os.system x"), "line 3: tags (!) are not accepted"),
+        (text(labels="&x [*x]"), "line 7: anchors and aliases (&, *) are not accepted"),
+        (text(labels="{[a]: b}"), "line 7: labels: it cannot be read"),
+    ],
+)
+def test_mistake_is_reported_with_its_line_and_field(written, message):
+    with pytest.raises(SettingsError) as refused:
+        configured.load(written, None)
+    assert message in str(refused.value)
+    assert str(refused.value).startswith("detectors: ")

@@ -127,10 +127,7 @@ def test_nuclei_of_real_stroma_are_negative_and_positive_once_stained_brown(tiss
     ("thresholds", "expected"),
     [
         ({}, [NEGATIVE, NEGATIVE, WEAK, MODERATE, STRONG, STRONG]),
-        (
-            {"weak": 0.05, "moderate": 0.4, "strong": 0.9},
-            [NEGATIVE, WEAK, WEAK, MODERATE, MODERATE, STRONG],
-        ),
+        ({"weak": 0.05, "moderate": 0.4, "strong": 0.9}, [NEGATIVE, WEAK, WEAK, MODERATE, MODERATE, STRONG]),
     ],
     ids=["default", "chosen"],
 )
