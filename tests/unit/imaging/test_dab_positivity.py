@@ -60,9 +60,6 @@ def discs(dabs, hematoxylin=0.25, radius=8, background=0.0):
     return light(blue, brown)
 
 
-SERIES = discs([0, 0.1, 0.3, 0.5, 0.8, 1.1])
-
-
 # The real picture
 
 
@@ -98,41 +95,22 @@ def test_percentages_are_similar_for_nuclei_of_another_method(tissue, dab_of_sci
     assert h_scores == pytest.approx((116, 123), abs=1)  # as docs/analyzers.md says
 
 
-def test_glands_are_positive_and_stroma_is_negative(tissue):
-    """A gland fills the upper left of the field, and stroma the lower right."""
-    nuclei = classes(tissue, location="cytoplasm or membrane")
-    gland, stroma = counts(nuclei[:220, 20:250]), counts(nuclei[300:, 400:])
-    assert gland[0] <= 0.05 * sum(gland)
-    assert stroma[0] >= 0.95 * sum(stroma)
-
-
-def test_nuclei_of_real_stroma_are_negative_and_positive_once_stained_brown(tissue):
-    """The nuclei of the lower half are stained brown."""
-    stroma = tissue[300:, 400:]
-    stains = 6 * color.separate_stains(stroma[..., ::-1], color.hdx_from_rgb)
-    blue, brown = stains[..., 0].copy(), stains[..., 1].copy()
-    brown[106:], blue[106:] = 3 * blue[106:], 0.1
-    restained = np.where(np.arange(len(stroma))[:, None, None] < 106, stroma, light(blue, brown))
-    before, after = classes(stroma), classes(restained)
-    assert counts(before[110:])[0] > 0.95 * sum(counts(before[110:]))
-    assert counts(after[110:])[0] < 0.1 * sum(counts(after[110:]))
-    assert counts(after[:102])[0] > 0.9 * sum(counts(after[:102]))
-    assert sum(counts(after)) == pytest.approx(sum(counts(before)), rel=0.2)
-
-
 # Discs of known stain
+
+
+CHOSEN = {"weak": 0.05, "moderate": 0.4, "strong": 0.9}
 
 
 @pytest.mark.parametrize(
     ("thresholds", "expected"),
     [
         ({}, [NEGATIVE, NEGATIVE, WEAK, MODERATE, STRONG, STRONG]),
-        ({"weak": 0.05, "moderate": 0.4, "strong": 0.9}, [NEGATIVE, WEAK, WEAK, MODERATE, MODERATE, STRONG]),
+        (CHOSEN, [NEGATIVE, WEAK, WEAK, MODERATE, MODERATE, STRONG]),
     ],
     ids=["default", "chosen"],
 )
 def test_discs_are_classified_by_their_optical_density(thresholds, expected):
-    nuclei = classes(SERIES, **thresholds)
+    nuclei = classes(discs([0, 0.1, 0.3, 0.5, 0.8, 1.1]), **thresholds)
     assert nuclei.dtype == np.uint8
     assert nuclei[30, 20::40].tolist() == expected
     assert counts(nuclei) == [expected.count(k) for k in range(1, 5)]
@@ -148,10 +126,7 @@ def test_more_sensitivity_finds_fainter_nuclei_by_either_stain():
     faint = np.hstack([discs([0.9, 0.9, 0.14], hematoxylin=0.0), discs([0, 0]), discs([0], hematoxylin=0.08)])
     numbers = [counts(classes(faint, sensitivity=sensitivity)) for sensitivity in (1, 1.5, 2)]
     assert numbers == [[2, 0, 0, 2], [3, 0, 0, 2], [4, 0, 0, 2]]
-
-
-def test_brown_background_is_not_a_nucleus():
-    assert counts(classes(discs([0.0, 0.9, 0.0, 0.9], background=0.12))) == [2, 0, 0, 2]
+    assert counts(classes(discs([0.0, 0.9, 0.0, 0.9], background=0.12))) == [2, 0, 0, 2]  # a brown background is none
 
 
 def test_surroundings_classify_a_nucleus_if_the_marker_is_not_in_it():
@@ -183,9 +158,7 @@ def test_objects_wider_than_any_nucleus_are_not_classified():
     [
         ("nucleus", 0.9, 420),
         ("cytoplasm or membrane", 0.5, 700),
-        pytest.param("cytoplasm or membrane", 0.9, 300, marks=pytest.mark.thorough),
         pytest.param("nucleus", 0.9, 300, marks=pytest.mark.thorough),
-        pytest.param("nucleus", 0.25, 700, marks=pytest.mark.thorough),
         pytest.param("cytoplasm or membrane", 0.25, 700, marks=pytest.mark.thorough),
     ],
 )
@@ -217,7 +190,7 @@ def test_the_halo_contains_a_whole_nucleus_and_its_rim(location):
 # The sentence
 
 
-def test_sentence_gives_percentages_and_h_score_of_all_regions_together():
+def test_sentence_gives_percentages_and_h_score_of_all_regions_together(glass):
     result = findings(discs([0, 0, 0, 0, 0.3, 0.5, 0.5, 0.8]))
     assert result.object_counts.tolist() == [4, 1, 2, 1]
     assert sentence(result) == (
@@ -227,9 +200,5 @@ def test_sentence_gives_percentages_and_h_score_of_all_regions_together():
     together = sentence(findings(discs([0, 0.8])), findings(discs([0.8, 0.8])))
     assert "75.0 % positive" in together
     assert "H-score 225 of 300" in together
-
-
-def test_sentence_says_that_nothing_was_counted(glass):
-    result = findings(glass)
-    assert result.object_counts.tolist() == [0, 0, 0, 0]
-    assert sentence(result) == "No nucleus was counted, so there is neither a percentage nor an H-score."
+    nothing = "No nucleus was counted, so there is neither a percentage nor an H-score."
+    assert sentence(findings(glass)) == nothing
