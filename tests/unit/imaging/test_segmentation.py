@@ -57,7 +57,6 @@ def test_dark_regions_in_tiles_are_those_in_one_picture(mosaic, mpp, downsample,
     [
         ("hematoxylin", 0.5, 1, 477),
         ("either", 0.25, 2, 477),
-        pytest.param("hematoxylin", 0.25, 2, 300, marks=thorough),
         pytest.param("either", 0.5, 1, 300, marks=thorough),
     ],
 )
@@ -72,12 +71,7 @@ def test_nuclei_in_tiles_are_those_in_one_picture(mosaic, marker, mpp, downsampl
 
 @pytest.mark.parametrize(
     ("seed", "size_px", "separation", "height", "width"),
-    [
-        (2, 40, 0.9, 560, 600),
-        pytest.param(2, 40, 0.9, 860, 930, marks=thorough),
-        pytest.param(3, 40, 0.9, 860, 930, marks=thorough),
-        pytest.param(4, 20, 0.98, 860, 930, marks=thorough),
-    ],
+    [(2, 40, 0.9, 560, 600), pytest.param(4, 20, 0.98, 860, 930, marks=thorough)],
 )
 def test_sheets_of_stain_wider_than_the_halo_join_too(seed, size_px, separation, height, width):
     random = np.random.default_rng(seed)
@@ -100,8 +94,7 @@ def test_classes_are_told_apart_in_tiles_as_in_one_picture(mosaic):
         assert one_class.is_outer.sum() == whole.object_counts[number - 1]
 
 
-@pytest.mark.parametrize("picture_px", [129, 333])
-def test_freely_drawn_shapes_are_analysed_in_tiles_as_in_one_picture(mosaic, picture_px):
+def test_freely_drawn_shapes_are_analysed_in_tiles_as_in_one_picture(mosaic):
     angle = np.linspace(0, 2 * np.pi, 90, endpoint=False)
     star = 450 + (300 + 140 * np.cos(9 * angle))[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
     speck = 400.0 + np.array([(0, 0), (2, 0), (2, 2), (0, 2)])
@@ -109,7 +102,7 @@ def test_freely_drawn_shapes_are_analysed_in_tiles_as_in_one_picture(mosaic, pic
     slide, region = InMemory(mosaic, 1.0), Region(brush.box, (brush,))
     whole = segment(slide, region, limits=Limits(1000))
     assert len(slide.read) == 1
-    assert_same(segment(slide, region, limits=Limits(picture_px)), whole)
+    assert_same(segment(slide, region, limits=Limits(129)), whole)
 
 
 @pytest.mark.parametrize(("objects", "vertices"), [(20, 10**6), (10**6, 500)])
@@ -138,46 +131,25 @@ def test_memory_is_that_of_the_tiles_in_flight_and_not_of_the_region():
     assert peak < 2048 * 2048
 
 
-def test_object_across_four_tiles_is_one_outline_with_its_hole():
-    pixels = np.full((400, 400, 3), 230, np.uint8)
-    pixels[120:280, 130:290] = 40
-    pixels[170:230, 180:240] = 230
-    slide = InMemory(pixels, 1.0)
-    findings = segment(slide, limits=Limits(picture_px=216))
-    assert len([box for box in slide.read if 200 in (box.x + 8, box.y + 8, box.right - 8, box.bottom - 8)]) == 4
-    assert findings.outlines.parent.tolist() in ([-1, 0], [1, -1])
-    assert sorted(findings.outlines.areas().tolist()) == pytest.approx([61 * 61, 159 * 159], rel=0.001)
-    assert findings.area_um2 == 160 * 160 - 60 * 60
-
-
-def test_tiles_share_one_calibration(tissue):
-    """The left half is dim: with its own threshold, each tile would find something else there."""
-    calibrations = []
-
-    class Watching(DarkRegions):
-        def class_map(self, picture, mpp, parameters, calibration):
-            calibrations.append(calibration)
-            return super().class_map(picture, mpp, parameters, calibration)
-
-    segment(InMemory(np.hstack([tissue // 2, tissue]), 1.0), None, Watching(), DarkRegionsParameters(), Limits(300))
-    assert len(calibrations) == 8
-    assert len(set(calibrations)) == 1
-
-
-def test_sample_for_the_calibration_is_spread_over_the_region(mosaic):
-    slide, samples = InMemory(mosaic, 1.0), []
+def test_tiles_share_one_calibration_of_a_sample_that_is_spread_over_the_region(mosaic):
+    slide, samples, calibrations = InMemory(mosaic, 1.0), [], set()
 
     class Watching(DarkRegions):
         def calibrate(self, sample, mpp, parameters):
-            samples.append((sample.shape, len(slide.read)))
+            samples.append((sample.shape, slide.read.copy()))
             return super().calibrate(sample, mpp, parameters)
 
+        def class_map(self, picture, mpp, parameters, calibration):
+            calibrations.add(calibration)
+            return super().class_map(picture, mpp, parameters, calibration)
+
     segment(slide, rectangle(10, 20, 950, 850), Watching(), DarkRegionsParameters(), Limits(900))
-    ((shape, reads),) = samples
+    ((shape, boxes),) = samples
     assert shape == (480, 16 * 480, 3)
-    boxes = slide.read[:reads]
     assert (min(box.x for box in boxes), min(box.y for box in boxes)) == (10, 20)
     assert (max(box.right for box in boxes), max(box.bottom for box in boxes)) == (960, 870)
+    assert len(calibrations) == 1
+    assert len(slide.read) > len(boxes) + 1
 
 
 @given(st.integers(60, 700), st.tuples(*4 * [st.floats(0, 1)]), st.sampled_from([0.25, 0.5, 1.0]))
@@ -198,18 +170,11 @@ def test_pictures_are_within_the_limit_and_cover_the_region(side, fractions, mpp
 def test_pictures_for_nuclei_are_within_the_smallest_limit_a_deployment_may_set(mpp):
     """With the halo, at any resolution at which nuclei are searched."""
 
-    class NoNuclei(Nuclei):
-        def calibrate(self, sample, mpp, parameters):
-            return ()
-
+    class Nowhere(NucleiAt):
         def class_map(self, picture, mpp, parameters, calibration):
             return np.zeros(picture.shape[:2], np.uint8)
 
-    class Blank(InMemory):
-        def pixels_of(self, box, downsample):
-            return np.zeros((math.ceil(box.height / downsample), math.ceil(box.width / downsample), 3), np.uint8)
-
-    slide = Blank(np.zeros((2048, 2048, 3), np.uint8), mpp)
-    findings = segment(slide, None, NoNuclei(), NucleiParameters(), Limits(picture_px=512))
+    slide = InMemory(np.zeros((2048, 2048, 3), np.uint8), mpp)
+    findings = segment(slide, None, Nowhere(0), NucleiParameters(), Limits(picture_px=512))
     assert len(slide.read) > 4
     assert max(max(box.width, box.height) for box in slide.read) <= 512 * findings.downsample

@@ -29,11 +29,6 @@ def dark():
     return InMemory(np.full((200, 300, 3), 40, np.uint8), 1.0)
 
 
-@pytest.fixture
-def slide(mosaic):
-    return InMemory(mosaic, 1.0)
-
-
 def drawn(*ring, holes=()):
     """A region of one freely drawn shape."""
     shape = Shape((np.array(ring, np.float64),), holes)
@@ -84,20 +79,19 @@ def test_region_at_the_far_corner_of_an_odd_sized_slide_is_analysed_to_the_edge(
     pixels = np.full((403, 505, 3), 230, np.uint8)
     pixels[300:, 400:] = 40
     findings = segment(InMemory(pixels, mpp), rectangle(303, 207, 202, 196), limits=limits)
-    xy = findings.outlines.xy
+    first, last = findings.outlines.xy.min(axis=0), findings.outlines.xy.max(axis=0)
     assert len(findings.outlines) == 1
-    assert (xy.min(axis=0) >= np.array([400, 300]) - findings.downsample).all()
-    assert (np.array([505, 403]) - xy.max(axis=0) <= findings.downsample).all()
-    assert (xy.max(axis=0) <= (505, 403)).all()
+    assert (first >= np.array([400, 300]) - findings.downsample).all()
+    assert (np.array([505, 403]) - last <= findings.downsample).all()
+    assert (last <= (505, 403)).all()
+
+
+TOO_COARSE = "Nuclei cannot be recognised on this slide: it has 1.1 um per pixel, and 1 or less is needed"
+TOO_LARGE = "too large to look for nuclei: please draw a region smaller than 0.1 mm2"
 
 
 @pytest.mark.parametrize(
-    ("mpp", "limits", "message"),
-    [
-        (1.1, Limits(), "Nuclei cannot be recognised on this slide"),
-        (50.0, Limits(), "Nuclei cannot be recognised on this slide"),
-        (0.5, Limits(region_px=100_000), "too large to look for nuclei: please draw a region smaller than 0.1 mm2"),
-    ],
+    ("mpp", "limits", "message"), [(1.1, Limits(), TOO_COARSE), (0.5, Limits(region_px=100_000), TOO_LARGE)]
 )
 def test_slide_too_coarse_or_region_too_large_is_refused_in_words_and_not_read(mosaic, mpp, limits, message):
     slide = InMemory(mosaic, mpp)
@@ -109,11 +103,8 @@ def test_slide_too_coarse_or_region_too_large_is_refused_in_words_and_not_read(m
 # What counts
 
 
-@pytest.mark.parametrize(
-    "ring", [[(20, 20), (120, 90), (20, 20)], [(10.1, 10.1), (10.4, 10.1), (10.2, 10.4)]], ids=["a line", "a dot"]
-)
-def test_shape_that_contains_no_pixel_has_no_findings_and_is_not_read(dark, ring):
-    findings = segment(dark, drawn(*ring))
+def test_shape_that_contains_no_pixel_has_no_findings_and_is_not_read(dark):
+    findings = segment(dark, drawn((20, 20), (120, 90), (20, 20)))
     assert (len(findings.outlines), findings.area_um2, findings.region_um2) == (0, 0, 0)
     assert dark.read == []
 
@@ -127,18 +118,11 @@ def test_tiles_without_drawn_pixels_are_not_read():
     assert findings.area_um2 == findings.region_um2
 
 
-def test_only_objects_in_the_drawn_shapes_are_found(dark):
-    findings = segment(dark, drawn((20, 20), (220, 20), (20, 180)))
-    assert findings.region_um2 == pytest.approx(200 * 160 / 2, rel=0.01)
-    assert findings.area_um2 == findings.region_um2
-    assert findings.outlines.areas().sum() == pytest.approx(200 * 160 / 2, rel=0.03)
-
-
-def test_hole_cut_by_a_brush_is_a_hole_of_the_object_around_it(dark):
+def test_only_objects_in_the_drawn_shapes_are_found_and_a_hole_cut_by_a_brush_is_their_hole(dark):
     hole = np.array([(80, 80), (84, 80), (84, 84), (80, 84)], np.float64)
     findings = segment(dark, drawn((10, 10), (190, 10), (190, 170), (10, 170), holes=(hole,)))
     assert sorted(findings.outlines.parent.tolist()) in ([-1, 0], [-1, 1])
-    assert findings.area_um2 == 180 * 160 - 16
+    assert findings.area_um2 == findings.region_um2 == 180 * 160 - 16
 
 
 @pytest.mark.parametrize(("smallest", "largest", "count"), [(0, 0, 3), (50, 0, 2), (0, 500, 2), (50, 500, 1)])
@@ -147,16 +131,6 @@ def test_objects_between_the_smallest_and_the_largest_area_are_found(smallest, l
     pixels[20:25, 20:25] = pixels[60:70, 60:80] = pixels[100:140, 100:160] = 40
     parameters = DarkRegionsParameters(threshold=150, smallest_um2=smallest, largest_um2=largest)
     assert len(segment(InMemory(pixels, 1.0), parameters=parameters).outlines) == count
-
-
-def test_region_without_objects_has_no_outlines_and_no_area(glass):
-    findings = segment(InMemory(glass, 1.0), parameters=DarkRegionsParameters())
-    assert (len(findings.outlines), findings.area_um2, findings.region_um2) == (0, 0, 700 * 600)
-
-
-def test_small_region_is_read_once(slide):
-    segment(slide, rectangle(5, 5, 200, 200), parameters=DarkRegionsParameters())
-    assert slide.read == [Box(5, 5, 200, 200)]
 
 
 # Errors, deadlines, connections
@@ -168,17 +142,16 @@ def test_small_region_is_read_once(slide):
         (lambda right: 255 * right, "of class 255, where there are 1"),
         (lambda right: right > 0, r"bool \[120, 90\]"),
         (lambda right: np.ascontiguousarray(right.T), r"uint8 \[90, 120\] for a picture of \[120, 90\]"),
-        (lambda right: right[::2, ::2], r"uint8 \[60, 45\]"),
     ],
-    ids=["an OpenCV mask", "bool", "transposed", "half the size"],
+    ids=["an OpenCV mask", "bool", "transposed"],
 )
-def test_invalid_class_map_is_refused_and_not_counted(slide, change, message):
+def test_invalid_class_map_is_refused_and_not_counted(mosaic, change, message):
     class Broken(DarkRegions):
         def class_map(self, picture, mpp, parameters, calibration):
             return change(super().class_map(picture, mpp, parameters, calibration))
 
     with pytest.raises(AnnohooksError, match=f'"Dark regions" does not work: .*{message}'):
-        segment(slide, rectangle(0, 0, 90, 120), Broken())
+        segment(InMemory(mosaic, 1.0), rectangle(0, 0, 90, 120), Broken())
 
 
 def assert_no_thread_reads():
@@ -186,8 +159,8 @@ def assert_no_thread_reads():
     assert not [name for name in names if name.startswith(("tile", "sample"))]
 
 
-def test_no_more_is_read_once_the_deadline_has_passed(slide, monkeypatch):
-    now_s = itertools.chain([0.0] * 6, itertools.repeat(1000.0))
+def test_no_more_is_read_once_the_deadline_has_passed(mosaic, monkeypatch):
+    now_s, slide = itertools.chain([0.0] * 6, itertools.repeat(1000.0)), InMemory(mosaic, 1.0)
     deadline = Deadline(500.0)
     monkeypatch.setattr("annohooks.core.deadline.time.monotonic", lambda: next(now_s))
     with pytest.raises(DeadlineExceeded, match="ran out while looking for dark regions"):
@@ -196,15 +169,15 @@ def test_no_more_is_read_once_the_deadline_has_passed(slide, monkeypatch):
     assert 0 < len(slide.read) < 16 + 6 + 3 * SLIDE_CONNECTIONS
 
 
-def test_joining_ends_once_the_deadline_has_passed(slide):
+def test_joining_ends_once_the_deadline_has_passed(mosaic):
     class PassedWhenJoining(Deadline):
         def check(self, doing):
             if doing == "joining the outlines":
                 raise DeadlineExceeded(f"The time for this request ran out while {doing}.")
 
-    deadline = PassedWhenJoining.after(60)
+    limits, deadline = Limits(picture_px=200), PassedWhenJoining.after(60)
     with pytest.raises(DeadlineExceeded, match="joining"):
-        segment(slide, rectangle(0, 0, 960, 880), limits=Limits(picture_px=200), deadline=deadline)
+        segment(InMemory(mosaic, 1.0), rectangle(0, 0, 960, 880), limits=limits, deadline=deadline)
     assert_no_thread_reads()
 
 
