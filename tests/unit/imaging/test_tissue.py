@@ -7,7 +7,6 @@ import cv2
 import numpy as np
 import pytest
 from analysed import InMemory, rectangle, segment
-from skimage import color, filters, morphology
 
 from annohooks.imaging.analyzers.tissue import Tissue, TissueParameters
 from annohooks.imaging.segmentation import Limits
@@ -66,22 +65,12 @@ def slide(glass, field):
     return np.where(PIECES[..., None] > 0, field, glass)
 
 
-def test_pieces_of_the_real_picture_are_found_where_they_were_put(slide):
+def test_pieces_of_the_real_picture_are_found_where_they_were_put(slide, field):
     assert overlap(class_map(scanned(slide)), PIECES) > 0.95
     result = findings(scanned(slide))
     assert result.object_counts.tolist() == [2]
     assert result.area_um2[0] == pytest.approx(PIECES.sum() * MPP**2, rel=0.05)
-
-
-def test_pieces_of_the_real_picture_are_those_that_scikit_image_finds_by_saturation(slide):
-    """Another method: saturation, Li's threshold, closing, without specks and holes."""
-    picture = scanned(slide)
-    saturation = filters.gaussian(color.rgb2hsv(picture[..., ::-1])[..., 1], 2)
-    above = morphology.closing(saturation > filters.threshold_li(saturation), morphology.disk(6))
-    theirs = morphology.remove_small_holes(morphology.remove_small_objects(above, max_size=800), max_size=800)
-    ours = class_map(picture)
-    assert overlap(ours, theirs) > 0.92
-    assert overlap(ours, PIECES) > overlap(theirs, PIECES)
+    assert class_map(scanned(field)).mean() > 0.95  # a region that is all tissue
 
 
 @pytest.mark.parametrize("tint", [PALE_HE, FAINT_COUNTERSTAIN], ids=["H&E", "counterstain"])
@@ -91,22 +80,18 @@ def test_pale_tissue_is_found_beside_dark_tissue(slide, tint):
 
 
 @pytest.mark.parametrize("ink", [BLUE, GREEN, BLACK], ids=["blue", "green", "black"])
-def test_ink_on_glass_is_not_tissue(slide, ink):
-    marked = slide.copy()
-    cv2.line(marked, (30, 300), (280, 380), ink, 9, cv2.LINE_AA)
-    cv2.circle(marked, (300, 60), 40, ink, 7, cv2.LINE_AA)
-    assert overlap(class_map(scanned(marked)), PIECES) > 0.95
+def test_ink_on_glass_is_not_tissue_and_over_tissue_hides_only_what_is_under_it(slide, ink):
+    cv2.line(slide, (30, 300), (280, 380), ink, 9, cv2.LINE_AA)
+    cv2.circle(slide, (300, 60), 40, ink, 7, cv2.LINE_AA)
+    assert overlap(class_map(scanned(slide)), PIECES) > 0.95
+    cv2.line(slide, (100, 20), (220, 260), ink, 7, cv2.LINE_AA)
+    assert overlap(class_map(scanned(slide)), PIECES) > 0.85
 
 
 def test_ink_alone_and_empty_glass_are_not_tissue(glass):
     assert findings(scanned(glass)).object_counts.tolist() == [0]
     cv2.line(glass, (30, 300), (280, 380), BLUE, 9, cv2.LINE_AA)
     assert not class_map(scanned(glass)).any()
-
-
-def test_ink_over_tissue_does_not_hide_the_rest(slide):
-    cv2.line(slide, (100, 20), (220, 260), GREEN, 7, cv2.LINE_AA)
-    assert overlap(class_map(scanned(slide)), PIECES) > 0.85
 
 
 def test_blue_and_green_may_be_stains(glass):
@@ -133,10 +118,6 @@ def test_unscanned_white_is_not_taken_for_the_glass(slide):
     glass = ANALYZER.calibrate(unscanned, MPP, TissueParameters()).density
     assert glass == pytest.approx(ANALYZER.calibrate(tinted.astype(np.uint8), MPP, TissueParameters()).density)
     assert overlap(class_map(unscanned)[:HEIGHT], PIECES) > 0.95
-
-
-def test_region_that_is_all_tissue_is_all_found(field):
-    assert class_map(scanned(field)).mean() > 0.95
 
 
 def test_small_pieces_are_left_out_and_small_holes_filled(glass):
@@ -166,11 +147,8 @@ def test_pieces_in_tiles_are_those_in_one_picture(slide, mpp):
         def calibrate(self, sample, mpp, parameters):
             return ANALYZER.calibrate(picture, mpp, parameters)
 
-    memory, region, parameters = (
-        InMemory(picture, mpp),
-        rectangle(7, 3, 590, 391),
-        TissueParameters(smallest_um2=100 * mpp**2),
-    )
+    memory, region = InMemory(picture, mpp), rectangle(7, 3, 590, 391)
+    parameters = TissueParameters(smallest_um2=100 * mpp**2)
     whole = segment(memory, region, Fixed(), parameters)
     assert len(memory.read) == 1
     analysed.assert_same(segment(memory, region, Fixed(), parameters, Limits(230)), whole)
