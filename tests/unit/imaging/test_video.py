@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from concurrent.futures import ThreadPoolExecutor
+import shutil
 
 import cv2
 import numpy as np
@@ -33,8 +33,7 @@ def minute(tmp_path_factory):
 @pytest.fixture(scope="module")
 def few_keys(tmp_path_factory, minute):
     """The same minute with a key frame every ten seconds."""
-    copy = tmp_path_factory.mktemp("few_keys") / "few_keys.mp4"
-    copy.write_bytes(minute.read_bytes())
+    copy = shutil.copy(minute, tmp_path_factory.mktemp("few_keys") / "few_keys.mp4")
     return scenes.with_keys(copy, every=21)
 
 
@@ -58,17 +57,15 @@ def assert_samples(path, decoded, start_ms, stop_ms, step_ms):
 
 
 @pytest.mark.parametrize("kind", scenes.CODECS)
-def test_size_duration_rate_and_number_of_frames_are_known(videos, kind):
+def test_size_duration_rate_and_number_of_frames_are_known_and_each_sample_is_what_is_shown(videos, captures, kind):
     probed = video.probe(videos[kind])
     assert (probed.width, probed.height, probed.duration_ms, probed.frames) == (160, 120, 4000, 100)
     assert probed.fps == pytest.approx(25)
     assert probed.is_whole
-
-
-def test_probing_decodes_nothing(videos, captures):
-    video.probe(videos["mp4"])
-    assert [capture.retrieved for capture in captures] == [0]
-    assert captures[0].released
+    assert [(capture.retrieved, capture.released) for capture in captures] == [(0, True)]  # nothing was decoded
+    decoded = scenes.timed(videos[kind])
+    for step_ms in (40, 333, 2500):
+        assert_samples(videos[kind], decoded, 0, 4000, step_ms)
 
 
 def test_rate_of_an_irregular_video_is_the_average_one(irregular):
@@ -80,9 +77,8 @@ def test_rate_of_an_irregular_video_is_the_average_one(irregular):
 def test_duration_that_the_file_does_not_give_is_that_of_its_pictures(tmp_path, videos):
     content = bytearray(videos["webm"].read_bytes())
     content[content.index(b"\x44\x89\x88")] = 0xEC  # the element of the duration becomes padding
-    live = tmp_path / "live.webm"
-    live.write_bytes(content)
-    assert video.probe(live).duration_ms == 4000
+    (tmp_path / "live.webm").write_bytes(content)
+    assert video.probe(tmp_path / "live.webm").duration_ms == 4000
 
 
 def test_video_of_one_picture_lasts_as_long_as_its_rate_says(tmp_path):
@@ -101,13 +97,6 @@ def test_pictures_and_size_are_rotated_as_the_file_says(tmp_path):
 
 
 # The picture at a time
-
-
-@pytest.mark.parametrize("kind", scenes.CODECS)
-def test_each_sample_is_the_picture_that_is_shown_at_its_time(videos, kind):
-    decoded = scenes.timed(videos[kind])
-    for step_ms in (40, 333, 2500):
-        assert_samples(videos[kind], decoded, 0, 4000, step_ms)
 
 
 @given(st.integers(0, 20_000), st.integers(0, 6_000), st.integers(1, 3_000))
@@ -138,22 +127,26 @@ def test_samples_of_segments_are_those_of_the_whole_and_within_it(minute):
 # What is decoded
 
 
-def test_picture_that_is_shown_at_several_samples_is_decoded_once(videos, captures):
-    samples = list(video.frames(video.probe(videos["mp4"]), 0, 400, 10))
-    assert len(samples) == 40
+def test_picture_that_is_shown_at_several_samples_is_decoded_once_and_the_file_is_closed_in_the_end(videos, captures):
+    frames = video.frames(video.probe(videos["mp4"]), 0, 4_000, 10)
+    samples = list(itertools.islice(frames, 40))
     assert captures[-1].retrieved == captures[-1].grabbed == 10
     assert samples[0][1] is samples[3][1]
+    assert not captures[-1].released
+    frames.close()
+    assert captures[-1].released
 
 
-def test_samples_close_together_are_reached_by_decoding_on(minute, captures):
-    assert len(list(video.frames(video.probe(minute), 0, 20_000, 200))) == 100
+def test_samples_are_reached_by_decoding_on_or_from_the_key_frame_before(minute, captures):
+    probed = video.probe(minute)
+    assert len(list(video.frames(probed, 0, 20_000, 200))) == 100
     assert (captures[-1].sought, captures[-1].grabbed, captures[-1].retrieved) == (0, 496, 100)
-
-
-def test_samples_far_apart_are_reached_from_the_key_frame_before(minute, captures):
-    assert len(list(video.frames(video.probe(minute), 0, 60_000, 5_000))) == 12
+    assert len(list(video.frames(probed, 0, 60_000, 5_000))) == 12
     assert captures[-1].sought == 11
     assert captures[-1].grabbed < 24
+    assert [at_ms for at_ms, _ in video.frames(probed, 50_000, 50_100, 100)] == [50_000]
+    assert captures[-1].sought == 1
+    assert captures[-1].grabbed < 3
 
 
 def test_reader_does_not_go_back_to_key_frames_that_are_rarer_than_samples(few_keys, captures):
@@ -162,29 +155,3 @@ def test_reader_does_not_go_back_to_key_frames_that_are_rarer_than_samples(few_k
     assert len(list(video.frames(probed, 0, 60_000, 5_000))) == 12
     assert captures[-1].sought < 6
     assert captures[-1].grabbed > 500
-
-
-def test_segment_begins_without_decoding_those_before_it(minute, captures):
-    assert [at_ms for at_ms, _ in video.frames(video.probe(minute), 50_000, 50_100, 100)] == [50_000]
-    assert captures[-1].sought == 1
-    assert captures[-1].grabbed < 3
-
-
-def test_file_is_closed_when_the_reader_is_closed(videos, captures):
-    samples = video.frames(video.probe(videos["mp4"]), 0, 4_000, 100)
-    next(samples)
-    assert not captures[-1].released
-    samples.close()
-    assert captures[-1].released
-
-
-def test_several_threads_read_one_video_at_once(minute):
-    probed = video.probe(minute)
-
-    def read(start_ms):
-        return [picture.tobytes() for _, picture in video.frames(probed, start_ms, start_ms + 10_000, 1_000)]
-
-    starts_ms = range(0, 60_000, 10_000)
-    with ThreadPoolExecutor(6) as pool:
-        at_once = list(pool.map(read, starts_ms))
-    assert at_once == [read(start_ms) for start_ms in starts_ms]
