@@ -19,13 +19,14 @@ from anno2_zips import (
     member_names,
     outlines,
 )
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from annohooks.imaging.outlines import Outlines
-from annohooks.slidescore.anno2 import polygons_zip
+from annohooks.slidescore.anno2 import omega, points_zip, polygons_zip
 from annohooks.slidescore.anno2.simplification import simplify
-from local.anno2 import decode
+from local.anno2 import decode, signed
+from local.anno2 import omega as decode_all
 
 offsets_px = st.integers(0, 700) | st.integers(250, 260)
 
@@ -58,17 +59,12 @@ def test_the_vendors_worked_example_has_these_bytes():
 
 def test_the_members_are_uncompressed_and_in_slide_scores_order():
     zipped = encode(SQUARE, labels=[(0, {})], item_metadata={0: {"a": 1}})
+    container = "tile_polygons_i.msgpack.br", "big_tile_polygons_i.msgpack.br", "encoded_polygons.bin.br"
+    container += "simpl_encoded_polygons.bin.br", "negative_polygons.json"
     assert member_names(zipped) == [
-        "system_metadata.json",
-        "user_metadata.json",
-        "lookup-tables/density_32px.png",
-        "lookup-tables/density_256px.png",
-        "items_metadata.json.br",
-        "polygon_container/tile_polygons_i.msgpack.br",
-        "polygon_container/big_tile_polygons_i.msgpack.br",
-        "polygon_container/encoded_polygons.bin.br",
-        "polygon_container/simpl_encoded_polygons.bin.br",
-        "polygon_container/negative_polygons.json",
+        *("system_metadata.json", "user_metadata.json"),
+        *("lookup-tables/density_32px.png", "lookup-tables/density_256px.png", "items_metadata.json.br"),
+        *(f"polygon_container/{name}" for name in container),
         "labels.json",
     ]
     with zipfile.ZipFile(io.BytesIO(zipped)) as archive:
@@ -92,20 +88,20 @@ def test_the_same_input_gives_the_same_bytes_at_any_time(monkeypatch):
 
 @pytest.mark.parametrize("dtype", [np.uint8, ">i2", np.uint64])
 def test_other_integers_and_memory_orders_give_the_same_bytes_and_are_not_changed(dtype):
-    originals = Outlines.from_rings([SQUARE, [(10, 10), (250, 20), (10, 20)]], [-1, 0])
-    other = Outlines(np.asfortranarray(originals.xy.astype(dtype)), originals.offsets, originals.parent)
-    expected = polygons_zip(originals, {}, width=999, height=999)
-    assert polygons_zip(other, {}, width=999, height=999) == expected
-    assert np.array_equal(other.xy, Outlines.from_rings([SQUARE, [(10, 10), (250, 20), (10, 20)]]).xy)
+    size, originals = {"width": 999, "height": 999}, Outlines.from_rings([SQUARE, [(10, 10), (250, 20), (10, 20)]])
+    xy = np.asfortranarray(originals.xy.astype(dtype))
+    other = Outlines(xy.copy(order="K"), originals.offsets, originals.parent)
+    assert polygons_zip(other, {}, **size) == polygons_zip(originals, {}, **size)
+    assert np.array_equal(other.xy, xy)
+    for mask in (False, True):
+        assert points_zip(xy, {}, mask=mask, **size) == points_zip(originals.xy, {}, mask=mask, **size)
 
 
 @pytest.mark.parametrize(
     ("ring", "expected"),
     [
         pytest.param([(5, 6)], [[5, 6]], id="one vertex"),
-        pytest.param([(5, 6), (5, 7)], [[5, 6], [5, 7]], id="two vertices a pixel apart"),
         pytest.param([(5, 6), (5, 6)], [[5, 6]], id="two identical vertices"),
-        pytest.param([(0, 0), (5, 5), (10, 10)], [[0, 0], [10, 10]], id="three vertices in line"),
         pytest.param([(0, 0), (1, 0), (0, 1)], [[0, 0], [0, 1]], id="a triangle of one pixel"),
         pytest.param([*SQUARE, (0, 0)], [*map(list, SQUARE), [0, 0]], id="a closing vertex"),
         pytest.param([(0, 0), (SIDE_PX, SIDE_PX)], [[0, 0], [SIDE_PX, SIDE_PX]], id="the far edges of the slide"),
@@ -145,11 +141,7 @@ def test_a_hole_outside_an_outer_outline_is_refused(parent):
 def test_labels_and_item_metadata_name_their_outline():
     labels = [(1, {"label": "tumour", "x": 5}), (0, {"label": "\u00b5"}), (1, {})]
     decoded = decode(encode(SQUARE, SQUARE, labels=labels, item_metadata={np.uint8(1): {"class": "\u00b5"}}))
-    assert decoded.labels == [
-        {"label": "tumour", "x": 5, "polygon_i": 1},
-        {"label": "\u00b5", "polygon_i": 0},
-        {"polygon_i": 1},
-    ]
+    assert decoded.labels == [{**label, "polygon_i": outline} for outline, label in labels]
     assert decoded.item_metadata == {"1": {"class": "\u00b5"}}
     assert labels[0][1] == {"label": "tumour", "x": 5}
 
@@ -160,12 +152,9 @@ def test_labels_and_item_metadata_name_their_outline():
         (-1, {}, ValueError, "^outline -1 does not exist$"),
         (2, {}, ValueError, "^outline 2 does not exist$"),
         (0.5, {}, TypeError, None),
-        (None, {}, TypeError, None),
-        (0, "text", TypeError, "JSON object"),
         (0, [("a", 1)], TypeError, "JSON object"),
         (0, {"a": object()}, TypeError, None),
         (0, {"a": float("nan")}, ValueError, "JSON"),
-        (0, {"a": float("inf")}, ValueError, "JSON"),
     ],
 )
 def test_labels_and_metadata_without_an_outline_or_of_another_type_are_refused(index, content, error, message):
@@ -193,21 +182,46 @@ def test_the_metadata_of_every_kind_of_annotation_comes_back():
 
 @pytest.mark.parametrize("place", [(-1, 0), (0, -1), (61, 0), (0, 41), (2**31 - 1, 0)])
 def test_a_vertex_off_the_slide_is_refused_with_its_place(place):
-    message = f"^{re.escape(str(place))} lies off the slide, 60 x 40 px$"
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=f"^{re.escape(str(place))} lies off the slide, 60 x 40 px$"):
         polygons_zip(Outlines.from_rings([SQUARE[:1], [(1, 1), place]]), {}, width=60, height=40)
 
 
-@pytest.mark.parametrize(
-    "xy",
-    [np.array(xy) for xy in ([(1.5, 2.0)], [(np.nan, 2)], [(None, 2)], [("1", "2")], [1, 2], [(1, 2, 3)])],
-    ids=["fractions", "NaN", "None", "text", "one dimension", "three coordinates"],
-)
+@pytest.mark.parametrize("xy", [[(1.5, 2.0)], [(None, 2)], [("1", "2")], [1, 2], [(1, 2, 3)]], ids=str)
 def test_vertices_that_are_no_pairs_of_integers_are_refused(xy):
     with pytest.raises(ValueError, match=r"^vertices and points must be integers \[K, 2\], not "):
-        polygons_zip(Outlines(xy, np.array([0, 1]), np.array([-1], np.int32)), {}, width=60, height=40)
+        polygons_zip(Outlines(np.array(xy), np.array([0, 1]), np.array([-1], np.int32)), {}, width=60, height=40)
 
 
 def test_a_slide_beyond_32_bits_is_refused():
     with pytest.raises(ValueError, match=r"^a slide of 5 x 2147483648 px is too large$"):
         polygons_zip(Outlines.from_rings([SQUARE]), {}, width=5, height=2**31)
+
+
+# Elias omega codes
+
+
+def plain(number):
+    """The code of a number as a string of bits."""
+    code = "0"
+    while number > 1:
+        group = f"{number:b}"
+        code, number = group + code, len(group) - 1
+    return code
+
+
+def packed(bits):
+    padded = bits + "0" * (-len(bits) % 8)
+    return int(padded, 2).to_bytes(len(padded) // 8, "big")
+
+
+@given(st.lists(st.integers(1, 2**32) | st.integers(1, 20), min_size=1, max_size=300))
+@example([1, 2, 3, 4, 16])
+def test_the_codes_are_those_of_a_plain_encoder(values):
+    assert "".join(map(plain, [1, 2, 3, 4, 16])) == "0" + "100" + "110" + "101000" + "10100100000"  # as in the paper
+    assert omega.encode(np.array(values, np.int64)) == packed("".join(map(plain, values)))
+
+
+@given(st.lists(st.integers(-(2**31) + 1, 2**31 - 1) | st.integers(-5, 5), min_size=1, max_size=300))
+def test_decoded_signed_numbers_are_the_originals(values):
+    decoded = list(decode_all(omega.encode_signed(np.array(values, np.int64))))
+    assert [signed(number) for number in decoded[: len(values)]] == values
