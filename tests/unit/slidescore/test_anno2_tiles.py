@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from contextlib import contextmanager
 
 import msgpack
 import numpy as np
@@ -54,21 +55,17 @@ def test_an_outline_is_big_from_10_001_square_pixels_of_bounding_box():
     assert tile_index(encode(at_limit), "big_tile_polygons_i") == {}
 
 
-def typed_array(numbers):
-    stored = np.array(numbers, "<u4").tobytes()
-    return {"isTypedArray": True, "bytes": stored, "type": "uint32", "len": len(numbers)}
-
-
 def assert_packed_correctly(boxes):
     """The index of these boxes is the MessagePack of {row: {column: the outlines whose box touches the tile}}."""
-    members = {}
+    rows = {}
     for number, (left, top, right, bottom) in enumerate(boxes):
         for row in range(top // 256, bottom // 256 + 1):
             for column in range(left // 256, right // 256 + 1):
-                members.setdefault(row, {}).setdefault(column, []).append(number)
-    rows = {
-        row: {column: typed_array(numbers) for column, numbers in columns.items()} for row, columns in members.items()
-    }
+                rows.setdefault(row, {}).setdefault(column, []).append(number)
+    for columns in rows.values():
+        for column, numbers in columns.items():
+            stored = np.array(numbers, "<u4").tobytes()
+            columns[column] = {"isTypedArray": True, "bytes": stored, "type": "uint32", "len": len(numbers)}
     low, high = np.array(boxes, np.int32).reshape(-1, 2, 2).swapaxes(0, 1)
     assert b"".join(polygons.tile_index(Boxes(low, high), np.arange(len(boxes)))) == msgpack.packb(rows)
 
@@ -78,10 +75,9 @@ near_a_change_of_format = st.sampled_from([0, 126, 127, 128, 254, 255, 256, 65_5
 
 @st.composite
 def equal_boxes(draw):
-    column, row = draw(st.tuples(near_a_change_of_format, near_a_change_of_format))
-    columns, rows = draw(st.tuples(st.integers(1, 20), st.integers(1, 4)))
-    box = (256 * column, 256 * row, 256 * (column + columns) - 1, 256 * (row + rows) - 1)
-    return [box] * draw(st.integers(1, 3))
+    column, row = draw(near_a_change_of_format), draw(near_a_change_of_format)
+    right, bottom = column + draw(st.integers(1, 20)), row + draw(st.integers(1, 4))
+    return [(256 * column, 256 * row, 256 * right - 1, 256 * bottom - 1)] * draw(st.integers(1, 3))
 
 
 @given(st.lists(equal_boxes(), max_size=12), st.sampled_from([5, 1 << 17]))
@@ -137,31 +133,33 @@ def test_the_density_of_big_outlines_is_one_black_pixel():
     assert density(zipped, 32) == density(zipped, 256) == [[0]]
 
 
-def test_the_density_table_of_a_far_outline_reaches_to_it():
+# Memory
+
+
+@contextmanager
+def memory_below(limit_mb):
+    tracemalloc.start()
+    yield
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < limit_mb * 1e6
+
+
+def test_the_density_table_of_a_far_outline_reaches_to_it_in_little_memory():
     corner = 60_000
     pixels = np.array(density(encode([(corner, corner), (corner - 9, corner), (corner, corner - 9)], side=corner), 32))
     assert pixels.shape == (1876, 1876)
     assert np.argwhere(pixels).tolist() == [[1874, 1874], [1874, 1875], [1875, 1874], [1875, 1875]]
-
-
-# Memory
-
-
-def peak_mb(work):
-    tracemalloc.start()
-    work()
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    return peak / 1e6
-
-
-def test_the_density_tables_of_a_far_outline_need_little_memory():
     corner = 1_000_000
-    far = [(corner, corner), (corner - 9, corner), (corner, corner - 9)]
-    assert peak_mb(lambda: encode(far, side=corner)) < 15
+    with memory_below(15):
+        encode([(corner, corner), (corner - 9, corner), (corner, corner - 9)], side=corner)
 
 
 def test_the_index_of_outlines_as_large_as_the_slide_needs_limited_memory():
     side = 100_000
     whole = [[(number, number), (side, number), (side, side)] for number in range(10)]  # 1.5 million entries
-    assert peak_mb(lambda: encode(*whole, side=side)) < 60
+    with memory_below(60):
+        encode(*whole, side=side)
+
+
+# Memory

@@ -32,14 +32,14 @@ def limits(outlines=UNLIMITED, **others):
     return AnswerLimits(outlines, **others)
 
 
-def test_findings_within_the_limits_are_not_changed():
-    regions = [findings(*row(5, 9)), findings()]
+def of_widths(*regions):
+    """Regions of squares that lie in one corner."""
+    return [findings(*[square(0, 0, width) for width in widths]) for widths in regions]
+
+
+@pytest.mark.parametrize("regions", [[], [findings(), findings()], [findings(*row(5, 9)), findings()]])
+def test_findings_within_the_limits_are_not_changed(regions):
     assert all(one is other for one, other in zip(largest(regions, AnswerLimits(2, 8, 2)), regions, strict=True))
-
-
-@pytest.mark.parametrize("regions", [[], [findings()], [findings(), findings()]])
-def test_no_outlines_stay_no_outlines(regions):
-    assert largest(regions, limits(1)) == regions
 
 
 def test_the_largest_outlines_of_all_regions_and_classes_stay_in_their_order():
@@ -62,11 +62,8 @@ def test_holes_stay_or_go_with_their_outline_and_count_with_it():
 
 @pytest.mark.parametrize(
     ("tile_entries", "expected"),
-    [
-        pytest.param(12, [600, 30, 20, 10], id="all fit"),
-        pytest.param(11, [600, 30, 20], id="one entry too many"),
-        pytest.param(2, [30, 20], id="the largest exceeds the limit by itself"),
-    ],
+    [(12, [600, 30, 20, 10]), (11, [600, 30, 20]), (2, [30, 20])],
+    ids=["all fit", "one entry too many", "the largest exceeds the limit by itself"],
 )
 def test_an_outline_counts_with_the_tiles_that_it_touches(tile_entries, expected):
     regions = [findings(square(0, 0, 600), *row(30, 20, 10, x=1024))]  # 9 tiles, and 1 tile per square
@@ -79,7 +76,7 @@ def test_the_first_outlines_of_the_same_size_stay():
 
 
 def test_no_smaller_outline_of_any_region_stays_after_the_first_that_does_not_fit():
-    wide, small = findings(square(0, 0, 600), square(0, 0, 560)), findings(square(0, 0, 20))  # 9, 9 and 1 tiles
+    wide, small = of_widths([600, 560], [20])  # 9, 9 and 1 tiles
     assert sides(largest([wide, small], limits(tile_entries=10))) == [[600], []]
     assert sides(largest([small, wide], limits(tile_entries=10))) == [[], [600]]
     across, within = square(100, 100, 500), findings(square(0, 0, 500))  # of one size, 9 and 4 tiles
@@ -106,28 +103,24 @@ region_sides = st.lists(st.lists(st.integers(1, 700), max_size=6), min_size=1, m
 
 @given(region_sides, st.integers(1, 12), st.integers(4, 60), st.integers(1, 30))
 def test_the_selected_outlines_fit_and_no_larger_one_that_fits_is_missing(widths, outlines, vertices, tile_entries):
-    regions = [findings(*[square(0, 0, width) for width in region]) for region in widths]
-    selected = [
-        side for region in sides(largest(regions, AnswerLimits(outlines, vertices, tile_entries))) for side in region
-    ]
+    chosen = largest(of_widths(*widths), AnswerLimits(outlines, vertices, tile_entries))
+    selected = sorted((side for region in sides(chosen) for side in region), reverse=True)
     tiles = {side: (side // 256 + 1) ** 2 for region in widths for side in region}
-    assert len(selected) <= outlines
-    assert 4 * len(selected) <= vertices
+    assert len(selected) <= min(outlines, vertices // 4)
     assert sum(tiles[side] for side in selected) <= tile_entries
     possible = sorted((side for region in widths for side in region if tiles[side] <= tile_entries), reverse=True)
-    assert sorted(selected, reverse=True) == possible[: len(selected)]
+    assert selected == possible[: len(selected)]
     if len(selected) < min(len(possible), outlines, vertices // 4):
         assert sum(tiles[side] for side in possible[: len(selected) + 1]) > tile_entries
 
 
-@given(st.lists(st.integers(1, 1500), unique=True, max_size=12), st.data())
-def test_the_selection_does_not_depend_on_the_division_into_regions(widths, data):
-    some_limits = AnswerLimits(
-        data.draw(st.integers(1, 12)), data.draw(st.integers(4, 48)), data.draw(st.integers(1, 60))
-    )
-    expected = sorted(sides(largest([findings(*[square(0, 0, width) for width in widths])], some_limits))[0])
+some_limits = st.builds(AnswerLimits, st.integers(1, 12), st.integers(4, 48), st.integers(1, 60))
+
+
+@given(st.lists(st.integers(1, 1500), unique=True, max_size=12), some_limits, st.data())
+def test_the_selection_does_not_depend_on_the_division_into_regions(widths, some_limits, data):
     shuffled = data.draw(st.permutations(widths))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(widths)), max_size=4)))
-    regions = [shuffled[a:b] for a, b in zip([0, *cuts], [*cuts, len(widths)], strict=True)]
-    selected = largest([findings(*[square(0, 0, width) for width in region]) for region in regions], some_limits)
-    assert sorted(side for region in sides(selected) for side in region) == expected
+    regions = of_widths(*(shuffled[a:b] for a, b in zip([0, *cuts], [*cuts, len(widths)], strict=True)))
+    (expected,) = sides(largest(of_widths(widths), some_limits))
+    assert sorted(side for region in sides(largest(regions, some_limits)) for side in region) == sorted(expected)

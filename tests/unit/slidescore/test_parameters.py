@@ -1,4 +1,4 @@
-"""The questions of a form, and the parameters from their answers."""
+"""The questions of a form, the parameters from their answers, and the settings of a deployment."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annohooks.core.errors import BadRequest
+from annohooks.core.errors import BadRequest, SettingsError
+from annohooks.core.settings import from_env
 from annohooks.imaging.analyzers import ANALYZERS
 from annohooks.imaging.analyzers.base import Parameters
 from annohooks.imaging.analyzers.dark_regions import DarkRegions, DarkRegionsParameters
 from annohooks.imaging.analyzers.nuclei import NucleiParameters
 from annohooks.slidescore.parameters import analyzer_for, described, parameters_for, questions_string, shown_for
 from annohooks.slidescore.request import Answer, Trigger
+from annohooks.slidescore.settings import Settings
 
 DARK, NUCLEI = ANALYZERS["dark_regions"], ANALYZERS["nuclei"]
 SHIPPED = {name: ANALYZERS[name] for name in ("dab_positivity", "dark_regions", "density", "nuclei", "tissue")}
@@ -52,18 +54,14 @@ def refusal(answers, analyzer=NUCLEI):
 # Questions
 
 
-def test_every_question_has_a_unique_name_and_a_type_that_slide_score_knows():
-    lines = questions_string(SHIPPED.values()).splitlines()
-    assert {line.split("\t")[1] for line in lines} <= {"AnnoShapes", "DropDown", "Integer", "Real"}
-    assert len(ALL_QUESTIONS) == len(lines)
-
-
 def test_the_first_questions_are_the_region_the_analysis_and_what_to_show():
     show = "Show (default: depends on the analysis)"
     assert list(ALL_QUESTIONS)[:3] == ["ROI", "Analysis", show]
     assert ALL_QUESTIONS["ROI"] == ("AnnoShapes", "#FF0000")
     assert ALL_QUESTIONS["Analysis"] == ("DropDown", "DAB positivity;;Dark regions;;Density of nuclei;;Nuclei;;Tissue")
     assert ALL_QUESTIONS[show] == ("DropDown", "Outlines and centres;;Outlines;;Centres;;Neither")
+    assert {kind for kind, *_ in ALL_QUESTIONS.values()} == {"AnnoShapes", "DropDown", "Integer", "Real"}
+    assert len(ALL_QUESTIONS) == len(questions_string(SHIPPED.values()).splitlines())  # no name is used twice
 
 
 def test_a_parameter_is_a_question_with_its_default_and_choices():
@@ -79,56 +77,26 @@ class ShowsNothing(DarkRegions):
     name, title, shows = "shows_nothing", "Shows nothing", ()
 
 
-@pytest.mark.parametrize(
-    ("analyzers", "default"),
-    [
-        ([NUCLEI, DARK], " Outlines and centres"),
-        ([ShowsNothing()], " Neither"),
-        ([NUCLEI, ShowsNothing()], ": depends on the analysis"),
-    ],
-)
-def test_the_question_show_has_a_default_when_all_analyzers_have_the_same(analyzers, default):
-    assert f"Show (default{default})" in questions(*analyzers)
+NOTHING = ShowsNothing()
+
+
+def test_the_question_show_has_a_default_when_all_analyzers_have_the_same():
+    assert "Show (default Outlines and centres)" in questions(NUCLEI, DARK)
+    assert "Show (default Neither)" in questions(NOTHING)
+    assert "Show (default: depends on the analysis)" in questions(NUCLEI, NOTHING)
 
 
 @each_analyzer
-def test_a_form_answered_with_its_own_defaults_gives_the_defaults(analyzer):
-    answers = {
-        name: name.rpartition("(default ")[2].rstrip(")") if "(default " in name else "" for name in questions(analyzer)
-    }
-    assert parameters(answers, analyzer) == analyzer.parameters()
-
-
-@each_analyzer
-def test_every_option_of_a_form_is_a_valid_answer(analyzer):
-    for name, (kind, *specification) in questions(analyzer).items():
-        for option in specification[0].split(";;") if kind == "DropDown" else ():
+def test_a_form_answered_with_its_own_defaults_or_with_any_option_is_valid(analyzer):
+    form = questions(analyzer)
+    defaults = {name: name.rpartition("(default ")[2].rstrip(")") for name in form if "(default " in name}
+    assert parameters(defaults, analyzer) == analyzer.parameters()
+    for name, options in ((name, options[0]) for name, (kind, *options) in form.items() if kind == "DropDown"):
+        for option in options.split(";;"):
             answered = trigger({name: option})
             parameters_for(answered, analyzer)
             assert analyzer_for(answered, analyzer.name) is analyzer
             shown_for(answered, analyzer)
-
-
-@given(
-    st.builds(
-        NucleiParameters,
-        stain=st.sampled_from(["H&E", "H-DAB"]),
-        marker=st.sampled_from(["hematoxylin", "DAB", "either"]),
-        sensitivity=st.floats(0.2, 5),
-        separation=st.floats(0.3, 0.98),
-        smallest_um2=st.floats(0, 500),
-        largest_um2=st.floats(501, 1e12),
-    )
-)
-def test_answers_under_the_names_of_the_form_are_the_parameters(chosen):
-    words = {"stain": "stain (", "marker": "stained by", "smallest_um2": "smallest", "largest_um2": "largest"}
-    answers = {
-        name: str(getattr(chosen, field))
-        for field in NucleiParameters.__struct_fields__
-        for name in questions(NUCLEI)
-        if words.get(field, field) in name
-    }
-    assert parameters(answers) == chosen
 
 
 # Answers
@@ -136,7 +104,7 @@ def test_answers_under_the_names_of_the_form_are_the_parameters(chosen):
 
 @pytest.mark.parametrize("name", [SMALLEST, f"{SMALLEST} (default 25)", SMALLEST.upper(), f" {SMALLEST} "])
 def test_the_case_and_the_default_in_a_questions_name_do_not_matter(name):
-    assert parameters({name: "50"}) == NucleiParameters(smallest_um2=50)
+    assert parameters({name: "50", "Nuclei: stain": "h-dab"}) == NucleiParameters(smallest_um2=50, stain="H-DAB")
 
 
 @pytest.mark.parametrize("unanswered", [None, "", "   ", [{"x": 1, "y": 2}], {"x": 1}])
@@ -149,7 +117,7 @@ def test_without_an_answer_or_with_a_drawing_the_defaults_hold(unanswered):
 
 @pytest.mark.parametrize(("text", "number"), [("12,5", 12.5), ("12.5", 12.5), (" 7 ", 7), ("1e3", 1000), (12, 12)])
 def test_a_number_may_have_a_decimal_comma_or_be_no_text(text, number):
-    assert parameters({SMALLEST: text, LARGEST: "0"}).smallest_um2 == number
+    assert parameters({SMALLEST: text, LARGEST: "0"}) == NucleiParameters(smallest_um2=number, largest_um2=0)
 
 
 @pytest.mark.parametrize(
@@ -172,22 +140,15 @@ def test_a_whole_number_may_have_a_zero_fraction(text):
     assert threshold == float(text.replace(",", "."))
 
 
-def test_the_case_of_a_choice_does_not_matter():
-    assert parameters({"Nuclei: stain": "h-dab"}).stain == "H-DAB"
-
-
 def test_a_smallest_area_above_the_largest_is_refused():
     assert refusal({SMALLEST: "50", LARGEST: "40"}) == "Nuclei: the smallest area is larger than the largest area."
     assert parameters({SMALLEST: "50", LARGEST: "0"}).largest_um2 == 0
 
 
-def test_answers_for_other_analyzers_are_ignored():
-    assert parameters({"Dark regions: smallest area in um2": "canary", "Unknown": ["x"]}) == NucleiParameters()
-
-
 def test_an_answered_question_that_the_analyzer_does_not_have_is_refused():
     assert "does not belong to this analysis" in refusal({"Nuclei: colour": "blue"})
-    assert parameters({"Nuclei: remarks": "", "Nuclei: colour": None}) == NucleiParameters()
+    answers = {"Nuclei: remarks": "", "Nuclei: colour": None, "Dark regions: smallest area in um2": "canary"}
+    assert parameters({**answers, "Unknown": ["x"]}) == NucleiParameters()
 
 
 values = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.lists(st.integers())
@@ -212,6 +173,26 @@ def test_the_changed_parameters_are_described():
     assert described(NUCLEI, NucleiParameters()) == ""
 
 
+# The settings of a deployment
+
+
+def test_the_default_analyzer_must_exist_and_an_answer_may_have_1_to_a_million_outlines():
+    required = {
+        "SLIDESCORE_ORIGINS": "https://slides.example.org",
+        "SLIDESCORE_SECRET_PARAMETER": "/annohooks/slidescore/secret",
+        "STAGING_BUCKET": "staging",
+    }
+    assert from_env(Settings, required | {"SLIDESCORE_ANALYZER": "tissue"}).slidescore_analyzer == "tissue"
+    names = ", ".join(sorted(ANALYZERS))
+    with pytest.raises(SettingsError, match=f"^SLIDESCORE_ANALYZER must be one of {names}$"):
+        from_env(Settings, required | {"SLIDESCORE_ANALYZER": "Nuclei"})
+    for number in (1, 1_000_000):
+        assert from_env(Settings, required | {"SLIDESCORE_MAX_OUTLINES": f"{number}"}).slidescore_max_outlines == number
+    for number in (0, 1_000_001):
+        with pytest.raises(SettingsError, match="SLIDESCORE_MAX_OUTLINES"):
+            from_env(Settings, required | {"SLIDESCORE_MAX_OUTLINES": f"{number}"})
+
+
 # The analyzer, and what to show
 
 
@@ -222,16 +203,17 @@ def test_the_analyzer_is_named_by_the_body_or_the_answer_or_the_deployment():
     assert analyzer_for(trigger(), "dark_regions") is DARK
 
 
-def test_an_unknown_analyzer_is_refused_with_the_known_ones():
+def test_an_unknown_analyzer_or_answer_to_show_is_refused_with_the_known_ones():
     titles = ", ".join(analyzer.title for analyzer in ANALYZERS.values())
     with pytest.raises(BadRequest, match=f'^The answer to "Analysis" has to be one of {titles}.$'):
         analyzer_for(trigger({"Analysis": "canary"}), "nuclei")
+    with pytest.raises(BadRequest, match="one of Outlines and centres, Outlines, Centres, Neither"):
+        shown_for(trigger({"Show": "everything"}), NUCLEI)
 
 
 @pytest.mark.parametrize(
     ("question", "answer", "shown"),
     [
-        ("Show", "Outlines", ("outlines",)),
         ("show (default Outlines)", "centres", ("centres",)),
         ("Show (default: depends on the analysis)", "Outlines and centres", ("outlines", "centres")),
         ("Show", " neither ", ()),
@@ -241,15 +223,10 @@ def test_the_answer_to_show_chooses_what_is_shown(question, answer, shown):
     assert shown_for(trigger({question: answer}), NUCLEI) == shown
 
 
-@pytest.mark.parametrize("analyzer", [*SHIPPED.values(), ShowsNothing()], ids=[*SHIPPED, "shows nothing"])
+@pytest.mark.parametrize("analyzer", [*SHIPPED.values(), NOTHING], ids=[*SHIPPED, "shows nothing"])
 def test_without_an_answer_to_show_the_analyzers_own_default_is_shown(analyzer):
     for answers in {}, {"Show": ""}, {"Show": None, "Show (default Centres)": []}:
         assert shown_for(trigger(answers), analyzer) == analyzer.shows
-
-
-def test_an_unknown_answer_to_show_is_refused_with_the_choices():
-    with pytest.raises(BadRequest, match="one of Outlines and centres, Outlines, Centres, Neither"):
-        shown_for(trigger({"Show": "everything"}), NUCLEI)
 
 
 # A team's own analyzer

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import numpy as np
 import pytest
-from outbounds import Answering, reply
+from outbounds import Answering, refusal, reply
 
 from annohooks.core.errors import Upstream
 from annohooks.imaging.region import Box
@@ -17,8 +17,7 @@ from annohooks.slidescore.pixels import RawTiles, Screenshots
 
 WIDTH, HEIGHT = 5000, 3000
 FULL = 13  # ceil(log2(5000))
-ODD, TINY, LARGE = Box(3001, 17, 1999, 1501), Box(4990, 2995, 10, 5), Box(0, 0, 4000, 3000)
-SMALL = Box(0, 0, 900, 600)
+ODD, TINY, LARGE, SMALL = Box(3001, 17, 1999, 1501), Box(4990, 2995, 10, 5), Box(0, 0, 4000, 3000), Box(0, 0, 900, 600)
 
 
 def jpeg(pixels):
@@ -40,14 +39,16 @@ def field(box, step):
 
 def screenshots(answer):
     outbound = Answering(answer)
-    client = Client(outbound, "token", give_up_token=False)
-    return Screenshots(client, 7, Metadata(WIDTH, HEIGHT, 0.25, 0.26)), outbound
+    return Screenshots(Client(outbound, "token", give_up_token=False), 7, Metadata(WIDTH, HEIGHT, 0.25, 0.26)), outbound
 
 
 def raw_tiles(answer, downsamples=(1.0,), **options):
-    outbound = Answering(answer)
-    client = Client(outbound, "token", give_up_token=False)
-    return RawTiles(client, 7, Metadata(WIDTH, HEIGHT, downsamples=list(downsamples)), 3, **options), outbound
+    outbound, metadata = Answering(answer), Metadata(WIDTH, HEIGHT, downsamples=list(downsamples))
+    return RawTiles(Client(outbound, "token", give_up_token=False), 7, metadata, 3, **options), outbound
+
+
+def asked(request, *keys):
+    return [int(request.query[key]) for key in keys]
 
 
 def screenshot_server(offset):
@@ -55,8 +56,8 @@ def screenshot_server(offset):
 
     def answer(request):
         assert request.path == "/Api/GetScreenshot"
-        step = max(1.0, 2.0 ** (FULL + offset - int(request.query["level"])))
-        return field(Box(*(int(request.query[key]) for key in ("x", "y", "width", "height"))), step)
+        x, y, width, height, level = asked(request, "x", "y", "width", "height", "level")
+        return field(Box(x, y, width, height), max(1.0, 2.0 ** (FULL + offset - level)))
 
     return answer
 
@@ -64,10 +65,9 @@ def screenshot_server(offset):
 def tile_server(downsamples):
     def answer(request):
         assert request.path == "/Api/GetRawTile"
-        x, y, width, height = (int(request.query[key]) for key in ("x", "y", "width", "height"))
-        assert min(width, height) > 0
-        assert max(width, height) <= PICTURE_PX
-        step = downsamples[int(request.query["level"])] if downsamples else 1.0
+        x, y, width, height, level = asked(request, "x", "y", "width", "height", "level")
+        assert 0 < min(width, height) <= max(width, height) <= PICTURE_PX
+        step = downsamples[level] if downsamples else 1.0
         return field(Box(x, y, math.floor(width * step), math.floor(height * step)), step)
 
     return answer
@@ -86,11 +86,6 @@ def assert_shows(picture, box, downsample):
         y = box.y + (row % picture.shape[0] + 0.5) * downsample
         assert picture[row, column, 0] == pytest.approx(x * 255 / WIDTH, abs=6)
         assert picture[row, column, 1] == pytest.approx(y * 255 / HEIGHT, abs=6)
-
-
-def test_size_and_resolution_are_those_of_the_slide():
-    slide, _ = screenshots(None)
-    assert (slide.width, slide.height, slide.mpp) == (WIDTH, HEIGHT, pytest.approx(0.255))
 
 
 # Screenshots
@@ -130,6 +125,7 @@ def test_a_picture_rounded_by_a_pixel_or_two_is_resized(size):
 
 def test_a_screenshot_is_requested_without_a_scale_bar():
     slide, outbound = screenshots(screenshot_server(0))
+    assert (slide.width, slide.height, slide.mpp) == (WIDTH, HEIGHT, pytest.approx(0.255))
     slide.picture(Box(1, 2, 300, 400), 1)
     expected = {"imageid": "7", "x": "1", "y": "2", "width": "300", "height": "400", "showScalebar": "false"}
     assert outbound.requests[0].query == {**expected, "level": str(FULL)}
@@ -154,19 +150,16 @@ def test_a_raw_picture_is_read_at_the_coarsest_level_that_is_fine_enough():
     assert (request.query["level"], request.query["width"], request.query["studyid"]) == ("2", "200", "3")
 
 
-def test_a_large_raw_picture_is_composed_of_tiles():
+def test_a_large_raw_picture_is_composed_of_tiles_no_larger_than_the_deployment_allows():
     slide, outbound = raw_tiles(tile_server([1.0]))
     box = Box(100, 50, 4001, 2500)
     assert_shows(slide.picture(box, 2), box, 2)
-    places = [(int(request.query["x"]), int(request.query["y"])) for request in outbound.requests]
+    places = [tuple(asked(request, "x", "y")) for request in outbound.requests]
     assert sorted(places) == [(x, y) for x in (100, 2100, 4100) for y in (50, 2050)]
-
-
-def test_raw_tiles_are_no_larger_than_the_deployment_allows():
     slide, outbound = raw_tiles(tile_server([1.0]), picture_px=600)
     slide.picture(Box(0, 0, 1500, 700), 1)
     assert len(outbound.requests) == 3 * 2
-    assert all(max(int(request.query["width"]), int(request.query["height"])) <= 600 for request in outbound.requests)
+    assert all(max(asked(request, "width", "height")) <= 600 for request in outbound.requests)
 
 
 @pytest.mark.parametrize("downsamples", [[0.0], [1.0, -4.0], [1.0, float("inf")], [float("nan")]])
@@ -175,18 +168,18 @@ def test_impossible_levels_are_refused(downsamples):
         raw_tiles(None, downsamples)
 
 
-def test_a_raw_tile_of_another_size_is_refused():
-    slide, _ = raw_tiles(lambda request: grey(300, 200))
-    with pytest.raises(Upstream, match="instead of 900 x 600"):
-        slide.picture(SMALL, 1)
-
-
 def test_no_raw_tile_is_requested_after_a_failure():
     def failing(request):
-        raise Upstream("Slide Score answered with status 401 while reading the pixels.")
+        raise refusal(401)
 
     slide, outbound = raw_tiles(failing)
     for _ in range(3):
         with pytest.raises(Upstream, match="401"):
             slide.picture(LARGE, 1)
     assert len(outbound.requests) == 1
+
+
+def test_a_raw_tile_of_another_size_is_refused():
+    slide, _ = raw_tiles(lambda request: grey(300, 200))
+    with pytest.raises(Upstream, match="instead of 900 x 600"):
+        slide.picture(SMALL, 1)

@@ -61,25 +61,20 @@ def test_a_polygon_is_filled():
     assert area(region) == pytest.approx(200 * 100 / 2, rel=0.01)
 
 
+def square(x, y, side):
+    return ring((x, y), (x + side, y), (x + side, y + side), (x, y + side))
+
+
 def test_a_brush_is_its_positive_rings_without_the_negative_ones():
-    square = ring((500, 500), (600, 500), (600, 600), (500, 600))
-    (region,) = drawn(
-        {
-            "type": "brush",
-            "positivePolygons": [square, ring((700, 500), (710, 500), (710, 510), (700, 510))],
-            "negativePolygons": [ring((520, 520), (540, 520), (540, 540), (520, 540)), ring((1, 1))],
-        }
-    )
+    positive, negative = [square(500, 500, 100), square(700, 500, 10)], [square(520, 520, 20), ring((1, 1))]
+    (region,) = drawn({"type": "brush", "positivePolygons": positive, "negativePolygons": negative})
     assert region.box == (500, 500, 210, 100)
     assert area(region) == 100 * 100 + 10 * 10 - 20 * 20
 
 
 def test_several_shapes_are_several_regions_unless_they_overlap():
-    def at(x):
-        return {**RECT, "corner": {"x": x, "y": 200}}
-
-    assert len(drawn(at(100), at(500), at(900))) == 3
-    assert len(drawn(at(100), at(300), at(900))) == 2
+    for places, number in (((100, 500, 900), 3), ((100, 300, 900), 2)):
+        assert len(drawn(*({**RECT, "corner": {"x": x, "y": 200}} for x in places))) == number
 
 
 @pytest.mark.parametrize(
@@ -89,7 +84,6 @@ def test_several_shapes_are_several_regions_unless_they_overlap():
         {"type": "rect"},
         {"type": "rect", "corner": {"x": 5, "y": None}, "size": {"x": 5, "y": 5}},
         {"type": "ellipse", "center": NULLS, "size": {"x": 5, "y": 5}},
-        {"type": "polygon", "points": []},
         {"type": "polygon", "points": ring((1, 2), (3, 4))},
         {"type": "polygon", "points": [*ring((1, 2), (3, 4), (9, 1)), NULLS]},
         {"type": "brush", "positivePolygons": [], "negativePolygons": []},
@@ -102,15 +96,16 @@ def test_an_unfinished_shape_is_left_out_beside_a_finished_one_and_refused_alone
     assert "was not finished. Please draw" in refusal(json.dumps([unfinished]))
 
 
-def test_an_empty_answer_is_refused():
+def test_an_empty_answer_or_a_shape_that_encloses_no_area_is_refused():
     for answer in (None, "", [], "[]"):
         assert refusal(answer).startswith("No region of interest was drawn")
+    for kind in ("polyline", "arrow", ""):
+        assert "encloses no area" in refusal([{"type": kind}])
 
 
 @pytest.mark.parametrize(
     "flat",
     [
-        {**RECT, "size": {"x": 0, "y": 0}},
         {**RECT, "size": {"x": 300, "y": 0}},
         {"type": "ellipse", "center": {"x": 5, "y": 5}, "size": {"x": 0, "y": 0}},
         {"type": "polygon", "points": ring((5, 1), (5, 9), (5, 3))},
@@ -121,33 +116,24 @@ def test_a_region_without_area_is_left_out_beside_others_and_refused_alone(flat)
     assert len(drawn(flat, RECT)) == 1
 
 
-def test_a_region_off_the_slide_is_refused():
+def test_a_region_off_the_slide_is_refused_and_a_part_off_the_slide_is_cut_off():
     for x in (-400, 2000, 1e12, -1e300):
         assert "outside the slide" in refusal(json.dumps([{**RECT, "corner": {"x": x, "y": 10}}]))
-
-
-def test_the_part_of_a_region_off_the_slide_is_cut_off():
     (region,) = drawn({**RECT, "corner": {"x": -100, "y": 1400}})
     assert region.box == (0, 1400, 200, 100)
 
 
-@pytest.mark.parametrize("size", [1e9, 2e8, 1e6])
+@pytest.mark.parametrize("size", [1e9, 1e6])
 def test_a_region_far_larger_than_the_slide_is_the_whole_slide(size):
-    near, far = -size / 2, size / 2
-    square = ring((near, near), (far, near), (far, far), (near, far))
+    points = square(-size / 2, -size / 2, size)
     for shape in (
-        {"type": "rect", "corner": square[0], "size": {"x": size, "y": size}},
-        {"type": "polygon", "points": square},
-        {"type": "brush", "positivePolygons": [square]},
+        {"type": "rect", "corner": points[0], "size": {"x": size, "y": size}},
+        {"type": "polygon", "points": points},
+        {"type": "brush", "positivePolygons": [points]},
     ):
         (region,) = drawn(shape)
         assert region.box == (0, 0, *SLIDE)
         assert area(region) == SLIDE[0] * SLIDE[1]
-
-
-def test_a_shape_that_encloses_no_area_is_refused():
-    for kind in ("polyline", "arrow", ""):
-        assert "encloses no area" in refusal([{"type": kind}])
 
 
 @pytest.mark.parametrize(
@@ -157,12 +143,10 @@ def test_a_shape_that_encloses_no_area_is_refused():
         '{"type": "rect"}',
         '[{"corner": {"x": 1, "y": 1}}]',
         '[{"type": "rect", "corner": {"x": "canary", "y": 1}}]',
-        '[{"type": "polygon", "points": [[1, 2], [3, 4]]}]',
         "[NaN]",
         "\ud800",
         '[{"type": "rect", "label": ' + "[" * 99_999,
         5,
-        {"type": "rect"},
         [1],
     ],
 )

@@ -12,18 +12,15 @@ from hypothesis import strategies as st
 from annohooks.core.errors import BadRequest
 from annohooks.slidescore import request
 
+PERSONAL = {"imagename": "canary-slide.svs", "casename": "canary-case", "email": "canary@example.org"}
+IDS = {"studyid": 1, "imageid": 2, "caseid": 3, "analysisid": 4}
 BODY = {
     "host": "https://slides.example.org",
-    "studyid": 1,
-    "imageid": 2,
-    "imagename": "canary-slide.svs",
-    "caseid": 3,
-    "casename": "canary-case",
-    "email": "canary@example.org",
-    "analysisid": 4,
+    "apitoken": "canary-token",
     "analysisname": "annohooks",
     "answers": [{"name": "ROI", "value": "[]"}, {"name": "Analysis", "value": "Nuclei"}],
-    "apitoken": "canary-token",
+    **IDS,
+    **PERSONAL,
 }
 USED = ("host", "imageid", "answers", "apitoken")
 
@@ -36,11 +33,12 @@ def without(*keys, **changed):
     return {key: value for key, value in {**BODY, **changed}.items() if key not in keys}
 
 
-def test_a_body_of_the_present_template_is_read():
+def test_a_body_of_the_present_template_is_read_and_numbers_may_be_text():
     fields = request.decode(json.dumps(BODY).encode())
     assert request.sender(fields) == request.Sender("https://slides.example.org", "canary-token")
     trigger = request.trigger(fields)
     assert (trigger.image_id, trigger.study_id, trigger.analyzer) == (2, 1, None)
+    assert read(without(imageid="2")) == read(BODY)
 
 
 def test_a_body_of_the_older_template_is_read():
@@ -55,10 +53,6 @@ def test_unused_keys_may_be_missing_or_hold_anything(key):
         assert read(without(**{key: value})) == read(BODY)
 
 
-def test_numbers_may_be_text():
-    assert request.trigger(without(imageid="2")).image_id == 2
-
-
 @pytest.mark.parametrize("key", USED)
 def test_a_missing_key_is_named(key):
     with pytest.raises(BadRequest, match=f"`{key}`"):
@@ -69,16 +63,12 @@ def test_a_missing_key_is_named(key):
     ("key", "value", "named"),
     [
         ("imageid", "canary", "$.imageid"),
-        ("imageid", None, "$.imageid"),
         ("imageid", 1.5, "$.imageid"),
         ("host", "", "$.host"),
-        ("host", ["canary"], "$.host"),
         ("apitoken", "", "$.apitoken"),
         ("apitoken", 12345, "$.apitoken"),
-        ("answers", "canary", "$.answers"),
         ("answers", ["canary"], "$.answers[0]"),
         ("answers", [{"value": "canary"}], "`name` - at `$.answers[0]`"),
-        ("answers", [{"name": ["canary"]}], "$.answers[0].name"),
         ("analyzer", ["canary"], "$.analyzer"),
     ],
 )
@@ -94,10 +84,8 @@ def test_a_key_of_the_wrong_type_is_named_without_its_value(key, value, named):
     ("body", "message"),
     [
         (b"", "not JSON"),
-        (b'{"host": canary', "not JSON"),
         (b'{"host": "canary\xff"}', "not JSON"),
         (b'["canary"]', "not a JSON object"),
-        (b"null", "not a JSON object"),
         (b"[" * 100_000, "nested too deeply"),
     ],
 )
@@ -143,5 +131,5 @@ def test_the_case_of_a_questions_name_does_not_matter():
 
 def test_personal_values_are_the_token_the_secret_and_the_names_that_are_text():
     values = request.personal({**BODY, "secret": "canary-secret", "extra": "not personal"})
-    assert sorted(values) == ["canary-case", "canary-secret", "canary-slide.svs", "canary-token", "canary@example.org"]
+    assert sorted(values) == sorted([*PERSONAL.values(), "canary-secret", "canary-token"])
     assert request.personal({"apitoken": 5, "casename": None, "email": ["a"]}) == []

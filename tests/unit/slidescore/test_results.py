@@ -10,6 +10,7 @@ from findings import SLIDE, Cells, findings, square
 from annohooks.imaging.analyzers import ANALYZERS
 from annohooks.imaging.density import DensityMap
 from annohooks.slidescore.results import results
+from annohooks.slidescore.summary import summary
 from local.anno2 import decode
 
 NUCLEI = ANALYZERS["nuclei"]
@@ -45,7 +46,7 @@ def types(*regions, **options):
 
 
 def test_few_outlines_and_centres_are_in_the_answer_itself():
-    (polygons, points, text), uploaded = answer(TWO)
+    (polygons, points, text), uploaded = answer(TWO, notes=["One note.", "And another."])
     assert not uploaded
     assert msgspec.to_builtins(text).keys() == {"type", "name", "value"}  # no empty colour
     assert (polygons.type, points.type, text.type) == ("polygons", "points", "text")
@@ -53,26 +54,27 @@ def test_few_outlines_and_centres_are_in_the_answer_itself():
     assert points.value == [{"x": 110, "y": 110}, {"x": 305, "y": 405}]
     assert (polygons.name, points.name) == ("Nuclei", "Nuclei: centres")
     assert polygons.color == points.color == COLOR
+    assert text.value.startswith("Nuclei: 2 found")
+    assert text.value.endswith(" One note. And another.")
 
 
-def test_only_the_chosen_results_stand_beside_the_text():
-    assert types(TWO, shows=("outlines",)) == ["polygons", "text"]
-    assert types(TWO, shows=("centres",)) == ["points", "text"]
-    assert types(TWO, shows=()) == ["text"]
+@pytest.mark.parametrize(
+    ("regions", "shows", "expected"),
+    [
+        ([TWO], ("outlines",), ["polygons", "text"]),
+        ([TWO], ("centres",), ["points", "text"]),
+        ([TWO], (), ["text"]),
+        ([findings(area_um2=(0.0,))], BOTH, ["text"]),
+    ],
+)
+def test_only_the_chosen_results_of_found_objects_stand_beside_the_text(regions, shows, expected):
+    assert types(*regions, shows=shows) == expected
 
 
-def test_without_objects_the_answer_is_a_text_only():
-    assert types(findings(area_um2=(0.0,))) == ["text"]
-
-
-def test_outlines_of_several_regions_are_shown_together():
-    (polygons, points, _), _ = answer(TWO, findings(square(900, 900, 4)))
-    assert len(polygons.value) == len(points.value) == 3
-
-
-def test_an_outline_without_area_after_simplification_is_left_out():
-    (polygons, *_), _ = answer(findings(square(5, 5, 1), square(100, 100, 20)))
-    assert [len(polygon["points"]) for polygon in polygons.value] == [4]
+def test_an_outline_without_area_after_simplification_is_left_out_and_its_centre_is_not():
+    (polygons, points, _), _ = answer(TINY, TWO)
+    assert [len(polygon["points"]) for polygon in polygons.value] == [4, 4]
+    assert len(points.value) == 4
 
 
 @pytest.mark.parametrize("room", [ROOM_BYTES, 0])
@@ -80,17 +82,7 @@ def test_only_centres_are_shown_when_no_outline_has_area_after_simplification(ro
     shown, uploaded = answer(TINY, room=room)
     assert [result.name for result in shown] == ["Nuclei: centres", "Nuclei"]
     assert len(uploaded) == (room == 0)
-
-
-def test_the_text_does_not_mention_anno2_when_there_is_none():
-    (text,), _ = answer(TINY, shows=("outlines",))
-    assert "anno2" not in text.value
-
-
-def test_the_text_ends_with_the_notes():
-    text = answer(TWO, notes=["One note.", "And another."])[0][-1].value
-    assert text.startswith("Nuclei: 2 found")
-    assert text.endswith(" One note. And another.")
+    assert "anno2" not in answer(TINY, shows=("outlines",))[0][-1].value
 
 
 # anno2
@@ -121,18 +113,15 @@ def test_the_centre_of_an_outline_that_crosses_itself_is_on_the_slide(room):
 
 def test_results_beyond_the_limit_are_anno2():
     shown, uploaded = answer(TWO, room=0)
-    assert [result.type for result in shown] == ["anno2", "anno2", "text"]
+    assert [(result.type, result.color) for result in shown] == [("anno2", COLOR), ("anno2", COLOR), ("text", None)]
     outlines, centres = (uploaded[result.value] for result in shown[:2])
-    assert [outline.tolist() for outline in outlines.outlines] == [
-        [list(vertex) for vertex in square(100, 100, 20)],
-        [list(vertex) for vertex in square(300, 400, 10)],
+    assert [list(map(tuple, outline.tolist())) for outline in outlines.outlines] == [
+        square(100, 100, 20),
+        square(300, 400, 10),
     ]
     assert centres.points.tolist() == [[110, 110], [305, 405]]
-    assert [result.color for result in shown] == [COLOR, COLOR, None]
-    assert [anno2.metadata for anno2 in uploaded.values()] == [
-        {"analysis": "nuclei", "title": "Nuclei"},
-        {"analysis": "nuclei", "title": "Nuclei: centres"},
-    ]
+    assert outlines.metadata == {"analysis": "nuclei", "title": "Nuclei"}
+    assert centres.metadata == {"analysis": "nuclei", "title": "Nuclei: centres"}
 
 
 def test_the_limit_is_the_size_of_the_json_of_all_results_together():
@@ -156,15 +145,8 @@ def test_large_outlines_are_judged_by_their_simplified_json():
 
 # Classes
 
-MIXED = findings(
-    square(100, 100, 20),
-    square(300, 400, 10),
-    square(105, 105, 8),
-    square(500, 500, 30),
-    parent=[-1, -1, 0, -1],
-    classes=[1, 2, 1, 2],
-    area_um2=(20.0, 60.0),
-)
+SQUARES = square(100, 100, 20), square(300, 400, 10), square(105, 105, 8), square(500, 500, 30)
+MIXED = findings(*SQUARES, parent=[-1, -1, 0, -1], classes=[1, 2, 1, 2], area_um2=(20.0, 60.0))
 
 
 def test_each_class_has_results_of_its_own_name_and_colour():
@@ -212,3 +194,62 @@ def test_the_map_is_shown_whatever_else_is_chosen_or_found():
     (_, text), _ = answer(MIXED, analyzer=WithMap(), shows=())
     assert "anno2" not in text.value
     assert types(findings(area_um2=(0.0, 0.0)), analyzer=WithMap()) == ["anno2", "text"]
+
+
+# The text
+
+
+def text_of(*regions, analyzer=NUCLEI, is_mpp_known=True):
+    sentence = analyzer.conclude(regions, analyzer.parameters()).sentence
+    return summary(analyzer, sentence, regions, is_mpp_known=is_mpp_known)
+
+
+def test_one_region_is_summed_up():
+    assert text_of(TWO) == (
+        "Nuclei: 2 found, 31 um2 together, 15.6 um2 on average; 3.1 % of the region (1,000 um2). "
+        "Analysed at 0.5 um per pixel."
+    )
+    nothing = "Nuclei: nothing found in the region (1,000 um2). Analysed at 0.5 um per pixel."
+    assert text_of(findings(area_um2=(0.0,))) == nothing
+    assert "0.0 % of the region (0 um2)" in text_of(findings(square(1, 1, 9), region_um2=0.0))
+
+
+def test_several_regions_are_summed_up_together_with_the_coarsest_resolution():
+    coarse = findings(square(1, 1, 9), area_um2=(68.75,), region_um2=2000.0, downsample=8)
+    summed_up = text_of(TWO, findings(area_um2=(0.0,)), coarse)
+    assert "3 found, 100 um2 together, 33.3 um2 on average; 2.5 % of 3 regions (4,000 um2)." in summed_up
+    assert "Analysed at 2 um per pixel." in summed_up
+
+
+def test_large_areas_are_in_square_millimetres_and_large_numbers_in_groups():
+    summed_up = text_of(findings(found=[12_345], area_um2=(250_000.0,), region_um2=99_999.0))
+    assert "Nuclei: 12,345 found, 0.25 mm2 together, 20.3 um2 on average;" in summed_up
+    assert "(99,999 um2)" in summed_up
+
+
+@pytest.mark.parametrize("mpp", [0.25, 0.5])
+def test_an_assumed_pixel_size_is_stated(mpp):
+    region, note = findings(square(1, 1, 9), slide_mpp=mpp), f"does not state its pixel size; {mpp} um is assumed."
+    assert text_of(region, is_mpp_known=False).endswith(f"The slide {note}")
+    assert "assumed" not in text_of(region)
+
+
+def test_the_number_of_each_class_is_listed_before_the_analyzers_conclusion_if_there_are_several():
+    class Concluding(Cells):
+        sentence = "A tenth of them is positive."
+
+    two_classes = {"area_um2": (90_000.0, 20.0), "region_um2": 400_000.0}
+    assert text_of(findings(square(1, 1, 9), classes=[2], found=[1200, 1], **two_classes), analyzer=Concluding()) == (
+        "Cells: 1,201 found, 90,020 um2 together, 75.0 um2 on average; 22.5 % of the region (0.40 mm2). "
+        "Of these, 1,200 positive cells, 1 negative cells. A tenth of them is positive. Analysed at 0.5 um per pixel. "
+        "Only the largest 1 are shown. Counted but not shown: 1,200."
+    )
+    assert "Of these" not in text_of(findings(area_um2=(0.0, 0.0)), analyzer=Cells())
+
+
+def test_the_number_of_objects_that_are_not_shown_is_stated():
+    one, two = findings(square(1, 1, 9), found=[1500]), findings(square(1, 1, 9), square(9, 9, 9), found=[3])
+    summed_up = text_of(one, two)
+    assert "1,503 found" in summed_up
+    assert summed_up.endswith("Only the largest 3 are shown. Counted but not shown: 1,500.")
+    assert "not shown" not in text_of(TWO)

@@ -80,7 +80,6 @@ class ReplyLost(Upstream):
 
 
 BROKEN = Upstream("Slide Score broke the connection off while uploading the anno2.")
-ALWAYS_BROKEN = [BROKEN] * 99
 
 
 def uploaded(server, size=100):
@@ -105,10 +104,6 @@ def pauses(monkeypatch):
     return pauses
 
 
-def test_a_range_fits_a_lambda_and_is_no_larger_than_slide_scores_own():
-    assert 1_000_000 <= RANGE_BYTES <= 10_000_000
-
-
 def test_the_file_arrives_in_ranges_and_its_id_is_the_last_part_of_its_url():
     server = Server()
     upload_id, outbound, staging = uploaded(server)
@@ -116,6 +111,7 @@ def test_the_file_arrives_in_ranges_and_its_id_is_the_last_part_of_its_url():
     assert server.received == staging.content
     assert [request.method for request in outbound.requests] == ["POST", "PATCH", "PATCH", "PATCH"]
     assert staging.reads == [(0, 40), (40, 40), (80, 40)]
+    assert 1_000_000 <= RANGE_BYTES <= 10_000_000  # fits a Lambda, and is no larger than Slide Score's own
 
 
 def test_the_tokens_are_sent_once_encoded_as_tus_metadata():
@@ -135,8 +131,8 @@ def test_the_upload_url_may_be_absolute_or_relative(location):
 @pytest.mark.parametrize(
     ("location", "message"),
     [
-        ("https://elsewhere.example/files/1", "another server"),
-        ("//elsewhere.example/files/1", "another server"),
+        ("https://elsewhere.example/1", "another server"),
+        ("//elsewhere/1", "another server"),
         (None, "did not say where"),
     ],
 )
@@ -171,18 +167,17 @@ def test_the_file_arrives_whole_after_up_to_four_faults(faults, size):
 
 @pytest.mark.parametrize("head", [None, UpstreamTimeout("slow")], ids=["offset known", "offset unknown"])
 def test_an_upload_that_stays_broken_ends_with_its_error_after_five_attempts(head, pauses):
-    error, methods = failure(Server(*ALWAYS_BROKEN, head=head))
+    error, methods = failure(Server(*[BROKEN] * 99, head=head))
     assert error is BROKEN
     assert methods.count("PATCH") == 5
     assert len(pauses) == 4
     assert sum(pauses) < 5
 
 
-@pytest.mark.parametrize("status", [400, 401, 404, 413])
-def test_a_refusal_ends_the_upload(status):
-    error = refusal(status)
-    assert failure(Server(error)) == (error, ["POST", "PATCH"])
-    assert failure(Server(BROKEN, head=error)) == (error, ["POST", "PATCH", "HEAD"])
+@pytest.mark.parametrize("error", [*map(refusal, (400, 401, 404, 413)), DeadlineExceeded("late"), Unavailable("S3.")])
+def test_a_refusal_or_an_error_on_our_side_ends_the_upload(error):
+    assert failure(Server(error), type(error)) == (error, ["POST", "PATCH"])
+    assert failure(Server(BROKEN, head=error), type(error)) == (error, ["POST", "PATCH", "HEAD"])
 
 
 @pytest.mark.parametrize("offset", [-1, 0, 41, "", "x", "1.0"])
@@ -197,8 +192,3 @@ def test_an_impossible_offset_in_the_answer_to_head_ends_the_upload(offset):
     error, methods = failure(Server(BROKEN, head={"Upload_Offset": offset}))
     assert "impossible upload offset" in error.message
     assert methods == ["POST", "PATCH", "HEAD"]
-
-
-@pytest.mark.parametrize("error", [DeadlineExceeded("late"), Unavailable("The staging bucket could not be read.")])
-def test_an_error_on_our_side_ends_the_upload(error):
-    assert failure(Server(error), type(error)) == (error, ["POST", "PATCH"])
