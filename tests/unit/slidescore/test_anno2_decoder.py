@@ -44,7 +44,6 @@ HEADER = struct.pack("<5I", 256, 1, 1, 4, 4) + bytes(12) + struct.pack("<I", 2) 
         ("system_metadata.json", b'{"type": "binary-heatmap", "numItems": 1}', "type binary-heatmap"),
         ("system_metadata.json", b"[]", "another shape"),
         (NEGATIVE, b'{"0": [1]}', "do not exist"),
-        (NEGATIVE, b'{"0": 0}', "another shape"),
         (NEGATIVE, b'{"a": [0]}', "invalid literal"),
         ("labels.json", b'[{"polygon_i": 1}]', "do not exist"),
         (ENCODED, struct.pack("<3I", 512, 1, 1), "tiles of 512 px"),
@@ -53,7 +52,6 @@ HEADER = struct.pack("<5I", 256, 1, 1, 4, 4) + bytes(12) + struct.pack("<I", 2) 
         *[(ENCODED, ENCODED_SQUARE[:length], "ends too early") for length in range(0, len(ENCODED_SQUARE), 5)],
         (ENCODED, ENCODED_SQUARE.replace(STEP_NOWHERE, STEP_FAR, 1), "too large"),
         (ENCODED, HEADER, "do not add up"),
-        (ENCODED, HEADER[:16] + b"\2" + HEADER[17:], "runs end"),
     ],
 )
 def test_an_inconsistent_zip_is_refused(name, content, complaint):
@@ -69,16 +67,14 @@ def test_content_that_is_no_zip_is_refused(content):
 
 def masks(content, name="tile_x0_y0.png"):
     """masks.tar.gz of one file."""
-    tar_gz = io.BytesIO()
+    tar_gz, entry = io.BytesIO(), tarfile.TarInfo(name)
+    entry.size = len(content)
     with tarfile.open(fileobj=tar_gz, mode="w:gz") as tar:
-        entry = tarfile.TarInfo(name)
-        entry.size = len(content)
         tar.addfile(entry, io.BytesIO(content))
     return tar_gz.getvalue()
 
 
 TILE = member(encode_heatmap(np.ones((256, 256), np.uint8)), "heatmap.png")
-SMALL = member(encode_heatmap(np.ones((2, 2), np.uint8)), "heatmap.png")
 
 
 @pytest.mark.parametrize(
@@ -86,7 +82,6 @@ SMALL = member(encode_heatmap(np.ones((2, 2), np.uint8)), "heatmap.png")
     [
         (b"no gzip", "not an anno2 zip"),
         (masks(TILE, "tile_0_0.png"), "holds 'tile_0_0.png'"),
-        (masks(SMALL), "not a tile of 256 px"),
         (masks(TILE[:19] + b"\xff" + TILE[20:]), "checksum"),
         (masks(TILE), "2 items announced, 65536 found"),
     ],

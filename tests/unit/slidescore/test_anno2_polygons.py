@@ -8,17 +8,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from anno2_zips import (
-    SIDE_PX,
-    SQUARE,
-    encode,
-    encode_heatmap,
-    encode_points,
-    item_count,
-    member,
-    member_names,
-    outlines,
-)
+from anno2_zips import SIDE_PX, SQUARE, encode, encode_heatmap, encode_points, item_count, member, outlines
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -57,33 +47,23 @@ def test_the_vendors_worked_example_has_these_bytes():
     )
 
 
-def test_the_members_are_uncompressed_and_in_slide_scores_order():
-    zipped = encode(SQUARE, labels=[(0, {})], item_metadata={0: {"a": 1}})
-    container = "tile_polygons_i.msgpack.br", "big_tile_polygons_i.msgpack.br", "encoded_polygons.bin.br"
-    container += "simpl_encoded_polygons.bin.br", "negative_polygons.json"
-    assert member_names(zipped) == [
-        *("system_metadata.json", "user_metadata.json"),
-        *("lookup-tables/density_32px.png", "lookup-tables/density_256px.png", "items_metadata.json.br"),
-        *(f"polygon_container/{name}" for name in container),
-        "labels.json",
-    ]
-    with zipfile.ZipFile(io.BytesIO(zipped)) as archive:
+def test_the_members_are_uncompressed():
+    with zipfile.ZipFile(io.BytesIO(encode(SQUARE, labels=[(0, {})], item_metadata={0: {"a": 1}}))) as archive:
+        assert len(archive.infolist()) == 11
         assert {entry.compress_type for entry in archive.infolist()} == {zipfile.ZIP_STORED}
 
 
 def test_the_same_input_gives_the_same_bytes_at_any_time(monkeypatch):
     def zips():
-        return (
-            encode(SQUARE, metadata={"a": 1}, labels=[(0, {"text": "b"})], item_metadata={0: {"c": 2}}),
-            encode_points([(1, 2)]),
-            encode_points([(1, 2), (300, 2)], mask=True),
-            encode_heatmap(np.eye(3, dtype=np.uint8)),
-        )
+        yield encode(SQUARE, metadata={"a": 1}, labels=[(0, {"text": "b"})], item_metadata={0: {"c": 2}})
+        yield encode_points([(1, 2)])
+        yield encode_points([(1, 2), (300, 2)], mask=True)
+        yield encode_heatmap(np.eye(3, dtype=np.uint8))
 
-    first = zips()
+    first = list(zips())
     monkeypatch.setattr("time.time", lambda: 2_000_000_000.0)
     monkeypatch.setattr("time.localtime", lambda *_: (2033, 5, 18, 3, 33, 20, 2, 138, 0))
-    assert zips() == first
+    assert list(zips()) == first
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, ">i2", np.uint64])
@@ -95,20 +75,6 @@ def test_other_integers_and_memory_orders_give_the_same_bytes_and_are_not_change
     assert np.array_equal(other.xy, xy)
     for mask in (False, True):
         assert points_zip(xy, {}, mask=mask, **size) == points_zip(originals.xy, {}, mask=mask, **size)
-
-
-@pytest.mark.parametrize(
-    ("ring", "expected"),
-    [
-        pytest.param([(5, 6)], [[5, 6]], id="one vertex"),
-        pytest.param([(5, 6), (5, 6)], [[5, 6]], id="two identical vertices"),
-        pytest.param([(0, 0), (1, 0), (0, 1)], [[0, 0], [0, 1]], id="a triangle of one pixel"),
-        pytest.param([*SQUARE, (0, 0)], [*map(list, SQUARE), [0, 0]], id="a closing vertex"),
-        pytest.param([(0, 0), (SIDE_PX, SIDE_PX)], [[0, 0], [SIDE_PX, SIDE_PX]], id="the far edges of the slide"),
-    ],
-)
-def test_an_unusual_outline_has_these_vertices(ring, expected):
-    assert outlines(encode(ring)) == [expected]
 
 
 def test_no_outlines_or_no_vertices_are_refused():

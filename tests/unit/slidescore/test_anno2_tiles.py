@@ -12,7 +12,6 @@ from anno2_zips import SQUARE, density, encode, member, outlines
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annohooks.imaging.outlines import Outlines
 from annohooks.slidescore import anno2
 from annohooks.slidescore.anno2 import density as density_module
 from annohooks.slidescore.anno2 import polygons
@@ -87,21 +86,15 @@ def test_the_index_is_the_messagepack_of_its_map(boxes, block_entries):
         assert_packed_correctly([box for equal in boxes for box in equal])
 
 
-@pytest.mark.parametrize("members", [63, 64, 127, 128, 255, 256, 16_383, 16_384, 65_535, 65_536])
-def test_the_index_of_full_tiles_is_the_messagepack_of_its_map(members):
-    assert_packed_correctly([(0, 0, 9, 9)] * members + [(0, 0, 300, 300)])
+FULL_TILES = [[(0, 0, 9, 9)] * number + [(0, 0, 300, 300)] for number in (63, 64, 255, 256, 16_383, 16_384, 65_536)]
+LONG_ROWS = [[(0, 0, 256 * columns - 1, 255)] for columns in (15, 16, 65_535, 65_536)]
 
 
-@pytest.mark.parametrize("columns", [15, 16, 65_535, 65_536])
-def test_the_index_of_long_rows_is_the_messagepack_of_its_map(columns):
-    assert_packed_correctly([(0, 0, 256 * columns - 1, 255)])
-
-
-def test_the_tile_counts_are_the_index_entries_of_each_outline():
-    rings = SQUARE, [(250, 250), (256, 250)], [(0, 0), (5_119, 2_560)]
-    counts = np.bincount([outline for outlines in tile_index(encode(*rings)).values() for outline in outlines])
-    originals = Outlines.from_rings(rings)
-    assert Boxes.around(originals.xy, originals.offsets).tile_counts().tolist() == counts.tolist() == [1, 2, 20 * 11]
+@pytest.mark.parametrize(
+    "boxes", [*FULL_TILES, *LONG_ROWS], ids=lambda boxes: f"{len(boxes)} boxes, the last {boxes[-1]}"
+)
+def test_the_index_of_full_tiles_and_long_rows_is_the_messagepack_of_its_map(boxes):
+    assert_packed_correctly(boxes)
 
 
 def test_an_index_with_too_many_entries_is_refused(monkeypatch):
