@@ -11,18 +11,8 @@ import numpy as np
 import skimage.data
 
 FOLDER = Path(skimage.data.__file__).parent
-CODECS = {
-    "mp4": "mp4v",
-    "mov": "mp4v",
-    "avi": "MJPG",
-    "mkv": "mp4v",
-    "webm": "VP80",
-    "ts": "mpg2",
-    "mpg": "mpg1",
-    "flv": "FLV1",
-    "ogv": "VP80",
-    "wmv": "WMV2",
-}
+CODECS = {"mp4": "mp4v", "mov": "mp4v", "avi": "MJPG", "mkv": "mp4v", "webm": "VP80"}
+CODECS |= {"ts": "mpg2", "mpg": "mpg1", "flv": "FLV1", "ogv": "VP80", "wmv": "WMV2"}
 """The codec of each kind of video file, by its suffix."""
 FACE = np.array([176.0, 66.0, 272.0, 162.0])
 """The box of the astronaut's face: x0, y0, x1, y1."""

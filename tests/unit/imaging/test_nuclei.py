@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import spatial
-from skimage import measure
+from skimage import color, measure
 
 from annohooks.imaging import nucleus_masks, stains
 from annohooks.imaging.analyzers.nuclei import Nuclei, NucleiParameters
@@ -21,8 +21,9 @@ from annohooks.imaging.outlines import contours
 
 ANALYZER = Nuclei()
 MPP = 0.5
-HEMATOXYLIN_BGR = (0.286, 0.704, 0.650)
-DAB_BGR = (0.776, 0.570, 0.268)
+# Ruifrok and Johnston 2001, table 1: red, green, blue.
+HEMATOXYLIN, EOSIN, DAB = (0.650, 0.704, 0.286), (0.072, 0.990, 0.105), (0.268, 0.570, 0.776)
+HEMATOXYLIN_BGR, DAB_BGR = HEMATOXYLIN[::-1], DAB[::-1]
 GRID = [(x, y) for x in (30, 80, 130) for y in (30, 80, 130)]
 
 
@@ -179,6 +180,8 @@ def test_ink_on_the_bare_glass_is_left_out_first_and_then_the_glass(field):
     beside = field.copy()
     beside[:, 120:] = 243
     assert nuclei_in(cv2.circle(beside, (500, 100), 90, (20, 20, 20), -1), columns=slice(120)) == 45
+    glass = np.full((400, 400, 3), 243, np.uint8)
+    assert not mask(cv2.circle(glass, (200, 200), 80, (110, 40, 60), -1)).any()  # ink alone
 
 
 INKS = [((110, 40, 60), 15), ((20, 20, 20), 60), ((120, 60, 20), 30), ((60, 110, 30), 120)]
@@ -188,11 +191,6 @@ INKS = [((110, 40, 60), 15), ((20, 20, 20), 60), ((120, 60, 20), 30), ((60, 110,
 def test_nuclei_are_found_however_much_of_the_picture_is_under_ink(field, ink, radius):
     marked = cv2.circle(field.copy(), (300, 300), radius, ink, -1)
     assert nuclei_in(marked, columns=slice(160)) == pytest.approx(60, abs=2)
-
-
-def test_ink_on_bare_glass_is_not_a_nucleus():
-    glass = np.full((400, 400, 3), 243, np.uint8)
-    assert not mask(cv2.circle(glass, (200, 200), 80, (110, 40, 60), -1)).any()
 
 
 # The steps, beside slower or simpler methods
@@ -251,25 +249,58 @@ def test_specks_are_not_nuclei_and_holes_of_their_size_are_filled():
     assert mask[45, 63] == 1
 
 
-@pytest.mark.parametrize("mpp", [0.25, 0.5, 1.0])
-def test_surroundings_are_nearly_those_of_a_gaussian(tissue, mpp):
-    grey = cv2.cvtColor(tissue, cv2.COLOR_BGR2GRAY)
-    gaussian = cv2.GaussianBlur(grey, (0, 0), 8 / mpp)
-    inside = np.s_[100:-100, 100:-100]
-    difference = np.abs(nucleus_masks._surroundings(grey, mpp)[inside].astype(int) - gaussian[inside])
-    assert difference.max() <= 6
-    assert difference.mean() < 1.5
-
-
-def test_threshold_lies_between_nuclei_and_the_rest_and_is_infinite_without_contrast(tissue, glass):
+def test_stain_without_contrast_has_an_infinite_threshold_and_no_nuclei(tissue, glass):
     in_tissue, on_glass = (stains.amount(picture, "H-DAB", stains.FIRST) for picture in (tissue, glass))
     assert 0.07 < nucleus_masks.stain_threshold(in_tissue, 0.5) < 0.2
     assert nucleus_masks.stain_threshold(on_glass, 0.5) == math.inf
-
-
-def test_stain_with_an_infinite_threshold_has_no_nuclei(tissue):
     amounts = stains.amounts(tissue, "H-DAB")
     assert not nucleus_masks.nucleus_mask(amounts, (math.inf, math.inf), 0.5, 0.75).any()
     by_first = nucleus_masks.nucleus_mask(amounts[:1], (0.1,), 0.5, 0.75)
     assert by_first.any()
     assert np.array_equal(nucleus_masks.nucleus_mask(amounts, (0.1, math.inf), 0.5, 0.75), by_first)
+
+
+# Stain separation of pixels whose stains are known
+
+SECOND = {"H&E": EOSIN, "H-DAB": DAB}
+each_stain = pytest.mark.parametrize("stain", SECOND)
+
+
+def pixel(hematoxylin, second, stain):
+    """One pixel, BGR, of the light that these amounts of both stains let through."""
+    vectors = np.array([HEMATOXYLIN, SECOND[stain]])
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    transmitted = 255 * 10.0 ** -(hematoxylin * vectors[0] + second * vectors[1])
+    return np.rint(transmitted[::-1]).astype(np.uint8).reshape(1, 1, 3)
+
+
+@each_stain
+@given(amounts=st.tuples(st.just(0.0) | st.floats(0.1, 0.5), st.just(0.0) | st.floats(0.1, 0.5)))
+def test_amounts_of_pure_and_mixed_stains_are_recovered(stain, amounts):
+    unmixed = [float(amount[0, 0]) for amount in stains.amounts(pixel(*amounts, stain), stain)]
+    assert unmixed == pytest.approx(amounts, abs=0.03 if all(amounts) else 0.02)
+
+
+@each_stain
+def test_white_contains_no_stain_and_black_is_finite(stain):
+    for white in stains.amounts(np.full((2, 3, 3), 255, np.uint8), stain):
+        assert white == pytest.approx(np.zeros((2, 3)))
+    for black in stains.amounts(np.zeros((4, 5, 3), np.uint8), stain):
+        assert (black.shape, black.dtype) == ((4, 5), np.float32)
+        assert np.isfinite(black).all()
+
+
+@each_stain
+def test_one_stain_alone_is_the_same(tissue, stain):
+    both = stains.amounts(tissue, stain)
+    for which in (stains.FIRST, stains.SECOND):
+        assert np.abs(stains.amount(tissue, stain, which) - both[which]).max() < 1e-5
+
+
+def test_amounts_of_the_real_picture_are_those_of_scikit_image(tissue):
+    """Its values are at least 0, in units of log(10^6); it takes a grey value of 0 for a millionth, not a 256th."""
+    theirs = 6 * color.separate_stains(tissue[..., ::-1], color.hdx_from_rgb)
+    bright = tissue.min(axis=2) >= 20
+    assert bright.mean() > 0.95
+    for which, ours in enumerate(stains.amounts(tissue, "H-DAB")):
+        assert np.abs(np.maximum(ours, 0) - theirs[..., which])[bright].max() < 0.05

@@ -14,31 +14,22 @@ from annohooks.slidescore.summary import summary
 from local.anno2 import decode
 
 NUCLEI = ANALYZERS["nuclei"]
-COLOR = NUCLEI.classes[0].color
 ROOM_BYTES = 250_000
 BOTH = ("outlines", "centres")
 
 TWO = findings(square(100, 100, 20), square(300, 400, 10), area_um2=(31.25,))
-WITH_HOLE = findings(square(100, 100, 20), square(105, 105, 8), square(300, 400, 10), parent=[-1, 0, -1])
 TINY = findings(square(5, 5, 1), square(9, 9, 1))  # simplification leaves nothing of these
 
 
-class Server:
-    """Takes anno2 zips. uploaded: what they hold, by the id of the upload."""
+def answer(*regions, shows=BOTH, room=ROOM_BYTES, analyzer=NUCLEI, notes=()):
+    uploaded = {}
 
-    def __init__(self):
-        self.uploaded = {}
-
-    def upload(self, anno2):
-        uuid = f"uuid-{len(self.uploaded)}"
-        self.uploaded[uuid] = decode(anno2)
+    def upload(anno2):
+        uuid = f"uuid-{len(uploaded)}"
+        uploaded[uuid] = decode(anno2)
         return uuid
 
-
-def answer(*regions, shows=BOTH, room=ROOM_BYTES, analyzer=NUCLEI, notes=()):
-    server = Server()
-    parameters = analyzer.parameters()
-    return results(SLIDE, analyzer, parameters, regions, shows, room, server.upload, notes), server.uploaded
+    return results(SLIDE, analyzer, analyzer.parameters(), regions, shows, room, upload, notes), uploaded
 
 
 def types(*regions, **options):
@@ -53,7 +44,7 @@ def test_few_outlines_and_centres_are_in_the_answer_itself():
     assert polygons.value[0] == {"type": "polygon", "points": [{"x": x, "y": y} for x, y in square(100, 100, 20)]}
     assert points.value == [{"x": 110, "y": 110}, {"x": 305, "y": 405}]
     assert (polygons.name, points.name) == ("Nuclei", "Nuclei: centres")
-    assert polygons.color == points.color == COLOR
+    assert polygons.color == points.color == NUCLEI.classes[0].color
     assert text.value.startswith("Nuclei: 2 found")
     assert text.value.endswith(" One note. And another.")
 
@@ -89,11 +80,11 @@ def test_only_centres_are_shown_when_no_outline_has_area_after_simplification(ro
 
 
 def test_outlines_with_holes_are_anno2_and_their_centres_are_not():
-    (outlines, centres, text), uploaded = answer(WITH_HOLE)
-    assert (outlines.type, centres.type) == ("anno2", "points")
+    with_hole = findings(square(100, 100, 20), square(105, 105, 8), square(300, 400, 10), parent=[-1, 0, -1])
+    (outlines, centres, text), uploaded = answer(with_hole)
+    assert (outlines.type, centres.type, len(centres.value)) == ("anno2", "points", 2)
     assert uploaded[outlines.value].negatives == {0: [1]}
     assert len(uploaded[outlines.value].outlines) == 3
-    assert len(centres.value) == 2
     assert "Results that are large or have holes are shown as anno2." in text.value
 
 
@@ -113,7 +104,8 @@ def test_the_centre_of_an_outline_that_crosses_itself_is_on_the_slide(room):
 
 def test_results_beyond_the_limit_are_anno2():
     shown, uploaded = answer(TWO, room=0)
-    assert [(result.type, result.color) for result in shown] == [("anno2", COLOR), ("anno2", COLOR), ("text", None)]
+    color = NUCLEI.classes[0].color
+    assert [(result.type, result.color) for result in shown] == [("anno2", color), ("anno2", color), ("text", None)]
     outlines, centres = (uploaded[result.value] for result in shown[:2])
     assert [list(map(tuple, outline.tolist())) for outline in outlines.outlines] == [
         square(100, 100, 20),
@@ -169,8 +161,7 @@ def test_each_class_has_results_of_its_own_name_and_colour():
 def test_a_class_of_several_regions_is_one_result_and_a_class_without_objects_is_none():
     negative = findings(square(300, 400, 10), classes=[2], area_um2=(0.0, 20.0))
     (centres, text), _ = answer(negative, negative, analyzer=Cells(), shows=("centres",))
-    assert (centres.name, text.name) == ("Cells: negative cells, centres", "Cells")
-    assert len(centres.value) == 2
+    assert (centres.name, text.name, len(centres.value)) == ("Cells: negative cells, centres", "Cells", 2)
 
 
 # Maps
@@ -180,7 +171,7 @@ class WithMap(Cells):
     map = DensityMap(x=640, y=320, cell_px=64, levels=np.array([[0, 100], [255, 3], [7, 8]], np.uint8), per_mm2=1234.5)
 
 
-def test_the_map_is_a_heatmap_before_all_other_results():
+def test_the_map_is_a_heatmap_before_all_other_results_whatever_else_is_chosen_or_found():
     shown, uploaded = answer(MIXED, analyzer=WithMap())
     assert len(shown) == 6
     assert (shown[0].type, shown[0].name, shown[0].color) == ("anno2", "Cells: map", "Turbo")
@@ -188,9 +179,6 @@ def test_the_map_is_a_heatmap_before_all_other_results():
     assert anno2.metadata == {"analysis": "cells", "title": "Cells: map", "per_mm2": 1234.5}
     assert (anno2.heatmap.x, anno2.heatmap.y, anno2.heatmap.cell_px) == (640, 320, 64)
     assert anno2.heatmap.levels.tolist() == [[0, 100], [255, 3], [7, 8]]
-
-
-def test_the_map_is_shown_whatever_else_is_chosen_or_found():
     (_, text), _ = answer(MIXED, analyzer=WithMap(), shows=())
     assert "anno2" not in text.value
     assert types(findings(area_um2=(0.0, 0.0)), analyzer=WithMap()) == ["anno2", "text"]

@@ -11,11 +11,16 @@ import models
 import numpy as np
 import pytest
 import scenes
+from hypothesis import given
+from hypothesis import strategies as st
 from models import CELL_PX, HEIGHT, WIDTH
+from onnx import helper
+from scipy import ndimage
 
 from annohooks.core.errors import SettingsError, Unavailable
 from annohooks.imaging.detections import overlaps
 from annohooks.imaging.detectors import configured
+from annohooks.imaging.onnx import Network
 
 FORMATS = ("yolov5", "yolov8", "ssd")
 RED, BLUE = (0, 0, 255), (255, 0, 0)
@@ -204,9 +209,7 @@ def test_file_of_several_detectors_gives_each_by_its_name():
         (text(colour="red"), "line 8: colour: Object contains unknown field `colour`"),
         (text(model=None), "line 2: Object missing required field `model`"),
         (text() + "    model: other.onnx\n", "line 8: model: it occurs twice"),
-        (text(format="yolov4"), "line 4: format: Invalid enum value 'yolov4'"),
         (text(width_px=0), "line 5: width_px: Expected `int` >= 16"),
-        (text(labels=[]), "line 7: labels: Expected `array` of length >= 1"),
         (text(labels="[red, no]"), "line 7: labels: Expected `str`, got `bool`"),
         (text(sha256="abc"), "line 8: sha256: Expected `str` matching regex"),
         (text(name="Cells"), "line 2: name: Expected `str` matching regex"),
@@ -227,3 +230,75 @@ def test_mistake_is_reported_with_its_line_and_field(written, message):
         configured.load(written, None)
     assert message in str(refused.value)
     assert str(refused.value).startswith("detectors: ")
+
+
+# A network on pictures of any size, beside its convolution by scipy
+
+PATCH_PX = 32
+KERNEL = np.random.default_rng(3).normal(size=(2, 3, 5, 5)).astype(np.float32)
+
+
+def model(kernel=KERNEL):
+    """One convolution from RGB to two scores, as ONNX."""
+    node = helper.make_node("Conv", ["picture", "kernel"], ["output"], kernel_shape=[5, 5], pads=[2, 2, 2, 2])
+    sizes = ([1, channels, PATCH_PX, PATCH_PX] for channels in (2, 3))
+    return models.onnx([node], {"kernel": kernel}, *sizes)
+
+
+def network(content=None, **chosen):
+    usual = {"classes": 2, "patch_px": PATCH_PX, "margin_px": 2}
+    return Network(model() if content is None else content, "one.onnx", **usual | chosen)
+
+
+def convolved(rgb):
+    """The expected scores of a picture that is mirrored at its border, float64 [2, h, w]."""
+    channels = [[ndimage.correlate(rgb[..., c], k[c].astype(float), mode="mirror") for c in range(3)] for k in KERNEL]
+    return np.array(channels).sum(axis=1)
+
+
+@given(st.integers(3, 90), st.integers(3, 90), st.integers(2, 15), st.integers(0, 2**32 - 1))
+def test_scores_do_not_depend_on_the_position_of_the_patches(height, width, margin_px, seed):
+    picture = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    scores = network(margin_px=margin_px).scores(picture)
+    assert scores.dtype == np.float32
+    assert scores == pytest.approx(convolved(picture[..., ::-1] / 255), abs=1e-4)
+
+
+def test_network_gets_the_grey_values_that_it_was_trained_with(tissue):
+    picture = tissue[:40, :50]
+    centred = network(scale=0.5, mean=(10, 20, 30)).scores(picture)
+    assert centred == pytest.approx(convolved((picture[..., ::-1] - np.array([10.0, 20, 30])) * 0.5), abs=0.01)
+    assert network(is_rgb=False).scores(picture) == pytest.approx(convolved(picture / 255), abs=1e-4)
+
+
+def test_threads_that_share_a_network_do_not_get_each_others_scores():
+    shared, start = network(), threading.Barrier(8)
+    pictures = [np.full((20, 20, 3), 30 * number, np.uint8) for number in range(8)]
+
+    def scores(picture):
+        start.wait(30)
+        return [shared.scores(picture) for _ in range(20)]
+
+    with ThreadPoolExecutor(8) as pool:
+        for picture, results in zip(pictures, pool.map(scores, pictures), strict=True):
+            assert np.array(results) == pytest.approx(np.array([convolved(picture / 255)] * 20), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("content", "classes", "message"),
+    [
+        (b"", 2, r'The model "one\.onnx" cannot be run on patches of 32 pixels'),
+        (model(KERNEL[:, :1]), 2, r'The model "one\.onnx" cannot be run on patches of 32 pixels'),
+        (model(), 3, r"returns scores of the shape \(1, 2, 32, 32\), but \(1, 3, 32, 32\) is expected"),
+    ],
+    ids=["empty", "for other channels", "for other classes"],
+)
+def test_network_that_cannot_be_used_is_named_with_the_reason(content, classes, message):
+    with pytest.raises(Unavailable, match=message):
+        network(content, classes=classes)
+
+
+@pytest.mark.parametrize("margin_px", [-1, 16])
+def test_margin_that_leaves_nothing_of_a_patch_is_a_mistake(margin_px):
+    with pytest.raises(ValueError, match="leaves nothing of a patch of 32"):
+        network(margin_px=margin_px)
