@@ -1,4 +1,4 @@
-"""Pictures in parts against whole pictures, and those against a simple oracle."""
+"""Masks to outlines: pictures in parts against whole pictures, and those against a simple oracle."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from masks import SIDE, cuts, drawn, masks, parts
 
-from annohooks.imaging.outlines import tracing
+from annohooks.imaging.outlines import Outlines, contours, tracing
 from annohooks.imaging.outlines.tracing import Sizes, Tracing
 
 EVERYTHING = Sizes(0, math.inf, 0)
@@ -67,8 +67,8 @@ def assert_same(one, other):
         assert np.array_equal(getattr(one, array), getattr(other, array)), array
 
 
-def expected(mask, inside, limits_px):
-    """(rings, parents, pixels): holes filled and objects counted by connected components, then traced."""
+def objects_that_stay(mask, inside, limits_px):
+    """The objects by connected components, after small holes are filled; each uint8 [h, w], 0 or 1."""
     filled = np.pad(mask, 1)
     number, labels = cv2.connectedComponents((filled == 0).astype(np.uint8), connectivity=4)
     for hole in (labels == label for label in range(1, number)):
@@ -78,12 +78,18 @@ def expected(mask, inside, limits_px):
         if not hole[0, 0] and is_small and np.pad(inside, 1)[enclosed].all():
             filled[enclosed] = 255
     number, labels = cv2.connectedComponents(filled[1:-1, 1:-1], connectivity=8)
+    objects = [(labels == label).astype(np.uint8) for label in range(1, number)]
+    return [one for one in objects if limits_px.smallest_px <= one.sum() <= limits_px.largest_px]
+
+
+def expected(mask, inside, limits_px):
+    """(rings, parents, pixels) of the objects that are more than points or lines, as OpenCV traces them."""
     objects = []
-    for one in ((labels == label).astype(np.uint8) for label in range(1, number)):
+    for one in objects_that_stay(mask, inside, limits_px):
         found, hierarchy = cv2.findContours(one, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
         rings = [ring[:, 0].tolist() for ring in found]
         outer = rings.pop(hierarchy[0, :, 3].argmin())
-        if limits_px.smallest_px <= one.sum() <= limits_px.largest_px and len(outer) > 2:
+        if len(outer) > 2:
             holes = sorted(rings, key=lambda hole: (hole[0][::-1], hole[1][::-1]))
             objects.append((outer[0][::-1], [outer, *holes], int(one.sum())))
     all_rings, parents = [], []
@@ -155,14 +161,10 @@ def test_objects_that_meet_at_a_corner_of_four_parts_are_joined_as_in_the_whole_
 
 @pytest.mark.parametrize("every", [2, 7])
 def test_hole_that_was_not_drawn_stays_open_however_small(every):
-    mask = np.full((7, 7), 255, np.uint8)
-    mask[3, 2:4] = 0
-    for undrawn in ((3, 2), (3, 3)):
-        inside = np.full_like(mask, 255)
-        inside[undrawn] = 0
-        result = traced(mask // 255, inside, parts(7, 7, [every] * 9, [every] * 9), Sizes(10, 60, 10))
-        assert result.outlines.parent.tolist() == [-1, 0]
-        assert result.pixels.tolist() == [47]
+    mask, inside = np.full((7, 7), 255, np.uint8), np.full((7, 7), 255, np.uint8)
+    mask[3, 2:4] = inside[3, 3] = 0
+    result = traced(mask // 255, inside, parts(7, 7, [every] * 9, [every] * 9), Sizes(10, 60, 10))
+    assert (result.outlines.parent.tolist(), result.pixels.tolist()) == ([-1, 0], [47])
     assert in_parts(mask, Sizes(10, 60, 10), every=every).outlines.parent.tolist() == [-1]
 
 
@@ -225,3 +227,41 @@ def test_memory_does_not_grow_with_the_specks_that_are_left_out():
 
     peak(4)
     assert peak(100) < 1.5 * peak(4)
+
+
+# Masks to outlines
+
+
+@given(masks, st.integers(0, 20), st.integers(0, 40), st.integers(0, 9))
+def test_objects_are_kept_by_their_number_of_pixels_after_small_holes_are_filled(mask, smallest, largest, hole):
+    stay = objects_that_stay(mask, np.full_like(mask, 255), Sizes(smallest, largest, min(hole, smallest)))
+    before = mask.copy()
+    assert np.array_equal(contours.sized(mask, smallest, largest, hole), 255 * sum(stay, np.zeros_like(mask)))
+    assert np.array_equal(mask, before)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "vertices"),
+    [(0, 0, []), (1, 1, [[1, 2]]), (6, 1, [[1, 2], [6, 2]]), (8, 7, [[1, 2], [1, 8], [8, 8], [8, 2]])],
+    ids=["nothing", "a point", "a row", "to the border"],
+)
+def test_outline_has_vertices_where_its_direction_changes(width, height, vertices):
+    mask = np.zeros((9, 9), np.uint8)
+    mask[2 : 2 + height, 1 : 1 + width] = 255
+    assert contours.outlines(mask).xy.tolist() == vertices
+
+
+@pytest.mark.parametrize(
+    ("downsample", "xy"),
+    [
+        (1, [[100, 700], [105, 708], [100, 708]]),
+        (2, [[101, 701], [111, 717], [101, 717]]),
+        (8, [[104, 704], [144, 768], [104, 768]]),
+    ],
+)
+def test_vertex_becomes_the_slide_pixel_that_contains_the_centre_of_its_pixel(downsample, xy):
+    rings = Outlines.from_rings([[(0, 0), (5, 8), (0, 8)], [(1, 1), (2, 2), (1, 2)]], [-1, 0])
+    placed = contours.placed(rings, 100, 700, downsample)
+    assert placed.xy[:3].tolist() == xy
+    assert placed.xy.dtype == np.int32
+    assert (placed.parent.tolist(), placed.offsets.tolist()) == ([-1, 0], [0, 3, 6])
