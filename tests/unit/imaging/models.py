@@ -63,20 +63,3 @@ def detector(form, classes=2, factor=1.0, side=float(CELL_PX)):
     return onnx(nodes, constants, [1, number, 5 + classes])
 
 
-def overlapping(labels):
-    """A yolov8 detector that always finds three boxes with these labels. The first two almost coincide."""
-    rows = np.array([[40, 40, 20, 20], [42, 40, 20, 20], [90, 60, 20, 20]])
-    scores = np.zeros((3, 2))
-    scores[np.arange(3), labels] = [0.6, 0.9, 0.7]
-    constants = {
-        "rows": np.hstack([rows, scores]).T[None],
-        "none": np.zeros((1, 3, 1, 1)),
-        "shape": np.array([1, 1, 1]),
-    }
-    nodes = [
-        helper.make_node("GlobalAveragePool", ["picture"], ["mean"]),
-        helper.make_node("Conv", ["mean", "none"], ["nothing"], kernel_shape=[1, 1]),
-        helper.make_node("Reshape", ["nothing", "shape"], ["zero"]),
-        helper.make_node("Add", ["rows", "zero"], ["output"]),
-    ]
-    return onnx(nodes, constants, [1, 6, 3])

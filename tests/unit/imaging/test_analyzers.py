@@ -11,7 +11,7 @@ import pytest
 from analysed import InMemory, class_map, rectangle, segment
 
 from annohooks.imaging.analyzers import ANALYZERS
-from annohooks.imaging.analyzers.base import Analyzer, ObjectClass, Parameters, analyzer
+from annohooks.imaging.analyzers.base import ObjectClass, Parameters, analyzer
 from annohooks.imaging.analyzers.dark_regions import DarkRegions
 from annohooks.imaging.parameters import parameters_of, read
 
@@ -86,11 +86,6 @@ def test_analyzer_that_forms_or_class_maps_cannot_represent_is_refused(registry,
     with pytest.raises(ValueError, match=f"^Own: {problem}"):
         analyzer(like_dark_regions(**attributes))
     assert registry == before
-
-
-def test_analyzer_without_a_class_map_cannot_be_registered():
-    with pytest.raises(TypeError, match="class_map"):
-        analyzer(type("Own", (Analyzer,), {"name": "own", "title": "Our own"}))
 
 
 # Parameters

@@ -64,11 +64,10 @@ def test_overlap_is_that_of_counted_pixels(box, others):
         assert iou == pytest.approx((pixels(box) & pixels(other)).sum() / union if union else 0)
 
 
-@given(
-    st.lists(st.tuples(BOX, st.integers(1, 100), st.integers(0, 1)), max_size=8),
-    st.sampled_from([0.1003, 0.5003, 0.9003]),
-    st.booleans(),
-)
+SCORED = st.lists(st.tuples(BOX, st.integers(1, 100), st.integers(0, 1)), max_size=8)
+
+
+@given(SCORED, st.sampled_from([0.1003, 0.5003, 0.9003]), st.booleans())
 def test_distinct_boxes_overlap_none_of_a_higher_score_that_stays(detections, max_iou, by_class):
     boxes = np.array([box for box, _, _ in detections], float).reshape(-1, 4) + np.array([0, 0, 1, 1])
     scores = np.array([score / 100 for _, score, _ in detections])
@@ -161,14 +160,10 @@ SAMPLES = st.lists(st.lists(st.builds(face, st.integers(0, 60), SCORES, LABELS),
 def test_every_detection_is_in_an_appearance_whose_ring_is_right_for_it(samples, iou):
     appearances = tracked(*samples, iou=iou)
 
-    def is_right(appearance, at_ms, box, label, score):
-        place = np.hstack([appearance.xy.min(axis=0), appearance.xy.max(axis=0)])
-        return (
-            appearance.label == label
-            and appearance.start_ms <= at_ms < appearance.stop_ms
-            and overlaps(np.array(box, float), place[None])[0] >= iou
-            and (np.isnan(score) or appearance.score >= score)
-        )
+    def is_right(one, at_ms, box, label, score):
+        place = np.hstack([one.xy.min(axis=0), one.xy.max(axis=0)])
+        is_there = one.start_ms <= at_ms < one.stop_ms and overlaps(np.array(box, float), place[None])[0] >= iou
+        return is_there and one.label == label and (np.isnan(score) or one.score >= score)
 
     for number, detections in enumerate(samples):
         for detection in detections:

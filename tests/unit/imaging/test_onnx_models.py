@@ -106,13 +106,14 @@ def test_least_confidence_is_that_of_the_file_unless_a_request_gives_another(red
 
 
 @pytest.mark.parametrize(
-    ("labels", "most_overlap", "scores"),
-    [([0, 0, 1], 0.45, [0.9, 0.7]), ([0, 1, 1], 0.45, [0.9, 0.7, 0.6]), ([0, 0, 1], 0.95, [0.9, 0.7, 0.6])],
+    ("color", "most_overlap", "scores"),
+    [(RED, 0.45, [1]), (BLUE, 0.45, [1, 0.7]), (RED, 0.95, [1, 0.7])],
     ids=["of one label", "of two labels", "that may overlap"],
 )
-def test_best_of_the_boxes_in_one_place_stays_and_the_highest_score_is_first(labels, most_overlap, scores):
-    overlapping = detector(content=models.overlapping(labels), most_overlap=most_overlap)
-    assert detect(overlapping, canvas()).scores == pytest.approx(scores)
+def test_best_of_the_boxes_in_one_place_stays_and_the_highest_score_is_first(red_cell, color, most_overlap, scores):
+    red_cell[16:32, 32:48] = np.array(color) * 0.7
+    overlapping = detector(content=models.detector("yolov8", side=64.0), most_overlap=most_overlap)
+    assert detect(overlapping, red_cell, least_confidence=0.6).scores == pytest.approx(scores, abs=0.02)
 
 
 def test_model_gets_the_grey_values_that_the_file_describes(red_cell):
