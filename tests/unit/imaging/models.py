@@ -61,5 +61,3 @@ def detector(form, classes=2, factor=1.0, side=float(CELL_PX)):
         helper.make_node("Transpose", ["columns"], ["output"], perm=[0, 2, 1]),
     ]
     return onnx(nodes, constants, [1, number, 5 + classes])
-
-
