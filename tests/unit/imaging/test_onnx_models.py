@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from unittest import mock
@@ -272,17 +273,26 @@ def test_network_gets_the_grey_values_that_it_was_trained_with(tissue):
     assert network(is_rgb=False).scores(picture) == pytest.approx(convolved(picture / 255), abs=1e-4)
 
 
-def test_threads_that_share_a_network_do_not_get_each_others_scores():
-    shared, start = network(), threading.Barrier(8)
-    pictures = [np.full((20, 20, 3), 30 * number, np.uint8) for number in range(8)]
+def test_threads_that_share_a_network_do_not_get_each_others_scores(monkeypatch):
+    """A thread that has set its input waits until the other is about to; with a lock the other cannot be."""
+    shared = network()
+    net, both = shared._net, threading.Barrier(2)
 
-    def scores(picture):
-        start.wait(30)
-        return [shared.scores(picture) for _ in range(20)]
+    class Slow:
+        def setInput(self, blob):
+            net.setInput(blob)
+            with contextlib.suppress(threading.BrokenBarrierError):
+                both.wait(0.2)
 
-    with ThreadPoolExecutor(8) as pool:
-        for picture, results in zip(pictures, pool.map(scores, pictures), strict=True):
-            assert np.array(results) == pytest.approx(np.array([convolved(picture / 255)] * 20), abs=1e-4)
+        def forward(self):
+            return net.forward()
+
+    monkeypatch.setattr(shared, "_net", Slow())
+    pictures = [np.full((20, 20, 3), value, np.uint8) for value in (10, 240)]
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(shared.scores, pictures))
+    for picture, scores in zip(pictures, results, strict=True):
+        assert scores == pytest.approx(convolved(picture / 255), abs=1e-4)
 
 
 @pytest.mark.parametrize(

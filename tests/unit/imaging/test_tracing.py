@@ -160,6 +160,13 @@ def test_objects_that_meet_at_a_corner_of_four_parts_are_joined_as_in_the_whole_
 
 
 @pytest.mark.parametrize("every", [2, 7])
+@pytest.mark.parametrize(("limit", "pixels"), [(24, 24), (25, 0), (26, 49)], ids=["open", "open, too small", "filled"])
+def test_hole_below_the_limit_is_filled_with_the_object_in_it_and_an_object_of_the_limit_counts(every, limit, pixels):
+    mask = drawn("####### #.....# #.....# #..#..# #.....# #.....# #######")
+    assert in_parts(mask, Sizes(limit, 60, limit), every=every).pixels.tolist() == [pixels]
+
+
+@pytest.mark.parametrize("every", [2, 7])
 def test_hole_that_was_not_drawn_stays_open_however_small(every):
     mask, inside = np.full((7, 7), 255, np.uint8), np.full((7, 7), 255, np.uint8)
     mask[3, 2:4] = inside[3, 3] = 0
