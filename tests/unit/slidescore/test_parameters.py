@@ -116,6 +116,28 @@ def test_without_an_answer_or_with_a_drawing_the_defaults_hold(unanswered):
     assert analyzer_for(trigger(answers), "dark_regions") is DARK
 
 
+@given(
+    st.builds(
+        NucleiParameters,
+        stain=st.sampled_from(["H&E", "H-DAB"]),
+        marker=st.sampled_from(["hematoxylin", "DAB", "either"]),
+        sensitivity=st.floats(0.2, 5),
+        separation=st.floats(0.3, 0.98),
+        smallest_um2=st.floats(0, 500),
+        largest_um2=st.floats(501, 1e12),
+    )
+)
+def test_answers_under_the_names_of_the_form_are_the_parameters(chosen):
+    words = {"stain": "stain (", "marker": "stained by", "smallest_um2": "smallest", "largest_um2": "largest"}
+    answers = {
+        name: str(getattr(chosen, field))
+        for field in NucleiParameters.__struct_fields__
+        for name in questions(NUCLEI)
+        if words.get(field, field) in name
+    }
+    assert parameters(answers) == chosen
+
+
 @pytest.mark.parametrize(
     ("analyzer", "question", "text", "number"),
     [
